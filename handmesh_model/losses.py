@@ -1,0 +1,265 @@
+"""
+The training losses of the three-stage network.
+
+Coordinates are lixels throughout, as the paper's are, so that one weight means the same for x, y
+and the root-relative depth. Every term is a mean over what it applies to: the mesh terms over the
+samples with a mesh, the segmentation over the pixels that are not to be ignored, the side over the
+samples whose side is known. A term without anything to apply to is zero and still a part of the
+gradient graph, which distributed training needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from handmesh_model.network import StageOutputs
+
+    from handmesh_model.topology import HandTopology
+
+IGNORED_PIXEL = 255
+AXES = 'xyz'
+# Before the network has learned anything all vertices lie in one point; dividing by the length of
+# an edge of (nearly) no length would swamp every other gradient.
+SHORTEST_EDGE = 0.1
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """
+    Factor of every term in the total; a term of weight 0 is not computed.
+
+    :param rough_mesh: L1 of the mesh stage's vertices.
+    :param mesh: L1 of the refine stage's vertices.
+    :param joints: L1 of the joints regressed from the mesh.
+    :param stage_joints: L1 of the joint stage's own joints.
+    :param normal: refined edges against the true face normals.
+    :param edge: lengths of the refined edges.
+    :param rough_normal: as ``normal``, on the rough mesh.
+    :param rough_edge: as ``edge``, on the rough mesh.
+    :param segmentation: cross-entropy of hand and background.
+    :param presence: binary cross-entropy of "there is a hand".
+    :param side: binary cross-entropy of "the crop shows a right hand".
+    :param heatmap: cross-entropy of the 1D heatmaps with the true position.
+    """
+
+    rough_mesh: float = 1.0
+    mesh: float = 1.0
+    joints: float = 1.0
+    stage_joints: float = 1.0
+    normal: float = 0.1
+    edge: float = 1.0
+    rough_normal: float = 0.1
+    rough_edge: float = 1.0
+    segmentation: float = 1.0
+    presence: float = 1.0
+    side: float = 0.5
+    heatmap: float = 0.02
+
+
+class HandMeshLoss(nn.Module):
+    """
+    Weighted sum of the losses of all stages.
+
+    :param weights: the factor of each term.
+    :param topology: faces of the predicted mesh.
+    """
+
+    def __init__(self, weights: LossWeights, topology: HandTopology) -> None:
+        super().__init__()
+        self.weights = weights
+        self.faces: Tensor
+        self.edges: Tensor
+        for name, indices in (('faces', topology.faces), ('edges', topology.edges)):
+            buffer = torch.as_tensor(indices.astype('int64'))
+            self.register_buffer(name, buffer, persistent=False)
+
+    def forward(self, outputs: StageOutputs, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """
+        Compute all terms.
+
+        :param outputs: what the network gave for the batch's images; a term whose head is absent
+            is left out.
+        :param batch: ``vertices`` (B, V, 3) and ``joints`` (B, 21, 3) lixels, ``mesh_valid`` (B,)
+            bool, ``mask`` (B, h, w) with 1 hand, 0 background, 255 ignored, ``presence`` (B,) 0
+            or 1, ``side`` (B,) 1 right, 0 left, -1 unknown.
+        :returns: the unweighted scalar of each term, and ``total``, their weighted sum.
+        """
+        terms: dict[str, Tensor] = {}
+        total = outputs.vertices.float().sum() * 0.0
+        for name, value in self._terms(outputs, batch):
+            terms[name] = value
+            total = total + getattr(self.weights, name) * value
+        terms['total'] = total
+        return terms
+
+    def _terms(
+        self, outputs: StageOutputs, batch: Mapping[str, Tensor]
+    ) -> Iterator[tuple[str, Tensor]]:
+        yield from self._mesh_terms(outputs, batch)
+        wanted = self.weights
+        if wanted.segmentation and outputs.segmentation is not None:
+            yield 'segmentation', segmentation_loss(outputs.segmentation, batch['mask'])
+        if wanted.presence and outputs.presence is not None:
+            presence = batch['presence']
+            yield 'presence', known_bce(outputs.presence, presence, torch.ones_like(presence))
+        if wanted.side and outputs.side is not None:
+            side = batch['side']
+            yield 'side', known_bce(outputs.side, side.clamp(min=0.0), (side >= 0).float())
+        if wanted.heatmap and outputs.heatmaps:
+            yield 'heatmap', heatmap_loss(outputs.heatmaps, batch)
+
+    def _mesh_terms(
+        self, outputs: StageOutputs, batch: Mapping[str, Tensor]
+    ) -> Iterator[tuple[str, Tensor]]:
+        wanted, valid = self.weights, batch['mesh_valid']
+        pairs = {
+            'rough_mesh': (outputs.rough_vertices, batch['vertices']),
+            'mesh': (outputs.vertices, batch['vertices']),
+            'joints': (outputs.joints, batch['joints']),
+            'stage_joints': (outputs.stage_joints, batch['joints']),
+        }
+        for name, (predicted, target) in pairs.items():
+            if getattr(wanted, name) and predicted is not None:
+                yield name, point_loss(predicted, target, valid)
+        for prefix in ('', 'rough_'):
+            vertices = getattr(outputs, f'{prefix}vertices')
+            if getattr(wanted, f'{prefix}normal'):
+                normal = normal_loss(vertices, batch['vertices'], self.faces, valid)
+                yield f'{prefix}normal', normal
+            if getattr(wanted, f'{prefix}edge'):
+                edge = edge_loss(vertices, batch['vertices'], self.edges, valid)
+                yield f'{prefix}edge', edge
+
+
+def point_loss(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """
+    Mean absolute difference over the valid samples.
+
+    :param predicted: (B, N, 3).
+    :param target: (B, N, 3); may hold anything, NaN included, where a sample is not valid.
+    :param valid: (B,) bool.
+    :returns: scalar, in the unit of the points.
+    """
+    difference = (predicted.float() - _valid_target(predicted, target, valid)).abs()
+    return _valid_mean(difference.mean(dim=(1, 2)), valid)
+
+
+def normal_loss(predicted: Tensor, target: Tensor, faces: Tensor, valid: Tensor) -> Tensor:
+    """
+    How far the predicted edges of each face leave the plane of the true face.
+
+    The mean of the absolute cosine of the angle between edge and true normal; 0 is perfect.
+
+    :param predicted: (B, V, 3).
+    :param target: (B, V, 3).
+    :param faces: (F, 3) vertex indices.
+    :param valid: (B,) bool.
+    :returns: scalar, 0..1.
+    """
+    corners = predicted.float()[:, faces]
+    true_corners = _valid_target(predicted, target, valid)[:, faces]
+    normals = functional.normalize(
+        torch.linalg.cross(
+            true_corners[:, :, 1] - true_corners[:, :, 0],
+            true_corners[:, :, 2] - true_corners[:, :, 0],
+        ),
+        dim=-1,
+    )
+    edges = functional.normalize(corners.roll(-1, dims=2) - corners, dim=-1, eps=SHORTEST_EDGE)
+    cosine = (edges * normals[:, :, None]).sum(dim=-1).abs()
+    return _valid_mean(cosine.mean(dim=(1, 2)), valid)
+
+
+def edge_loss(predicted: Tensor, target: Tensor, edges: Tensor, valid: Tensor) -> Tensor:
+    """
+    Mean absolute difference of the edge lengths.
+
+    :param predicted: (B, V, 3).
+    :param target: (B, V, 3).
+    :param edges: (E, 2) vertex indices.
+    :param valid: (B,) bool.
+    :returns: scalar, in the unit of the vertices.
+    """
+
+    def lengths(vertices: Tensor) -> Tensor:
+        ends = vertices[:, edges]
+        return torch.linalg.vector_norm(ends[:, :, 0] - ends[:, :, 1], dim=-1)
+
+    true_lengths = lengths(_valid_target(predicted, target, valid))
+    difference = (lengths(predicted.float()) - true_lengths).abs()
+    return _valid_mean(difference.mean(dim=1), valid)
+
+
+def segmentation_loss(log_probability: Tensor, mask: Tensor) -> Tensor:
+    """
+    Cross-entropy of the hand segmentation over the pixels whose class is known.
+
+    :param log_probability: (B, 2, h, w), class 0 hand, class 1 background.
+    :param mask: (B, h, w), 1 hand, 0 background, 255 ignored.
+    :returns: scalar.
+    """
+    classes = torch.where(mask == IGNORED_PIXEL, IGNORED_PIXEL, 1 - mask.long())
+    total = functional.nll_loss(
+        log_probability.float(), classes, ignore_index=IGNORED_PIXEL, reduction='sum'
+    )
+    return total / (mask != IGNORED_PIXEL).sum().clamp(min=1)
+
+
+def known_bce(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """
+    Binary cross-entropy over the samples whose answer is known.
+
+    :param logits: (B,).
+    :param target: (B,) 0 or 1.
+    :param known: (B,) 1 where the target counts, else 0.
+    :returns: scalar.
+    """
+    loss = functional.binary_cross_entropy_with_logits(
+        logits.float(), target.float(), weight=known.float(), reduction='sum'
+    )
+    return loss / known.sum().clamp(min=1.0)
+
+
+def heatmap_loss(heatmaps: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+    """
+    Cross-entropy of 1D heatmaps with the true positions, averaged over the heatmaps given.
+
+    A position between two bins is shared out between them linearly, so that the target's own
+    soft-argmax is the position. Positions beyond the first or last bin count for nothing: no
+    heatmap can express them.
+
+    :param heatmaps: name -> (B, N, bins) logits; the name is the batch's key and the axis, as in
+        ``joints_x``.
+    :param batch: the positions in lixels (bins), and ``mesh_valid``.
+    :returns: scalar.
+    """
+    losses = []
+    for name, logits in heatmaps.items():
+        key, axis = name.rsplit('_', 1)
+        position = batch[key][..., AXES.index(axis)].float()
+        last = logits.shape[-1] - 1
+        counts = batch['mesh_valid'][:, None] & (position >= 0) & (position <= last)
+        position = torch.where(counts, position, 0.0)
+        lower = position.floor().clamp(max=last - 1)
+        upper_share = position - lower
+        bins = torch.stack([lower, lower + 1], dim=-1).long()
+        chosen = logits.float().log_softmax(dim=-1).gather(-1, bins)
+        loss = -(chosen[..., 0] * (1 - upper_share) + chosen[..., 1] * upper_share)
+        losses.append((loss * counts).sum() / counts.sum().clamp(min=1))
+    return torch.stack(losses).mean()
+
+
+def _valid_target(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    return torch.where(valid[:, None, None], target.float(), predicted.detach().float())
+
+
+def _valid_mean(per_sample: Tensor, valid: Tensor) -> Tensor:
+    weight = valid.to(per_sample.dtype)
+    return (per_sample * weight).sum() / weight.sum().clamp(min=1.0)

@@ -1,0 +1,198 @@
+"""The training losses: values worked out by hand, masks, and batches with nothing to learn from."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from handmesh_model.losses import (
+    HandMeshLoss,
+    LossWeights,
+    edge_loss,
+    heatmap_loss,
+    known_bce,
+    normal_loss,
+    point_loss,
+    segmentation_loss,
+)
+from handmesh_model.topology import HandTopology
+
+FACES = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
+BINS = 16
+
+
+@pytest.fixture
+def topology():
+    regressor = np.full((21, 4), 0.25, dtype=np.float32)
+    return HandTopology(FACES, regressor, vertex_parts=np.array([0, 1, 2, 3]))
+
+
+def make_outputs(batch_size=3, **changes):
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape):
+        return torch.rand(*shape, generator=generator).requires_grad_()
+
+    fields = {
+        'rough_vertices': random(batch_size, 4, 3),
+        'vertices': random(batch_size, 4, 3),
+        'joints': random(batch_size, 21, 3),
+        'presence': random(batch_size),
+        'side': random(batch_size),
+        'confidence': None,
+        'segmentation': random(batch_size, 2, 8, 8),
+        'stage_joints': random(batch_size, 21, 3),
+        'heatmaps': {f'joints_{axis}': random(batch_size, 21, BINS) for axis in 'xyz'},
+    }
+    return SimpleNamespace(**(fields | changes))
+
+
+def make_batch(batch_size=3, valid=True):
+    generator = torch.Generator().manual_seed(1)
+    return {
+        'vertices': torch.rand(batch_size, 4, 3, generator=generator) * 10,
+        'joints': torch.rand(batch_size, 21, 3, generator=generator) * (BINS - 1),
+        'mask': torch.randint(0, 2, (batch_size, 8, 8), generator=generator).to(torch.uint8),
+        'mesh_valid': torch.full((batch_size,), valid),
+        'presence': torch.ones(batch_size),
+        'side': torch.ones(batch_size),
+    }
+
+
+def leaves(outputs):
+    return {
+        'rough_vertices': outputs.rough_vertices,
+        'vertices': outputs.vertices,
+        'joints': outputs.joints,
+        'stage_joints': outputs.stage_joints,
+        'segmentation': outputs.segmentation,
+        'presence': outputs.presence,
+        'side': outputs.side,
+        **outputs.heatmaps,
+    }
+
+
+def test_total_is_the_weighted_sum_and_reaches_every_output(topology):
+    weights = LossWeights(normal=0.3, heatmap=0.7)
+    outputs = make_outputs()
+    terms = HandMeshLoss(weights, topology)(outputs, make_batch())
+    expected = sum(getattr(weights, name) * terms[name] for name in terms if name != 'total')
+    torch.testing.assert_close(terms['total'], expected)
+    terms['total'].backward()
+    for name, leaf in leaves(outputs).items():
+        assert leaf.grad is not None, name
+        assert leaf.grad.abs().sum() > 0, name
+
+
+def test_zero_weight_and_absent_head_leave_the_term_out(topology):
+    outputs = make_outputs(presence=None, side=None, heatmaps=None)
+    terms = HandMeshLoss(LossWeights(rough_edge=0.0, rough_normal=0.0), topology)(
+        outputs, make_batch()
+    )
+    assert set(terms) == {
+        'rough_mesh',
+        'mesh',
+        'joints',
+        'stage_joints',
+        'normal',
+        'edge',
+        'segmentation',
+        'total',
+    }
+
+
+def test_batch_with_nothing_to_learn_gives_zero_within_the_graph(topology):
+    batch = make_batch(valid=False)
+    batch['vertices'][:] = float('nan')
+    batch['mask'][:] = 255
+    batch['side'][:] = -1
+    outputs = make_outputs()
+    terms = HandMeshLoss(LossWeights(presence=0.0), topology)(outputs, batch)
+    assert terms['total'].item() == 0.0
+    terms['total'].backward()
+    for name, leaf in leaves(outputs).items():
+        if name != 'presence':
+            assert leaf.grad is not None, name
+            assert torch.equal(leaf.grad, torch.zeros_like(leaf)), name
+
+
+def test_half_precision_outputs_give_float32_losses(topology):
+    outputs = make_outputs()
+    halves = SimpleNamespace(
+        **{
+            name: value.half() if isinstance(value, torch.Tensor) else value
+            for name, value in vars(outputs).items()
+        }
+    )
+    terms = HandMeshLoss(LossWeights(), topology)(halves, make_batch())
+    assert all(value.dtype == torch.float32 for value in terms.values())
+    assert torch.isfinite(terms['total'])
+
+
+def test_point_loss_counts_valid_samples_alone():
+    predicted = torch.zeros(3, 2, 3)
+    target = torch.stack([torch.ones(2, 3), torch.full((2, 3), torch.nan), torch.ones(2, 3) * 3])
+    loss = point_loss(predicted, target, torch.tensor([True, False, True]))
+    assert loss.item() == pytest.approx(2.0)
+
+
+def test_edge_loss_is_the_difference_in_length():
+    target = torch.tensor([[[0.0, 0, 0], [2, 0, 0], [0, 3, 0]]])
+    edges = torch.tensor([[0, 1], [0, 2]])
+    loss = edge_loss(target * 2 + 5, target, edges, torch.tensor([True]))
+    assert loss.item() == pytest.approx((2 + 3) / 2)
+
+
+def test_normal_loss_is_zero_in_the_true_plane_and_one_across_it():
+    faces = torch.tensor([[0, 1, 2]])
+    valid = torch.tensor([True])
+    target = torch.tensor([[[0.0, 0, 0], [2, 0, 0], [0, 3, 0]]])
+    assert normal_loss(target * 4, target, faces, valid).item() == pytest.approx(0.0)
+    upright = torch.tensor([[[0.0, 0, 0], [0, 0, 2], [0, 0, 5]]])
+    assert normal_loss(upright, target, faces, valid).item() == pytest.approx(1.0)
+
+
+def test_normal_loss_of_a_collapsed_mesh_has_a_bounded_gradient():
+    target = torch.tensor([[[0.0, 0, 0], [2, 0, 0], [0, 3, 0]]])
+    collapsed = (target.roll(1, dims=-1) * 1e-6).requires_grad_()
+    normal_loss(collapsed, target, torch.tensor([[0, 1, 2]]), torch.tensor([True])).backward()
+    assert torch.isfinite(collapsed.grad).all()
+    assert collapsed.grad.abs().max() < 20
+
+
+def test_segmentation_class_order_and_ignored_pixels():
+    probability = torch.tensor([0.9, 0.1]).view(1, 2, 1, 1).expand(1, 2, 2, 2)
+    mask = torch.tensor([[[1, 255], [255, 255]]], dtype=torch.uint8)
+    hand = segmentation_loss(probability.log(), mask)
+    assert hand.item() == pytest.approx(-np.log(0.9), rel=1e-5)
+    mask[0, 1, 1] = 0
+    both = segmentation_loss(probability.log(), mask)
+    assert both.item() == pytest.approx(-(np.log(0.9) + np.log(0.1)) / 2, rel=1e-5)
+
+
+def test_unknown_side_does_not_count():
+    logits = torch.tensor([0.0, 50.0])
+    loss = known_bce(logits, torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.0]))
+    assert loss.item() == pytest.approx(np.log(2), rel=1e-5)
+
+
+def test_heatmap_target_is_shared_between_neighbouring_bins():
+    share = torch.tensor([0.75, 0.25])
+    logits = torch.full((1, 1, BINS), -30.0)
+    logits[0, 0, 3:5] = share.log()
+    batch = {'joints': torch.tensor([[[3.25, 0.0, 0.0]]]), 'mesh_valid': torch.tensor([True])}
+    entropy = -(share * share.log()).sum()
+    loss = heatmap_loss({'joints_x': logits}, batch)
+    torch.testing.assert_close(loss, entropy, atol=1e-5, rtol=0)
+    position = (logits.softmax(-1) * torch.arange(BINS)).sum()
+    assert position.item() == pytest.approx(3.25, abs=1e-4)
+
+
+def test_heatmap_positions_outside_the_bins_do_not_count():
+    logits = torch.zeros(1, 3, BINS, requires_grad=True)
+    joints = torch.tensor([[[-0.5, 0, 0], [BINS - 1, 0, 0], [BINS - 0.5, 0, 0]]])
+    batch = {'joints': joints, 'mesh_valid': torch.tensor([True])}
+    heatmap_loss({'joints_x': logits}, batch).backward()
+    used = logits.grad.abs().sum(dim=-1)[0] > 0
+    assert used.tolist() == [False, True, False]
