@@ -1,0 +1,167 @@
+"""The one description of a network: everything that decides its layers and what it computes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from handmesh_model.errors import ConfigError
+
+LOCAL_FEATURES = ('image', 'stem', 'shared', 'mesh')
+"""Feature maps that vertices can be projected on, from fine to coarse."""
+ENCODER_STRIDE = 32
+HEATMAP_STRIDE = 4
+SEGMENTATION_STRIDE = 2
+DEPTHS = (18, 34, 50)
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """
+    Configuration of :class:`handmesh_model.network.HandMeshNet`. The defaults are the paper's network.
+
+    :param input_size: side of the square crop in pixels, a multiple of 32.
+    :param heatmap_size: bins of the 1D heatmaps (lixels); a quarter of ``input_size``.
+    :param joint_count: number of joints.
+    :param depth: layers of the joint stage's ResNet: 18, 34 or 50.
+    :param width: channels of the stem and base width of the joint stage's ResNet.
+    :param mesh_depth: layers of the mesh stage's ResNet.
+    :param mesh_width: base width of the mesh stage's ResNet.
+    :param decoder_channels: channels of the joint stage's three transposed convolutions.
+    :param mesh_decoder_channels: the same of the mesh stage.
+    :param depth_channels: channels that the depth head lifts the pooled feature to, for each bin.
+    :param joint_stage: False: the mesh stage sees the image alone (and there is no segmentation).
+    :param segmentation: whether the joint stage has the U-Net hand segmentation.
+    :param segmentation_levels: upsampling steps of the U-Net: 4 reaches half the crop's size by
+        learned steps; 3 predicts at a quarter and interpolates the last step.
+    :param refine_stage: False: the rough mesh is the result.
+    :param offset: False: the refine stage predicts the mesh itself instead of an offset to it.
+    :param local_features: which of 'image', 'stem', 'shared', 'mesh' are sampled at the vertices.
+    :param global_channels: channels of the global feature given to each vertex; 0 for none.
+    :param graph_hidden: hidden width of the first GIN convolution.
+    :param graph_width: width of the Graph-CNN's residual blocks.
+    :param graph_blocks: number of residual blocks.
+    :param graph_tail: hidden width of the last GIN convolution.
+    :param joints_from: mesh that the joint regressor is applied to: 'rough' or 'refined'.
+    :param presence: whether there is a head that tells if a hand is in the crop.
+    :param side: whether there is a head that tells right hands from left ones.
+    :param confidence: whether each joint gets a confidence from how peaked its heatmaps are.
+    :param confidence_spread: standard deviation in lixels at which confidence falls to 0.6.
+    """
+
+    input_size: int = 256
+    heatmap_size: int = 64
+    joint_count: int = 21
+    depth: int = 50
+    width: int = 64
+    mesh_depth: int = 50
+    mesh_width: int = 64
+    decoder_channels: tuple[int, ...] = (256, 256, 256)
+    mesh_decoder_channels: tuple[int, ...] = (256, 256, 256)
+    depth_channels: int = 256
+    joint_stage: bool = True
+    segmentation: bool = True
+    segmentation_levels: int = 4
+    refine_stage: bool = True
+    offset: bool = True
+    local_features: tuple[str, ...] = LOCAL_FEATURES
+    global_channels: int = 512
+    graph_hidden: int = 256
+    graph_width: int = 64
+    graph_blocks: int = 3
+    graph_tail: int = 32
+    joints_from: Literal['rough', 'refined'] = 'rough'
+    presence: bool = False
+    side: bool = False
+    confidence: bool = False
+    confidence_spread: float = 2.0
+
+    def __post_init__(self) -> None:
+        """
+        Check every value that the layers rest on.
+
+        :raises ConfigError: if a value is outside its range.
+        """
+        for name in ('decoder_channels', 'mesh_decoder_channels', 'local_features'):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.input_size <= 0 or self.input_size % ENCODER_STRIDE:
+            raise ConfigError(
+                f'input_size is {self.input_size}, expected a multiple of {ENCODER_STRIDE}'
+            )
+        if self.heatmap_size * HEATMAP_STRIDE != self.input_size:
+            raise ConfigError(
+                f'heatmap_size is {self.heatmap_size}, expected input_size / {HEATMAP_STRIDE} = '
+                f'{self.input_size // HEATMAP_STRIDE}'
+            )
+        for name in ('depth', 'mesh_depth'):
+            _check_choice(name, getattr(self, name), DEPTHS)
+        _check_choice('joints_from', self.joints_from, ('rough', 'refined'))
+        _check_choice('segmentation_levels', self.segmentation_levels, (3, 4))
+        for feature in self.local_features:
+            _check_choice('local_features', feature, LOCAL_FEATURES)
+        for name in ('decoder_channels', 'mesh_decoder_channels'):
+            if len(getattr(self, name)) != 3 or min(getattr(self, name)) < 1:
+                raise ConfigError(f'{name} is {getattr(self, name)}, expected 3 positive numbers')
+        for name in _POSITIVE:
+            if getattr(self, name) < 1:
+                raise ConfigError(f'{name} is {getattr(self, name)}, expected at least 1')
+        for name in ('global_channels', 'graph_blocks'):
+            if getattr(self, name) < 0:
+                raise ConfigError(f'{name} is {getattr(self, name)}, expected 0 or more')
+        if self.confidence_spread <= 0:
+            raise ConfigError(
+                f'confidence_spread is {self.confidence_spread}, expected more than 0'
+            )
+
+    @property
+    def has_segmentation(self) -> bool:
+        """Whether a segmentation is computed: it is part of the joint stage."""
+        return self.segmentation and self.joint_stage
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
+        """
+        Build from plain values, as YAML or JSON give them; absent keys keep their defaults.
+
+        :raises ConfigError: if a key is unknown or a value has the wrong type or range.
+        """
+        defaults = {field.name: field.default for field in fields(cls)}
+        unknown = sorted(set(values) - set(defaults))
+        if unknown:
+            raise ConfigError(
+                f"unknown network keys {', '.join(unknown)}; known are {', '.join(defaults)}"
+            )
+        return cls(**{key: _typed(key, value, defaults[key]) for key, value in values.items()})
+
+    def to_dict(self) -> dict[str, Any]:
+        """All values as plain types, lists for tuples, in the order of the fields."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+_POSITIVE = (
+    'joint_count',
+    'width',
+    'mesh_width',
+    'depth_channels',
+    'graph_hidden',
+    'graph_width',
+    'graph_tail',
+)
+
+
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f'{name} is {value!r}, expected one of {choices}')
+
+
+def _typed(key: str, value: Any, default: object) -> Any:
+    """Hold a value to the type of its default; lists stand for tuples, int for float."""
+    if isinstance(default, tuple) and isinstance(value, list | tuple):
+        kind = type(default[0])
+        if all(type(item) is kind for item in value):
+            return tuple(value)
+    elif isinstance(default, float) and type(value) in (int, float):
+        return float(value)
+    elif type(value) is type(default):
+        return value
+    raise ConfigError(f'{key} is {value!r}, expected a value like {default!r}')

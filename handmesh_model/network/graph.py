@@ -1,0 +1,128 @@
+"""Graph convolutions (GIN) on the fixed graph of a mesh, without a graph library."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def neighbour_table(faces: Tensor, vertex_count: int) -> Tensor:
+    """
+    Neighbours of each vertex along the mesh's edges, each once, padded to equal length.
+
+    :param faces: (F, 3) vertex numbers.
+    :param vertex_count: number of vertices V; those without faces have no neighbours.
+    :returns: (V, K) int64, K the largest number of neighbours; the padding is V.
+    """
+    faces = faces.long()
+    adjacency = torch.zeros(vertex_count, vertex_count, dtype=torch.bool)
+    for first, second in ((0, 1), (1, 2), (2, 0)):
+        adjacency[faces[:, first], faces[:, second]] = True
+        adjacency[faces[:, second], faces[:, first]] = True
+    adjacency.fill_diagonal_(False)
+    degree = adjacency.sum(dim=1)
+    table = torch.full((vertex_count, max(1, int(degree.max()))), vertex_count)
+    vertex, neighbour = adjacency.nonzero(as_tuple=True)
+    first_of_vertex = torch.cumsum(degree, 0) - degree
+    slot = torch.arange(len(vertex)) - first_of_vertex[vertex]
+    table[vertex, slot] = neighbour
+    return table
+
+
+def sum_neighbours(features: Tensor, table: Tensor) -> Tensor:
+    """
+    Sum of the neighbours' features: s_i = sum over j in N(i) of x_j.
+
+    :param features: (B, V, C).
+    :param table: (V, K) of :func:`neighbour_table`; its graph must be undirected.
+    :returns: (B, V, C).
+    """
+    if features.requires_grad and torch.is_grad_enabled():
+        return _SumNeighbours.apply(features, table)  # type: ignore[no-any-return]
+    return _gather_sum(features, table)
+
+
+def _gather_sum(features: Tensor, table: Tensor) -> Tensor:
+    # The row of zeros for absent neighbours is made by F.pad: torch 2.13's CPU compiler gives
+    # wrong sums if it is made by cat.
+    padded = F.pad(features, (0, 0, 0, 1))
+    gathered = padded.index_select(1, table.flatten())
+    return gathered.unflatten(1, table.shape).sum(dim=2)
+
+
+class _SumNeighbours(torch.autograd.Function):
+    """The sum is symmetric, so its gradient is the same sum: a gather instead of a scatter."""
+
+    @staticmethod
+    def forward(ctx, features: Tensor, table: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(table)
+        return _gather_sum(features, table)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def,override]
+        (table,) = ctx.saved_tensors
+        return _gather_sum(gradient, table), None
+
+
+class GINConv(nn.Module):
+    """
+    Graph isomorphism convolution (Xu et al., How Powerful are Graph Neural Networks?, eq. 4.1).
+
+    x_i' = MLP((1 + eps) x_i + sum over j in N(i) of x_j), with MLP = Linear, ReLU, Linear. The first
+    Linear is applied before the sum, which is the same and cheaper where it narrows the features.
+
+    :param channels_in: C.
+    :param channels_hidden: width inside the MLP.
+    :param channels_out: C'.
+    """
+
+    eps: Tensor
+
+    def __init__(self, channels_in: int, channels_hidden: int, channels_out: int) -> None:
+        super().__init__()
+        self.register_buffer('eps', torch.zeros(1))
+        self.nn = nn.Sequential(
+            nn.Linear(channels_in, channels_hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(channels_hidden, channels_out),
+        )
+
+    def forward(self, features: Tensor, table: Tensor, shared: Tensor | None = None) -> Tensor:
+        """
+        :param features: (B, V, C - S).
+        :param table: (V, K) neighbours.
+        :param shared: (B, S) features that all vertices of a hand have in common, the last of the C.
+        :returns: (B, V, C').
+        """
+        first = self.nn[0]
+        weight = first.weight[:, : features.shape[-1]]
+        mapped = F.linear(features, weight)
+        if shared is not None:
+            mapped = mapped + F.linear(shared, first.weight[:, features.shape[-1] :])[:, None]
+        mapped = mapped + mapped * self.eps + sum_neighbours(mapped, table) + first.bias
+        return self.nn[2](self.nn[1](mapped))  # type: ignore[no-any-return]
+
+
+class GraphResidualBlock(nn.Module):
+    """Two times GIN, BN, ReLU; the input is added after the last ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = GINConv(channels, channels, channels)
+        self.bn1 = VertexNorm(channels)
+        self.conv2 = GINConv(channels, channels, channels)
+        self.bn2 = VertexNorm(channels)
+
+    def forward(self, features: Tensor, table: Tensor) -> Tensor:
+        """(B, V, C) to (B, V, C)."""
+        y = F.relu(self.bn1(self.conv1(features, table)))
+        y = F.relu(self.bn2(self.conv2(y, table)))
+        return features + y
+
+
+class VertexNorm(nn.BatchNorm1d):
+    """Batch normalisation of (B, V, C) over images and vertices."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(features.flatten(0, 1)).view_as(features)

@@ -1,0 +1,164 @@
+"""The whole network: joint stage, mesh stage, refine stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from handmesh_model.errors import ShapeError
+from handmesh_model.network.backbone import Stem
+from handmesh_model.network.config import NetworkConfig
+from handmesh_model.network.graph import neighbour_table
+from handmesh_model.network.initialization import initialize
+from handmesh_model.network.joint_stage import JointStage, JointStageOutputs
+from handmesh_model.network.mesh_stage import MeshStage, MeshStageOutputs
+from handmesh_model.network.refine_stage import RefineStage
+from handmesh_model.network.soft_argmax import LixelHeatmaps, heatmap_spread, lixel_coordinates
+
+if TYPE_CHECKING:
+    from handmesh_model.topology import HandTopology
+
+
+class StageOutputs(NamedTuple):
+    """
+    What the network says of B crops of side S, with V vertices.
+
+    Lixels run along the crop from 0 to ``heatmap_size``; z is the depth relative to the wrist.
+    The last four fields are there with ``heads=True`` only; a field whose head the configuration
+    leaves out is None.
+    """
+
+    rough_vertices: Tensor
+    """(B, V, 3) lixels, of the mesh stage."""
+    vertices: Tensor
+    """(B, V, 3) lixels, of the refine stage."""
+    joints: Tensor
+    """(B, 21, 3) lixels, joint regressor times the mesh that ``joints_from`` names."""
+    presence: Tensor | None = None
+    """(B,) logits: a hand is in the crop."""
+    side: Tensor | None = None
+    """(B,) logits: the crop shows a right hand."""
+    confidence: Tensor | None = None
+    """(B, 21) 0..1, how peaked each joint's heatmaps are along x and y."""
+    segmentation: Tensor | None = None
+    """(B, 2, S/2, S/2) log-probabilities, class 0 hand, class 1 background."""
+    stage_joints: Tensor | None = None
+    """(B, 21, 3) lixels, of the joint stage itself."""
+    heatmaps: dict[str, Tensor] | None = None
+    """Logits (B, N, bins) under 'joint_x', 'joint_y', 'joint_z' and 'vertex_x', ..."""
+
+
+class HandMeshNet(nn.Module):
+    """
+    The three-stage network of "Towards Accurate Alignment in Real-time 3D Hand-Mesh
+    Reconstruction" (ICCV 2021), with optional heads for presence, side and confidence.
+
+    :param config: layers and widths.
+    :param topology: the mesh that is predicted; only its arrays are kept.
+    """
+
+    neighbours: Tensor
+    joint_regressor: Tensor
+
+    def __init__(self, config: NetworkConfig, topology: HandTopology) -> None:
+        super().__init__()
+        self.config = config
+        self.topology = topology
+        vertex_count = topology.vertex_count
+        table = neighbour_table(torch.as_tensor(topology.faces), vertex_count)
+        self.register_buffer('neighbours', table, persistent=False)
+        regressor = torch.as_tensor(topology.joint_regressor, dtype=torch.float32).clone()
+        self.register_buffer('joint_regressor', regressor, persistent=False)
+
+        self.joint_stage = JointStage(config) if config.joint_stage else None
+        self.stem = None if config.joint_stage else Stem(config.width)
+        self.mesh_stage = MeshStage(config, vertex_count)
+        mesh_channels = self.mesh_stage.encoder.channels
+        self.refine_stage = None
+        if config.refine_stage:
+            widths = {
+                'image': 3,
+                'stem': config.width,
+                'shared': config.width,
+                'mesh': mesh_channels[0],
+            }
+            local = [widths[name] for name in config.local_features]
+            self.refine_stage = RefineStage(config, local, mesh_channels[-1])
+        pooled_channels = (
+            mesh_channels[-1] if self.joint_stage is None else self.joint_stage.encoder.channels[-1]
+        )
+        self.presence = nn.Linear(pooled_channels, 1) if config.presence else None
+        self.side = nn.Linear(pooled_channels, 1) if config.side else None
+        initialize(self)
+
+    def forward(self, crops: Tensor, heads: bool = False) -> StageOutputs:
+        """
+        Predict meshes of right hands.
+
+        :param crops: (B, 3, S, S) float RGB 0..1, S the configured input size.
+        :param heads: whether segmentation, stage joints and heatmap logits are wanted too.
+        :raises ShapeError: if the crops have another shape.
+        """
+        size = self.config.input_size
+        if crops.ndim != 4 or crops.shape[1:] != (3, size, size):
+            raise ShapeError('crops', tuple(crops.shape), f'(B, 3, {size}, {size})')
+        joint = self._run_joint_stage(crops, heads)
+        if joint is None:
+            assert self.stem is not None
+            stem, shared = self.stem(crops)
+            mesh = self.mesh_stage(shared)
+        else:
+            stem, shared = joint.stem, joint.shared
+            mesh = self.mesh_stage(joint.joint_feature + shared)
+
+        vertices = mesh.rough_vertices
+        if self.refine_stage is not None:
+            maps = {'image': crops, 'stem': stem, 'shared': shared, 'mesh': mesh.layer1}
+            local = [maps[name] for name in self.config.local_features]
+            vertices = self.refine_stage(vertices, local, mesh.pooled, self.neighbours)
+        source = vertices if self.config.joints_from == 'refined' else mesh.rough_vertices
+        pooled = mesh.pooled if joint is None else joint.pooled
+        outputs = StageOutputs(
+            rough_vertices=mesh.rough_vertices,
+            vertices=vertices,
+            joints=self.joint_regressor @ source,
+            presence=None if self.presence is None else self.presence(pooled).squeeze(1),
+            side=None if self.side is None else self.side(pooled).squeeze(1),
+            confidence=self._confidence(joint, mesh) if self.config.confidence else None,
+        )
+        return _with_heads(outputs, joint, mesh) if heads else outputs
+
+    def _run_joint_stage(self, crops: Tensor, heads: bool) -> JointStageOutputs | None:
+        if self.joint_stage is None:
+            return None
+        joints = heads or self.config.confidence
+        return self.joint_stage(crops, joints, segment=heads)  # type: ignore[no-any-return]
+
+    def _confidence(self, joint: JointStageOutputs | None, mesh: MeshStageOutputs) -> Tensor:
+        """(B, 21) exp(-(spread / allowed)^2 / 2), spread over x and y in lixels."""
+        if joint is not None and joint.heatmaps is not None:
+            spread = _spread_squared(joint.heatmaps)
+        else:
+            spread = _spread_squared(mesh.heatmaps) @ self.joint_regressor.T
+        # Training must not sharpen the heatmaps through here.
+        return torch.exp(-spread.detach() / (2 * self.config.confidence_spread**2))
+
+
+def _spread_squared(heatmaps: LixelHeatmaps) -> Tensor:
+    return (heatmap_spread(heatmaps.x) ** 2 + heatmap_spread(heatmaps.y) ** 2) / 2
+
+
+def _with_heads(
+    outputs: StageOutputs, joint: JointStageOutputs | None, mesh: MeshStageOutputs
+) -> StageOutputs:
+    heatmaps = {f'vertex_{axis}': h for axis, h in mesh.heatmaps._asdict().items()}
+    if joint is None or joint.heatmaps is None:
+        return outputs._replace(heatmaps=heatmaps)
+    heatmaps |= {f'joint_{axis}': h for axis, h in joint.heatmaps._asdict().items()}
+    return outputs._replace(
+        segmentation=joint.segmentation,
+        stage_joints=lixel_coordinates(joint.heatmaps),
+        heatmaps=heatmaps,
+    )
