@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 IGNORED_PIXEL = 255
 AXES = 'xyz'
+HEATMAP_TARGETS = {'joint': 'joints', 'vertex': 'vertices'}
+"""First word of a heatmap's name -> the batch's key with the true positions."""
 # Before the network has learned anything all vertices lie in one point; dividing by the length of
 # an edge of (nearly) no length would swamp every other gradient.
 SHORTEST_EDGE = 0.1
@@ -46,7 +48,8 @@ class LossWeights:
     :param segmentation: cross-entropy of hand and background.
     :param presence: binary cross-entropy of "there is a hand".
     :param side: binary cross-entropy of "the crop shows a right hand".
-    :param heatmap: cross-entropy of the 1D heatmaps with the true position.
+    :param heatmap: cross-entropy of the joints' 1D heatmaps with the true position.
+    :param vertex_heatmap: the same of the vertices' heatmaps.
     """
 
     rough_mesh: float = 1.0
@@ -61,6 +64,7 @@ class LossWeights:
     presence: float = 1.0
     side: float = 0.5
     heatmap: float = 0.02
+    vertex_heatmap: float = 0.0
 
 
 class HandMeshLoss(nn.Module):
@@ -112,8 +116,11 @@ class HandMeshLoss(nn.Module):
         if wanted.side and outputs.side is not None:
             side = batch['side']
             yield 'side', known_bce(outputs.side, side.clamp(min=0.0), (side >= 0).float())
-        if wanted.heatmap and outputs.heatmaps:
-            yield 'heatmap', heatmap_loss(outputs.heatmaps, batch)
+        for kind, name in (('joint', 'heatmap'), ('vertex', 'vertex_heatmap')):
+            heatmaps = _heatmaps_of(kind, outputs.heatmaps)
+            if getattr(wanted, name) and heatmaps:
+                points = batch[HEATMAP_TARGETS[kind]]
+                yield name, heatmap_loss(heatmaps, points, batch['mesh_valid'])
 
     def _mesh_terms(
         self, outputs: StageOutputs, batch: Mapping[str, Tensor]
@@ -227,7 +234,7 @@ def known_bce(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
     return loss / known.sum().clamp(min=1.0)
 
 
-def heatmap_loss(heatmaps: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+def heatmap_loss(heatmaps: Mapping[str, Tensor], points: Tensor, valid: Tensor) -> Tensor:
     """
     Cross-entropy of 1D heatmaps with the true positions, averaged over the heatmaps given.
 
@@ -235,17 +242,16 @@ def heatmap_loss(heatmaps: Mapping[str, Tensor], batch: Mapping[str, Tensor]) ->
     soft-argmax is the position. Positions beyond the first or last bin count for nothing: no
     heatmap can express them.
 
-    :param heatmaps: name -> (B, N, bins) logits; the name is the batch's key and the axis, as in
-        ``joints_x``.
-    :param batch: the positions in lixels (bins), and ``mesh_valid``.
+    :param heatmaps: axis ('x', 'y' or 'z') -> (B, N, bins) logits.
+    :param points: (B, N, 3) lixels, that is bins.
+    :param valid: (B,) bool.
     :returns: scalar.
     """
     losses = []
-    for name, logits in heatmaps.items():
-        key, axis = name.rsplit('_', 1)
-        position = batch[key][..., AXES.index(axis)].float()
+    for axis, logits in heatmaps.items():
+        position = points[..., AXES.index(axis)].float()
         last = logits.shape[-1] - 1
-        counts = batch['mesh_valid'][:, None] & (position >= 0) & (position <= last)
+        counts = valid[:, None] & (position >= 0) & (position <= last)
         position = torch.where(counts, position, 0.0)
         lower = position.floor().clamp(max=last - 1)
         upper_share = position - lower
@@ -254,6 +260,12 @@ def heatmap_loss(heatmaps: Mapping[str, Tensor], batch: Mapping[str, Tensor]) ->
         loss = -(chosen[..., 0] * (1 - upper_share) + chosen[..., 1] * upper_share)
         losses.append((loss * counts).sum() / counts.sum().clamp(min=1))
     return torch.stack(losses).mean()
+
+
+def _heatmaps_of(kind: str, heatmaps: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+    """Axis -> logits of the heatmaps called '<kind>_<axis>'."""
+    named = heatmaps or {}
+    return {axis: named[f'{kind}_{axis}'] for axis in AXES if f'{kind}_{axis}' in named}
 
 
 def _valid_target(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def make_outputs(batch_size=3, **changes):
         'confidence': None,
         'segmentation': random(batch_size, 2, 8, 8),
         'stage_joints': random(batch_size, 21, 3),
-        'heatmaps': {f'joints_{axis}': random(batch_size, 21, BINS) for axis in 'xyz'},
+        'heatmaps': {f'joint_{axis}': random(batch_size, 21, BINS) for axis in 'xyz'},
     }
     return SimpleNamespace(**(fields | changes))
 
@@ -177,13 +177,22 @@ def test_unknown_side_does_not_count():
     assert loss.item() == pytest.approx(np.log(2), rel=1e-5)
 
 
+def test_vertex_heatmaps_have_their_own_weight(topology):
+    maps = {f'vertex_{axis}': torch.zeros(3, 4, BINS) for axis in 'xyz'}
+    outputs = make_outputs(heatmaps=maps)
+    assert 'vertex_heatmap' not in HandMeshLoss(LossWeights(), topology)(outputs, make_batch())
+    terms = HandMeshLoss(LossWeights(vertex_heatmap=1.0), topology)(outputs, make_batch())
+    assert terms['vertex_heatmap'].item() == pytest.approx(np.log(BINS), rel=1e-5)
+    assert 'heatmap' not in terms
+
+
 def test_heatmap_target_is_shared_between_neighbouring_bins():
     share = torch.tensor([0.75, 0.25])
     logits = torch.full((1, 1, BINS), -30.0)
     logits[0, 0, 3:5] = share.log()
-    batch = {'joints': torch.tensor([[[3.25, 0.0, 0.0]]]), 'mesh_valid': torch.tensor([True])}
+    points = torch.tensor([[[3.25, 0.0, 0.0]]])
     entropy = -(share * share.log()).sum()
-    loss = heatmap_loss({'joints_x': logits}, batch)
+    loss = heatmap_loss({'x': logits}, points, torch.tensor([True]))
     torch.testing.assert_close(loss, entropy, atol=1e-5, rtol=0)
     position = (logits.softmax(-1) * torch.arange(BINS)).sum()
     assert position.item() == pytest.approx(3.25, abs=1e-4)
@@ -192,7 +201,6 @@ def test_heatmap_target_is_shared_between_neighbouring_bins():
 def test_heatmap_positions_outside_the_bins_do_not_count():
     logits = torch.zeros(1, 3, BINS, requires_grad=True)
     joints = torch.tensor([[[-0.5, 0, 0], [BINS - 1, 0, 0], [BINS - 0.5, 0, 0]]])
-    batch = {'joints': joints, 'mesh_valid': torch.tensor([True])}
-    heatmap_loss({'joints_x': logits}, batch).backward()
+    heatmap_loss({'x': logits}, joints, torch.tensor([True])).backward()
     used = logits.grad.abs().sum(dim=-1)[0] > 0
     assert used.tolist() == [False, True, False]
