@@ -1,0 +1,118 @@
+"""Boxes to crops and back."""
+
+import cv2
+import numpy as np
+import pytest
+
+from handmesh_model.crop import (
+    CROP_MARGIN,
+    apply_affine,
+    check_box,
+    check_image,
+    crop_hands,
+    image_from_crop,
+    invert_affine,
+)
+from handmesh_model.errors import ImageError, ShapeError
+from handmesh_model.hand import HandBox
+
+
+def smooth_image(height: int = 240, width: int = 320) -> np.ndarray:
+    """Red grows with x, green with y, so that a colour tells where it came from."""
+    y, x = np.mgrid[:height, :width]
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    image[..., 0], image[..., 1] = np.round(x * 0.7), y
+    return image
+
+
+@pytest.mark.parametrize('mirrored', [False, True])
+@pytest.mark.parametrize('box_size', [40, 90, 170])
+def test_crop_shows_what_its_affine_says(mirrored: bool, box_size: int) -> None:
+    image = smooth_image()
+    box = HandBox(100, 20, 100 + box_size, 20 + box_size * 0.8)
+    crop = crop_hands(image, [box], 64, [mirrored])
+    grid = np.stack(np.meshgrid(np.arange(4, 60), np.arange(4, 60)), axis=-1).reshape(-1, 2)
+    there = apply_affine(crop.image_from_crop[0], grid.astype(float))
+    seen = crop.images[0][grid[:, 1], grid[:, 0]].astype(float)
+    inside = ((there > 2) & (there < (317, 237))).all(axis=1)
+    assert inside.sum() > 500
+    np.testing.assert_allclose(seen[inside, 0], there[inside, 0] * 0.7, atol=1.6)
+    np.testing.assert_allclose(seen[inside, 1], there[inside, 1], atol=1.6)
+
+
+def test_crop_is_a_square_around_the_box_with_the_margin() -> None:
+    affine = image_from_crop(HandBox(50, 60, 130, 100), 128, mirrored=False)
+    corners = apply_affine(affine, np.array([[-0.5, -0.5], [127.5, 127.5]]))
+    np.testing.assert_allclose(corners.mean(axis=0), (90, 80))
+    np.testing.assert_allclose(corners[1] - corners[0], CROP_MARGIN * 80)
+
+
+def test_left_hand_is_mirrored_and_maps_back() -> None:
+    image = np.zeros((100, 100, 3), dtype=np.uint8)
+    cv2.circle(image, (40, 50), 3, (255, 255, 255), -1)
+    left = HandBox(30, 30, 70, 70, side='left')
+    crop = crop_hands(image, [left, HandBox(30, 30, 70, 70, side='right')], 64)
+    assert crop.mirrored.tolist() == [True, False]
+    np.testing.assert_array_equal(crop.images[0], crop.images[1][:, ::-1])
+    ys, xs = np.nonzero(crop.images[0][..., 0] > 128)
+    back = apply_affine(crop.image_from_crop[0], np.array([[xs.mean(), ys.mean()]]))
+    np.testing.assert_allclose(back, [[40, 50]], atol=0.3)
+
+
+def test_inverse_affine_undoes_the_affine() -> None:
+    affine = image_from_crop(HandBox(10, 20, 200, 90), 96, mirrored=True)
+    points = np.random.default_rng(0).uniform(0, 96, (10, 2))
+    back = apply_affine(invert_affine(affine), apply_affine(affine, points))
+    np.testing.assert_allclose(back, points, atol=1e-9)
+
+
+def test_outside_the_image_is_black() -> None:
+    image = np.full((50, 50, 3), 200, dtype=np.uint8)
+    crop = crop_hands(image, [HandBox(-30, 10, 10, 40), HandBox(500, 0, 1500, 900)], 32)
+    assert (crop.images[0][:, :8] == 0).all()
+    assert (crop.images[0][10:20, -6:] == 200).all()
+    assert not crop.images[1].any()
+
+
+def test_large_hands_are_averaged_not_skipped() -> None:
+    """A fine checkerboard becomes grey; bilinear sampling alone would show moire."""
+    image = np.indices((512, 512)).sum(axis=0) % 2 * 255
+    image = np.repeat(image[..., None], 3, axis=2).astype(np.uint8)
+    crop = crop_hands(image, [HandBox(60, 60, 460, 460)], 100)
+    assert np.abs(crop.images[0][10:90, 10:90].astype(float) - 127.5).max() < 30
+
+
+@pytest.mark.parametrize(
+    ('image', 'error', 'text'),
+    [
+        ([[1]], ImageError, 'list'),
+        (np.zeros((4, 4), np.uint8), ShapeError, r'\(4, 4\)'),
+        (np.zeros((4, 4, 4), np.uint8), ShapeError, r'\(4, 4, 4\)'),
+        (np.zeros((4, 4, 3), np.float32), ImageError, 'float32'),
+        (np.zeros((0, 4, 3), np.uint8), ImageError, r'\(0, 4, 3\)'),
+    ],
+)
+def test_bad_images_are_named(image: object, error: type, text: str) -> None:
+    with pytest.raises(error, match=text):
+        check_image(image)
+
+
+@pytest.mark.parametrize(
+    ('box', 'text'),
+    [
+        (HandBox(0, 0, float('nan'), 5), 'nan'),
+        (HandBox(0, 0, float('inf'), 5), 'inf'),
+        (HandBox(5, 0, 5, 5), 'no area'),
+        (HandBox(8, 0, 5, 5), 'no area'),
+        (HandBox(400, 10, 450, 60), '320 x 240'),
+        (HandBox(10, -90, 50, -10), 'outside'),
+    ],
+)
+def test_bad_boxes_are_named(box: HandBox, text: str) -> None:
+    with pytest.raises(ImageError, match=text):
+        check_box(box, 320, 240)
+
+
+def test_good_box_passes_unchanged() -> None:
+    box = HandBox(-5, -5, 20, 20)
+    assert check_box(box, 320, 240) is box
