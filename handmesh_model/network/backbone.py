@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 STAGE_COUNT = 4
-BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
+BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 
 
 class BasicBlock(nn.Module):
@@ -108,7 +108,7 @@ class ResNetStages(nn.Module):
     """
     The four residual stages of a ResNet, without stem and classifier.
 
-    :param depth: 18, 34 or 50.
+    :param depth: 10, 18, 34 or 50.
     :param channels_in: channels of the input.
     :param width: base width; stage i has width * 2**i channels, four times as many at depth 50.
     """

@@ -12,7 +12,7 @@ LOCAL_FEATURES = ('image', 'stem', 'shared', 'mesh')
 ENCODER_STRIDE = 32
 HEATMAP_STRIDE = 4
 SEGMENTATION_STRIDE = 2
-DEPTHS = (18, 34, 50)
+DEPTHS = (10, 18, 34, 50)
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class NetworkConfig:
     :param input_size: side of the square crop in pixels, a multiple of 32.
     :param heatmap_size: bins of the 1D heatmaps (lixels); a quarter of ``input_size``.
     :param joint_count: number of joints.
-    :param depth: layers of the joint stage's ResNet: 18, 34 or 50.
+    :param depth: layers of the joint stage's ResNet: 10, 18, 34 or 50.
     :param width: channels of the stem and base width of the joint stage's ResNet.
     :param mesh_depth: layers of the mesh stage's ResNet.
     :param mesh_width: base width of the mesh stage's ResNet.
@@ -34,6 +34,8 @@ class NetworkConfig:
     :param segmentation: whether the joint stage has the U-Net hand segmentation.
     :param segmentation_levels: upsampling steps of the U-Net: 4 reaches half the crop's size by
         learned steps; 3 predicts at a quarter and interpolates the last step.
+    :param segmentation_kernel: size of the convolutions that fuse the U-Net's skips: 3, or 1 where
+        it has to be cheap.
     :param refine_stage: False: the rough mesh is the result.
     :param offset: False: the refine stage predicts the mesh itself instead of an offset to it.
     :param local_features: which of 'image', 'stem', 'shared', 'mesh' are sampled at the vertices.
@@ -62,6 +64,7 @@ class NetworkConfig:
     joint_stage: bool = True
     segmentation: bool = True
     segmentation_levels: int = 4
+    segmentation_kernel: int = 3
     refine_stage: bool = True
     offset: bool = True
     local_features: tuple[str, ...] = LOCAL_FEATURES
@@ -97,6 +100,7 @@ class NetworkConfig:
             _check_choice(name, getattr(self, name), DEPTHS)
         _check_choice('joints_from', self.joints_from, ('rough', 'refined'))
         _check_choice('segmentation_levels', self.segmentation_levels, (3, 4))
+        _check_choice('segmentation_kernel', self.segmentation_kernel, (1, 3))
         for feature in self.local_features:
             _check_choice('local_features', feature, LOCAL_FEATURES)
         for name in ('decoder_channels', 'mesh_decoder_channels'):

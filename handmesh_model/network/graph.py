@@ -34,35 +34,44 @@ def sum_neighbours(features: Tensor, table: Tensor) -> Tensor:
     """
     Sum of the neighbours' features: s_i = sum over j in N(i) of x_j.
 
-    :param features: (B, V, C).
+    :param features: (V, ...), the vertices first: whole rows are then added at memory speed.
     :param table: (V, K) of :func:`neighbour_table`; its graph must be undirected.
-    :returns: (B, V, C).
+    :returns: (V, ...).
     """
-    if features.requires_grad and torch.is_grad_enabled():
-        return _SumNeighbours.apply(features, table)  # type: ignore[no-any-return]
-    return _gather_sum(features, table)
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return _gather_sum(features, table)
+    return _SumNeighbours.apply(features, table)  # type: ignore[no-any-return]
 
 
 def _gather_sum(features: Tensor, table: Tensor) -> Tensor:
+    """The sum in basic operations, which compilers and exporters know."""
+    return _with_zero_row(features)[table].sum(dim=1)
+
+
+def _bag_sum(features: Tensor, table: Tensor) -> Tensor:
+    """The same by the fused kernel for embeddings: ten times faster on a CPU."""
+    rows = _with_zero_row(features.flatten(1))
+    return F.embedding_bag(table, rows, mode='sum').view_as(features)
+
+
+def _with_zero_row(features: Tensor) -> Tensor:
     # The row of zeros for absent neighbours is made by F.pad: torch 2.13's CPU compiler gives
     # wrong sums if it is made by cat.
-    padded = F.pad(features, (0, 0, 0, 1))
-    gathered = padded.index_select(1, table.flatten())
-    return gathered.unflatten(1, table.shape).sum(dim=2)
+    return F.pad(features, (0, 0) * (features.ndim - 1) + (0, 1))
 
 
 class _SumNeighbours(torch.autograd.Function):
-    """The sum is symmetric, so its gradient is the same sum: a gather instead of a scatter."""
+    """The graph is undirected, so the gradient is the same sum: a gather instead of a scatter."""
 
     @staticmethod
     def forward(ctx, features: Tensor, table: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(table)
-        return _gather_sum(features, table)
+        return _bag_sum(features, table)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def,override]
         (table,) = ctx.saved_tensors
-        return _gather_sum(gradient, table), None
+        return _bag_sum(gradient.contiguous(), table), None
 
 
 class GINConv(nn.Module):
@@ -90,16 +99,16 @@ class GINConv(nn.Module):
 
     def forward(self, features: Tensor, table: Tensor, shared: Tensor | None = None) -> Tensor:
         """
-        :param features: (B, V, C - S).
+        :param features: (V, B, C - S).
         :param table: (V, K) neighbours.
         :param shared: (B, S) features that all vertices of a hand have in common, the last of the C.
-        :returns: (B, V, C').
+        :returns: (V, B, C').
         """
         first = self.nn[0]
         weight = first.weight[:, : features.shape[-1]]
         mapped = F.linear(features, weight)
         if shared is not None:
-            mapped = mapped + F.linear(shared, first.weight[:, features.shape[-1] :])[:, None]
+            mapped = mapped + F.linear(shared, first.weight[:, features.shape[-1] :])
         mapped = mapped + mapped * self.eps + sum_neighbours(mapped, table) + first.bias
         return self.nn[2](self.nn[1](mapped))  # type: ignore[no-any-return]
 
@@ -115,14 +124,14 @@ class GraphResidualBlock(nn.Module):
         self.bn2 = VertexNorm(channels)
 
     def forward(self, features: Tensor, table: Tensor) -> Tensor:
-        """(B, V, C) to (B, V, C)."""
+        """(V, B, C) to (V, B, C)."""
         y = F.relu(self.bn1(self.conv1(features, table)))
         y = F.relu(self.bn2(self.conv2(y, table)))
         return features + y
 
 
 class VertexNorm(nn.BatchNorm1d):
-    """Batch normalisation of (B, V, C) over images and vertices."""
+    """Batch normalisation of (V, B, C) over vertices and images."""
 
     def forward(self, features: Tensor) -> Tensor:
         return super().forward(features.flatten(0, 1)).view_as(features)

@@ -40,13 +40,14 @@ class SegmentationNet(nn.Module):
 
     :param channels: channels of the encoder's maps from the deepest to the stem.
     :param levels: number of steps; with 3 the stem is left out and the result is interpolated.
+    :param kernel: size of the steps' convolution, 3 or 1.
     """
 
-    def __init__(self, channels: tuple[int, ...], levels: int) -> None:
+    def __init__(self, channels: tuple[int, ...], levels: int, kernel: int) -> None:
         super().__init__()
         pairs = list(zip(channels[:-1], channels[1:], strict=True))[:levels]
         self.reduce = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairs)
-        self.fuse = nn.ModuleList(nn.Conv2d(b, b, 3, padding=1) for _, b in pairs)
+        self.fuse = nn.ModuleList(nn.Conv2d(b, b, kernel, padding=kernel // 2) for _, b in pairs)
         self.norm = nn.ModuleList(nn.BatchNorm2d(b) for _, b in pairs[:3])
         self.predictor = nn.Sequential(
             nn.Conv2d(pairs[-1][1], PREDICTOR_CHANNELS, 3, padding=1),
@@ -97,7 +98,11 @@ class JointStage(nn.Module):
             config.heatmap_size,
         )
         self.segmentation = (
-            SegmentationNet((*channels[::-1], config.width), config.segmentation_levels)
+            SegmentationNet(
+                (*channels[::-1], config.width),
+                config.segmentation_levels,
+                config.segmentation_kernel,
+            )
             if config.segmentation
             else None
         )

@@ -21,13 +21,13 @@ def project_local_features(
     :param vertices: (B, V, 3) lixels; z is not used.
     :param feature_maps: maps of the crop, (B, C_i, H_i, W_i) each.
     :param heatmap_size: lixels along the crop.
-    :returns: (B, V, C_i) each; zeros outside the crop.
+    :returns: (V, B, C_i) each; zeros outside the crop.
     """
     grid = (vertices[:, :, :2] * (2 / heatmap_size) - 1)[:, :, None]
     return [
         F.grid_sample(m, grid, mode='bilinear', padding_mode='zeros', align_corners=False)
         .squeeze(3)
-        .transpose(1, 2)
+        .permute(2, 0, 1)
         for m in feature_maps
     ]
 
@@ -73,9 +73,9 @@ class RefineStage(nn.Module):
         """
         local = project_local_features(rough_vertices, feature_maps, self.heatmap_size)
         shared = None if self.global_feature is None else self.global_feature(pooled)
-        x = self.head(torch.cat([rough_vertices, *local], dim=2), table, shared)
+        x = self.head(torch.cat([rough_vertices.transpose(0, 1), *local], dim=2), table, shared)
         x = F.relu(self.head_norm(x))
         for block in self.blocks:
             x = block(x, table)
-        moved = self.tail(x, table)
+        moved = self.tail(x, table).transpose(0, 1)
         return rough_vertices + moved if self.offset else moved
