@@ -20,7 +20,6 @@ from torch.nn import functional
 
 if TYPE_CHECKING:
     from handmesh_model.network import StageOutputs
-
     from handmesh_model.topology import HandTopology
 
 IGNORED_PIXEL = 255

@@ -1,4 +1,4 @@
-"""The training losses: values worked out by hand, masks, and batches with nothing to learn from."""
+"""The training losses: values worked out by hand, masks, batches with nothing to learn from."""
 
 from types import SimpleNamespace
 

@@ -1,0 +1,96 @@
+"""Reading dataset files: what is missing or broken is said with its full path."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from handmesh_model.errors import DatasetError
+
+
+def require(root: Path, relative: str, dataset: str) -> Path:
+    """
+    The path of a file or folder that a dataset cannot do without.
+
+    :param root: the dataset's folder.
+    :param relative: where below it the thing is expected.
+    :param dataset: what to call the dataset in the message.
+    :raises DatasetError: if it is not there.
+    """
+    path = root / relative
+    if not root.is_dir():
+        raise DatasetError(
+            f"{dataset}: '{root}' is no folder; expected the one that holds {relative}"
+        )
+    if not path.exists():
+        raise DatasetError(f"{dataset}: '{relative}' is missing, expected at '{path}'")
+    return path
+
+
+def read_json(path: Path) -> Any:
+    """
+    Parse a JSON file.
+
+    :raises DatasetError: if it cannot be read or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"cannot read '{path}' as JSON: {error}") from error
+
+
+def read_npz(path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
+    """
+    Read an npz file without pickles.
+
+    :param keys: arrays that have to be in it.
+    :returns: all its arrays.
+    :raises DatasetError: if it cannot be read or lacks an array.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {key: data[key] for key in data.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"cannot read '{path}' as npz: {error}") from error
+    missing = [key for key in keys if key not in arrays]
+    if missing:
+        raise DatasetError(
+            f"'{path}' lacks {', '.join(missing)}; expected {', '.join(keys)}, "
+            f'found {", ".join(arrays)}'
+        )
+    return arrays
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """
+    Read a picture.
+
+    :returns: (H, W, 3) uint8 RGB.
+    :raises DatasetError: if it is missing or cannot be decoded.
+    """
+    return cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def read_grey(path: Path) -> np.ndarray:
+    """
+    Read a picture of one channel, a mask for example.
+
+    :returns: (H, W) uint8.
+    :raises DatasetError: if it is missing or cannot be decoded.
+    """
+    return _read(path, cv2.IMREAD_GRAYSCALE)
+
+
+def _read(path: Path, flags: int) -> np.ndarray:
+    if not path.is_file():
+        raise DatasetError(f"picture is missing, expected at '{path}'")
+    image = cv2.imread(str(path), flags)
+    if image is None:
+        raise DatasetError(f"'{path}' cannot be decoded as a picture")
+    return image
