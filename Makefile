@@ -1,0 +1,35 @@
+# make demo [SOURCE=folder, video file or camera index]   everything set up, the nodes run, see out/demo/
+# make test     everything set up, style and types checked, tests passed
+# make setup    only sets up .venv and install/; then: source env.sh
+# make clean    removes all that make set up and wrote
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format clean
+
+SOURCE ?=
+PYTEST_ARGS ?=
+ACTIVATE := source ./env.sh
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+setup:
+	@tools/setup.sh
+
+demo: setup
+	@$(ACTIVATE) && exec python -m handmesh_ros.demo $(if $(SOURCE),--source '$(SOURCE)')
+
+lint: setup
+	@$(ACTIVATE) && ruff check . && ruff format --check . && mypy
+
+format: setup
+	@$(ACTIVATE) && ruff check --fix . ; ruff format .
+
+# The nodes' tests start processes that talk to each other: one after the other, or their timing suffers.
+test: lint
+	@$(ACTIVATE) && OMP_NUM_THREADS=1 python -m pytest -n 2 --ignore=test/handmesh_ros $(PYTEST_ARGS) test
+	@$(ACTIVATE) && python -m pytest $(PYTEST_ARGS) test/handmesh_ros
+
+clean:
+	rm -rf .venv build install log out *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
