@@ -1,0 +1,1 @@
+"""The open hand and pictures made from it: model, poses, renderer, scenes."""
