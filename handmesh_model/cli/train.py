@@ -1,0 +1,77 @@
+"""``handmesh train``: train a network from a configuration file."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from pathlib import Path
+
+from handmesh_model.training.config import load_training_config
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command to the ``handmesh`` parser."""
+    parser = subparsers.add_parser(
+        'train',
+        help='train a network from a configuration file',
+        description='Train a network. A run goes on from last.pt in its output folder; '
+        'SIGTERM saves and ends it.',
+    )
+    parser.add_argument('config', type=Path, help='YAML file, see config/train_open.yaml')
+    parser.add_argument('--output', help='folder of the run, instead of the one configured')
+    parser.add_argument('--hours', type=float, help='stop after so many hours')
+    parser.add_argument(
+        '--finish',
+        action='store_true',
+        help='with --hours: bring the learning rate down to its end within that time',
+    )
+    parser.add_argument(
+        '--monitor-real', type=Path, metavar='DIR', help='also measure on these photographs'
+    )
+    parser.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='KEY=VALUE',
+        dest='overrides',
+        help='replace an entry of the configuration, as in --set data.workers=14',
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; without torchrun the command starts the configured ranks by itself."""
+    logging.basicConfig(level=logging.WARNING, format='%(levelname)s %(message)s')
+    overrides = list(arguments.overrides)
+    if arguments.output:
+        overrides.append(f'output={arguments.output}')
+    config = load_training_config(arguments.config, overrides)
+    from handmesh_model.training.distributed import join_ranks, launch, leave_ranks
+
+    if 'RANK' not in os.environ:
+        return launch(_command(arguments), config.ranks, config.threads)
+    from handmesh_model.training.trainer import TimeBox, Trainer
+
+    ranks = join_ranks()
+    try:
+        trainer = Trainer(config, ranks, arguments.monitor_real)
+        trainer.run(TimeBox(arguments.hours, arguments.finish))
+    finally:
+        leave_ranks(ranks)
+    return 0
+
+
+def _command(arguments: argparse.Namespace) -> list[str]:
+    command = ['-m', 'handmesh_model.cli', 'train', str(arguments.config)]
+    if arguments.output:
+        command += ['--output', arguments.output]
+    if arguments.hours is not None:
+        command += ['--hours', str(arguments.hours)]
+    if arguments.finish:
+        command.append('--finish')
+    if arguments.monitor_real is not None:
+        command += ['--monitor-real', str(arguments.monitor_real)]
+    for override in arguments.overrides:
+        command += ['--set', override]
+    return command

@@ -1,0 +1,82 @@
+"""
+What a run needs to go on after a kill: one file, written so that a kill while writing leaves the
+one before.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from handmesh_model.errors import CheckpointError
+from handmesh_model.training.ema import WeightAverage
+
+LAST = 'last.pt'
+
+
+@dataclass
+class RunState:
+    """
+    :param step: optimizer steps done.
+    :param samples: training samples seen, over all ranks.
+    :param seconds: training time spent, over all starts.
+    :param best: lowest validation error so far.
+    :param history: figures of each validation, with the samples seen.
+    """
+
+    step: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    best: float = float('inf')
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def save_run(
+    folder: Path,
+    state: RunState,
+    net: nn.Module,
+    average: WeightAverage | None,
+    optimizer: Optimizer,
+) -> Path:
+    """Write ``last.pt``; returns its path."""
+    stored: dict[str, Any] = {
+        'state': vars(state),
+        'net': net.state_dict(),
+        'optimizer': optimizer.state_dict(),
+    }
+    if average is not None:
+        stored |= {'average': average.net.state_dict(), 'average_updates': average.updates}
+    path = folder / LAST
+    part = path.with_suffix('.part')
+    with part.open('wb') as file:
+        torch.save(stored, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    return path
+
+
+def load_run(
+    path: Path, net: nn.Module, average: WeightAverage | None, optimizer: Optimizer
+) -> RunState:
+    """
+    Bring network, average and optimizer to where the file was written.
+
+    :raises CheckpointError: if the file is damaged or belongs to another network.
+    """
+    try:
+        stored: dict[str, Any] = torch.load(path, map_location='cpu', weights_only=True)
+        net.load_state_dict(stored['net'])
+        optimizer.load_state_dict(stored['optimizer'])
+        if average is not None:
+            average.net.load_state_dict(stored.get('average', stored['net']))
+            average.updates = stored.get('average_updates', 0)
+        return RunState(**stored['state'])
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
+        raise CheckpointError(f"cannot resume from '{path}': {error}") from error

@@ -1,0 +1,228 @@
+"""
+An endless stream of training batches rendered on the fly, each render drawn a few times with fresh
+augmentation.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from handmesh_model.errors import HandmeshError
+from handmesh_model.training.augmentation import Augmenter
+from handmesh_model.training.config import DataConfig
+from handmesh_model.training.sample_pool import PoolLayout, SamplePool
+from handmesh_model.training.targets import LixelScale, empty_batch
+
+Batch = dict[str, np.ndarray]
+ONE_THREAD = dict.fromkeys(
+    (
+        'OMP_NUM_THREADS',
+        'OPENBLAS_NUM_THREADS',
+        'MKL_NUM_THREADS',
+        'NUMBA_NUM_THREADS',
+        'OPENCV_FOR_THREADS_NUM',
+    ),
+    '1',
+)
+PREFETCHED = 2
+DEATHS_IN_A_ROW = 3
+PUSH = 1.5
+"""How much more often than configured a render may be drawn before the trainer waits."""
+
+log = logging.getLogger(__name__)
+
+
+class RendererError(HandmeshError):
+    """The processes that render training samples cannot go on."""
+
+
+class RendererTeam:
+    """
+    The renderer processes of one trainer and the pool that they fill.
+
+    :param config: renderer, sizes and counts; counts are for this trainer alone.
+    :param layout: the pool's shape.
+    :param key: what the seeds of this trainer's samples start with.
+    """
+
+    def __init__(self, config: DataConfig, layout: PoolLayout, key: tuple[int, ...]) -> None:
+        self.config = config
+        self.pool = SamplePool(layout)
+        self.key = key
+        self._starts = 0
+        self._deaths = 0
+        self._rendered_at_death = -1
+        self._processes = [self._start(worker) for worker in range(layout.workers)]
+
+    def _start(self, worker: int) -> subprocess.Popen:
+        descriptor = self.pool.descriptor
+        told = {
+            'layout': vars(self.pool.layout),
+            'descriptor': descriptor,
+            'worker': worker,
+            'renderer': self.config.renderer,
+            'key': [*self.key, self._starts, worker],
+            'nice': self.config.nice,
+        }
+        self._starts += 1
+        command = [sys.executable, '-m', 'handmesh_model.training.renderer', json.dumps(told)]
+        environment = {**os.environ, **ONE_THREAD}
+        # The renderer finds what the trainer finds, also modules of an uninstalled source tree.
+        environment['PYTHONPATH'] = os.pathsep.join(p or '.' for p in sys.path)
+        return subprocess.Popen(command, pass_fds=[descriptor], env=environment)
+
+    def check(self) -> None:
+        """
+        Start renderers that died anew.
+
+        :raises RendererError: if they keep dying without having rendered anything in between.
+        """
+        for worker, process in enumerate(self._processes):
+            code = process.poll()
+            if code is None:
+                continue
+            progress = self.pool.rendered > self._rendered_at_death
+            self._deaths = 1 if progress else self._deaths + 1
+            self._rendered_at_death = self.pool.rendered
+            log.warning('renderer %d ended with status %d; starting another', worker, code)
+            if self._deaths >= DEATHS_IN_A_ROW:
+                raise RendererError(
+                    f'renderers ended {self._deaths} times without a single sample in between '
+                    f'(last status {code}); their own message is on the standard error output'
+                )
+            self._processes[worker] = self._start(worker)
+
+    def wait_for(self, count: int, cancelled: Callable[[], bool]) -> None:
+        """
+        Wait until so many samples have been rendered, watching the renderers.
+
+        :param cancelled: asked now and then; true ends the wait.
+        """
+        while self.pool.rendered < count and not cancelled():
+            self.check()
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        """Stop the renderers and give the pool's memory back."""
+        self.pool.stop()
+        for process in self._processes:
+            try:
+                process.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.pool.close()
+
+
+class SyntheticStream:
+    """
+    Batches for one trainer. A thread of its own draws and augments them ahead of time.
+
+    Which renders exist at a given moment depends on the speed of the machine, so two runs see the
+    same kind of data, not the same batches. The seeds depend on rank and step, so that a resumed
+    run sees new samples.
+
+    :param config: the data section, with counts over all ranks.
+    :param augmenter: varies each drawn sample.
+    :param scale: lixels of the network.
+    :param vertex_count: vertices of the mesh.
+    :param batch_size: samples of each of this rank's batches.
+    :param key: seed, rank and first step.
+    :param ranks: number of trainers that share the counts.
+    """
+
+    def __init__(
+        self,
+        config: DataConfig,
+        augmenter: Augmenter,
+        scale: LixelScale,
+        vertex_count: int,
+        batch_size: int,
+        key: tuple[int, int, int],
+        ranks: int = 1,
+    ) -> None:
+        self.config = config
+        self.augmenter = augmenter
+        self.scale = scale
+        self.batch_size = batch_size
+        self.start_count = max(batch_size, config.pool_start // ranks)
+        workers = max(1, config.workers // ranks)
+        slots = max(config.pool_size // ranks, self.start_count)
+        self.layout = PoolLayout(
+            -(-slots // workers) * workers, workers, config.render_size, vertex_count
+        )
+        self.drawn = 0
+        self._rng = np.random.default_rng(np.random.SeedSequence(key))
+        self._team = RendererTeam(config, self.layout, key)
+        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(PREFETCHED)
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name='augment', daemon=True)
+        self._thread.start()
+
+    @property
+    def rendered(self) -> int:
+        """Samples rendered so far by this trainer's renderers."""
+        return self._team.pool.rendered
+
+    def __next__(self) -> Batch:
+        """
+        The next batch: images (B, S, S, 3) uint8, points in lixels.
+
+        :raises RendererError: if the renderers died.
+        """
+        ready = self._ready.get()
+        if isinstance(ready, BaseException):
+            raise ready
+        return ready
+
+    def __iter__(self) -> SyntheticStream:
+        return self
+
+    def close(self) -> None:
+        """Stop the thread and the renderers."""
+        self._closing = True
+        while self._thread.is_alive():
+            try:
+                self._ready.get_nowait()
+            except queue.Empty:
+                self._thread.join(0.02)
+        self._team.close()
+
+    def _work(self) -> None:
+        try:
+            self._team.pool.allowed = self.start_count
+            self._team.wait_for(self.start_count, lambda: self._closing)
+            while not self._closing:
+                self._put(self._batch())
+        except BaseException as error:  # handed to the trainer, who raises it
+            self._put(error)
+
+    def _put(self, item: Batch | BaseException) -> None:
+        while not self._closing:
+            try:
+                return self._ready.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+
+    def _batch(self) -> Batch:
+        pool, reuse = self._team.pool, self.config.reuse
+        pool.allowed = self.start_count + int(self.drawn / reuse)
+        self._team.check()
+        self._team.wait_for(int(self.drawn / reuse / PUSH), lambda: self._closing)
+        batch = empty_batch(self.batch_size, self.augmenter.size, self.layout.vertex_count)
+        for row in range(self.batch_size):
+            self.augmenter.write(pool.take(self._rng), self._rng, batch, row)
+        self.drawn += self.batch_size
+        for key in ('vertices', 'joints'):
+            batch[key] = self.scale.to_lixels(batch[key])
+        return batch

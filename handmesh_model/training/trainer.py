@@ -1,0 +1,286 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from handmesh_model.losses import HandMeshLoss
+from handmesh_model.network import HandMeshNet
+from handmesh_model.training import setup
+from handmesh_model.training.config import TrainingConfig, to_mapping
+from handmesh_model.training.distributed import Ranks
+from handmesh_model.training.ema import WeightAverage
+from handmesh_model.training.progress import Progress
+from handmesh_model.training.run_state import LAST, RunState, load_run, save_run
+from handmesh_model.training.schedule import ramp, rate_factor
+from handmesh_model.training.validation import render_validation_set, to_tensors, validate
+
+CUDA_STOP_EVERY = 20
+"""Steps between two looks at whether any rank is to stop, where asking costs a synchronization."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeBox:
+    """
+    :param hours: length of this start; None for no limit.
+    :param finish: whether the schedule is to come to its end with the time.
+    """
+
+    hours: float | None = None
+    finish: bool = False
+
+
+class Trainer:
+    """
+    One rank of a run. Goes on from ``last.pt`` in the output folder if there is one.
+
+    :param config: the run.
+    :param ranks: this process among its peers.
+    :param monitor_real: folder of labelled photographs that checkpoints are measured on, never
+        trained on.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, ranks: Ranks, monitor_real: Path | None = None
+    ) -> None:
+        self.config = config
+        self.ranks = ranks
+        self.monitor_real = monitor_real
+        self.folder = Path(config.output)
+        if ranks.device.type == 'cpu':
+            if config.threads:
+                torch.set_num_threads(config.threads)
+            torch.set_flush_denormal(True)
+        net = setup.build_network(config).to(ranks.device)
+        self.net: HandMeshNet = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.scale = setup.lixel_scale(net)
+        self.optimizer = setup.build_optimizer(config.optimizer, self.net)
+        reach = config.ema_samples / config.batch_size
+        self.average = WeightAverage(self.net, reach) if config.ema_samples else None
+        self.state = RunState()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if (self.folder / LAST).is_file():
+            self.state = load_run(self.folder / LAST, self.net, self.average, self.optimizer)
+        self.weights = setup.loss_weights(config)
+        self.criterion = HandMeshLoss(self.weights, self.net.topology).to(ranks.device)
+        self._stop = False
+        self._amp = ranks.device.type == 'cuda'
+
+    def run(self, box: TimeBox = TimeBox()) -> RunState:
+        """
+        Train until the planned samples are done, the time is up, or SIGTERM comes; save; return.
+
+        :param box: how long this start may take.
+        """
+        self._box, self._began, self._before = box, time.monotonic(), self.state.seconds
+        self._start_progress = self.state.samples / self.config.total_samples
+        if self.ranks.is_first:
+            self._prepare_logging()
+        self.ranks.barrier()
+        stream = setup.build_stream(self.config, self.net, self.ranks, self.state.step)
+        try:
+            with _signals(self._ask_to_stop):
+                self._loop(stream)
+        finally:
+            stream.close()
+        if self.ranks.is_first:
+            self._save()
+            self._progress.close()
+        return self.state
+
+    def _loop(self, stream: Iterator[dict[str, np.ndarray]]) -> None:
+        model: nn.Module = self.net
+        if self.ranks.count > 1:
+            model = DistributedDataParallel(
+                self.net,
+                broadcast_buffers=False,
+                gradient_as_bucket_view=True,
+                find_unused_parameters=True,
+            )
+        saved = time.monotonic()
+        sums: dict[str, Tensor] = {}
+        while not self._done():
+            batch = to_tensors(next(stream), self.ranks.device)
+            terms = self._step(model, batch)
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0) + value.detach()
+            if not self.ranks.is_first:
+                continue
+            if self.state.step % self.config.log_every == 0:
+                self._log({k: float(v) / self.config.log_every for k, v in sums.items()}, stream)
+                sums = {}
+            if self._validation_due():
+                self._validate()
+            if time.monotonic() - saved > self.config.checkpoint_minutes * 60:
+                self._save()
+                saved = time.monotonic()
+
+    def _step(self, model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        config, state = self.config, self.state
+        # Every step has random numbers of its own, so that a resumed run has the same.
+        torch.manual_seed(
+            config.seed * 1_000_003 + state.step * self.ranks.count + self.ranks.rank
+        )
+        factor = rate_factor(config.schedule, state.samples, self._run_progress())
+        for group in self.optimizer.param_groups:
+            group['lr'] = config.optimizer.learning_rate * factor
+        self.criterion.weights = self._ramped_weights()
+        self.net.train()
+        with torch.autocast('cuda', torch.bfloat16, enabled=self._amp):
+            outputs = model(batch['image'], heads=True)
+        terms = self.criterion(outputs, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        terms['total'].backward()
+        norm = nn.utils.clip_grad_norm_(
+            self.net.parameters(), config.optimizer.clip_norm or float('inf')
+        )
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        state.step += 1
+        state.samples += config.batch_size
+        state.seconds = self._before + time.monotonic() - self._began
+        if self.average is not None and self.ranks.is_first:
+            self.average.update(self.net)
+        return {**terms, 'gradient': norm}
+
+    def _ramped_weights(self) -> Any:
+        factors = {
+            name: getattr(self.weights, name) * ramp(span, self.state.samples)
+            for name, span in self.config.loss_ramps.items()
+        }
+        return dataclasses.replace(self.weights, **factors) if factors else self.weights
+
+    def _elapsed(self) -> float:
+        """Share 0..1 of this start's time that is spent; 0 without a limit."""
+        if self._box.hours is None:
+            return 0.0
+        return (time.monotonic() - self._began) / max(self._box.hours * 3600, 1e-9)
+
+    def _run_progress(self) -> float:
+        """Share 0..1 of the schedule that is done."""
+        planned = self.state.samples / self.config.total_samples
+        if not self._box.finish:
+            return planned
+        start = self._start_progress
+        if self.config.schedule.kind == 'trapezoid':
+            start = max(start, 1 - self.config.schedule.cooldown)
+        return max(planned, start + (1 - start) * self._elapsed())
+
+    def _done(self) -> bool:
+        if self.state.samples >= self.config.total_samples:
+            return True
+        if self._amp and self.ranks.count > 1 and self.state.step % CUDA_STOP_EVERY:
+            return False
+        return self.ranks.any(self._stop or self._elapsed() >= 1)
+
+    def _ask_to_stop(self) -> None:
+        self._stop = True
+
+    def _validation_due(self) -> bool:
+        every, batch = self.config.validation.every_samples, self.config.batch_size
+        return self.state.samples // every > (self.state.samples - batch) // every
+
+    def _prepare_logging(self) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        config, state = self.config, self.state
+        described = json.dumps(to_mapping(config), indent=1)
+        (self.folder / 'run.json').write_text(described + '\n')
+        self._board = SummaryWriter(str(self.folder / 'tensorboard'), purge_step=state.samples)
+        self._progress = Progress(config.total_samples, state.samples)
+        self._progress.say(
+            f'{sum(p.numel() for p in self.net.parameters()) / 1e6:.2f} M parameters, '
+            f'{self.ranks.count} ranks on {self.ranks.device}, from sample {state.samples:,}'
+        )
+        self._validation_set = None
+        if config.validation.samples:
+            self._validation_set = render_validation_set(
+                config.data.renderer,
+                config.validation.samples,
+                config.validation.seed,
+                self.net.config.input_size,
+                self.net.topology.vertex_count,
+                self.folder / 'validation.npz',
+            )
+
+    def _log(self, means: dict[str, float], stream: Any) -> None:
+        rate = self.optimizer.param_groups[0]['lr']
+        for name, value in means.items():
+            self._board.add_scalar(f'train/{name}', value, self.state.samples)
+        left = None if self._box.hours is None else self._box.hours * 3600 * (1 - self._elapsed())
+        shown = {'loss': means.pop('total'), **means, 'lr': rate}
+        if hasattr(stream, 'rendered') and stream.rendered:
+            shown['reuse'] = stream.drawn / stream.rendered
+        speed = self._progress.update(self.state.samples, shown, left)
+        self._board.add_scalar('train/images_per_second', speed, self.state.samples)
+        self._board.add_scalar('train/learning_rate', rate, self.state.samples)
+
+    def _validate(self) -> None:
+        net = self.net.eval() if self.average is None else self.average.net
+        figures: dict[str, float] = {}
+        if self._validation_set is not None:
+            figures |= validate(net, self._validation_set, self.scale, self.ranks.device)
+        if self.monitor_real is not None:
+            figures |= _measure_photographs(net, self.monitor_real)
+        for name, value in figures.items():
+            self._board.add_scalar(f'validation/{name}', value, self.state.samples)
+        line = '  '.join(f'{name} {value:.4g}' for name, value in figures.items())
+        self._progress.say(f'validation at {self.state.samples:,}: {line}')
+        self.state.history.append({'samples': float(self.state.samples), **figures})
+        if figures.get('lixel_error', float('inf')) < self.state.best:
+            self.state.best = figures['lixel_error']
+            self._save_weights('best.safetensors', figures)
+        self._progress.rest()
+
+    def _save(self) -> None:
+        save_run(self.folder, self.state, self.net, self.average, self.optimizer)
+        self._save_weights('last.safetensors', {})
+        self._board.flush()
+
+    def _save_weights(self, name: str, figures: dict[str, float]) -> None:
+        from handmesh_model.checkpoints import save_checkpoint
+
+        net = self.net if self.average is None else self.average.net
+        facts = {
+            'samples': self.state.samples,
+            'hours': round(self.state.seconds / 3600, 3),
+            **figures,
+        }
+        part = self.folder / f'part-{name}'
+        save_checkpoint(part, net, {key: str(value) for key, value in facts.items()})
+        part.replace(self.folder / name)
+
+
+def _measure_photographs(net: Any, folder: Path) -> dict[str, float]:
+    from handmesh_model.evaluation.real_images import evaluate_network_on_real
+
+    figures = evaluate_network_on_real(net, folder)
+    return {f'real_{k}': float(v) for k, v in figures.items() if isinstance(v, (int, float))}
+
+
+@contextlib.contextmanager
+def _signals(stop: Any) -> Iterator[None]:
+    """Let SIGTERM and SIGINT ask for the end instead of bringing it about."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    before = {s: signal.signal(s, handler) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
