@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from handmesh_model.checkpoints import import_handar
+    from handmesh_model.handar import import_handar
     from handmesh_model.hand import Hand, HandBox
     from handmesh_model.network.hand_mesh_net import HandMeshNet
     from handmesh_model.predictor import HandMeshPredictor
@@ -22,7 +22,7 @@ _MODULE_OF = {
     'HandMeshPredictor': 'predictor',
     'HandTopology': 'topology',
     'HandTracker': 'tracker',
-    'import_handar': 'checkpoints',
+    'import_handar': 'handar',
 }
 
 __all__ = [

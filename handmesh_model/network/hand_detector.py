@@ -62,7 +62,7 @@ class HandDetectorNet(nn.Module):
     :param width: channels at stride 4; deeper maps have 2, 3 and 4 times as many.
     """
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, width: int = 24) -> None:
         super().__init__()
         self.width = width
         quarter, eighth, sixteenth, last = width, 2 * width, 3 * width, 4 * width

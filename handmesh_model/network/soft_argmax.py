@@ -70,7 +70,7 @@ class LixelHead(nn.Module):
         self.x = nn.Conv1d(map_channels, point_count, 1)
         self.y = nn.Conv1d(map_channels, point_count, 1)
         self.lift = nn.Sequential(
-            nn.Conv1d(encoder_channels, depth_channels * bins, 1),
+            nn.Linear(encoder_channels, depth_channels * bins),
             nn.BatchNorm1d(depth_channels * bins),
             nn.ReLU(inplace=True),
         )
@@ -82,7 +82,7 @@ class LixelHead(nn.Module):
         :param pooled: (B, encoder_channels) spatial mean of the encoder's last map.
         :returns: logits of the heatmaps.
         """
-        lifted = self.lift(pooled[:, :, None]).reshape(len(pooled), -1, self.bins)
+        lifted = self.lift(pooled).unflatten(1, (-1, self.bins))
         return LixelHeatmaps(
             self.x(decoded.mean(dim=2)), self.y(decoded.mean(dim=3)), self.z(lifted)
         )

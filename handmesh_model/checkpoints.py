@@ -1,0 +1,177 @@
+"""Weights files: safetensors that carry their network's configuration and topology."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from handmesh_model.errors import CheckpointError, ConfigError, TopologyError
+from handmesh_model.network import HandMeshNet, NetworkConfig
+from handmesh_model.topology import HandTopology
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WEIGHTS_FOLDER = Path(__file__).parent / 'weights'
+SHIPPED = {'open': 'open-v1/mesh.safetensors'}
+"""Names of shipped weights and their files."""
+FORMAT = 'handmesh-network-1'
+_TOPOLOGY = 'topology.'
+_TOPOLOGY_ARRAYS = ('faces', 'joint_regressor', 'vertex_parts', 'template')
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """
+    The contents of a weights file.
+
+    :param config: the network's configuration.
+    :param topology: the mesh it predicts.
+    :param state: its state dict, float32.
+    :param facts: what was noted about it: data, training time, numbers.
+    """
+
+    config: NetworkConfig
+    topology: HandTopology
+    state: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+def save_checkpoint(
+    path: str | Path,
+    net: HandMeshNet,
+    metadata: Mapping[str, Any] | None = None,
+    half: bool = False,
+) -> None:
+    """
+    Write a network with all that is needed to build it again.
+
+    :param metadata: facts about the weights; anything JSON can hold.
+    :param half: store float16, at half the size; it is read back as float32.
+    """
+    topology = net.topology
+    tensors = {
+        name: value.detach().to('cpu', torch.float16 if half and value.is_floating_point() else None)
+        for name, value in net.state_dict().items()
+    }
+    for name in _TOPOLOGY_ARRAYS:
+        array = getattr(topology, name)
+        if array is not None:
+            tensors[_TOPOLOGY + name] = torch.from_numpy(np.array(array))
+    header = {
+        'format': FORMAT,
+        'config': json.dumps(net.config.to_dict()),
+        'topology': json.dumps({'name': topology.name, 'sha256': topology_hash(topology)}),
+        'facts': json.dumps(dict(metadata or {})),
+    }
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in tensors.items()}, path, header)
+
+
+def load_network(path_or_name: str | Path) -> HandMeshNet:
+    """
+    Build a network from its weights file.
+
+    :param path_or_name: a file, or 'open' for the shipped weights.
+    :returns: the network in eval mode, float32, on the CPU.
+    :raises CheckpointError: if the file is missing, damaged, or contradicts itself.
+    """
+    checkpoint = read_checkpoint(path_or_name)
+    net = HandMeshNet(checkpoint.config, checkpoint.topology)
+    problems = state_problems(net.state_dict(), checkpoint.state)
+    if problems:
+        raise CheckpointError(
+            f"'{path_or_name}' does not fit its own configuration:\n  " + '\n  '.join(problems)
+        )
+    net.load_state_dict(checkpoint.state)
+    return net.eval()
+
+
+def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
+    """
+    Read a weights file without building the network.
+
+    :raises CheckpointError: if the file is missing or damaged.
+    """
+    path = weights_path(path_or_name)
+    try:
+        with safe_open(path, framework='pt') as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot read weights '{path}': {error}") from error
+    if header.get('format') != FORMAT:
+        raise CheckpointError(
+            f"'{path}' has format {header.get('format')!r}, expected '{FORMAT}'"
+        )
+    try:
+        config = NetworkConfig.from_dict(json.loads(header['config']))
+        topology = _topology(tensors, json.loads(header['topology']))
+        facts = json.loads(header['facts'])
+    except (KeyError, ValueError, ConfigError, TopologyError) as error:
+        raise CheckpointError(f"'{path}' has a damaged description: {error}") from error
+    state = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in tensors.items()
+        if not name.startswith(_TOPOLOGY)
+    }
+    return Checkpoint(config, topology, state, facts)
+
+
+def weights_path(path_or_name: str | Path) -> Path:
+    """
+    File of a shipped name, or the path itself.
+
+    :raises CheckpointError: if there is no such file.
+    """
+    shipped = SHIPPED.get(str(path_or_name))
+    path = WEIGHTS_FOLDER / shipped if shipped else Path(path_or_name)
+    if not path.is_file():
+        names = ', '.join(f"'{name}'" for name in SHIPPED)
+        raise CheckpointError(f"no weights file '{path}'; give a file or one of {names}")
+    return path
+
+
+def state_problems(expected: Mapping[str, Tensor], actual: Mapping[str, Tensor]) -> list[str]:
+    """
+    What keeps a state dict from fitting a network, one line each, sorted.
+
+    :param expected: the network's own state dict.
+    :param actual: the one to load.
+    """
+    problems = [f'missing: {name}' for name in expected.keys() - actual.keys()]
+    problems += [f'extra: {name}' for name in actual.keys() - expected.keys()]
+    problems += [
+        f'misshapen: {name} is {tuple(actual[name].shape)}, expected {tuple(value.shape)}'
+        for name, value in expected.items()
+        if name in actual and actual[name].shape != value.shape
+    ]
+    return sorted(problems)
+
+
+def topology_hash(topology: HandTopology) -> str:
+    """SHA-256 over faces and joint regressor: equal for meshes that a network can exchange."""
+    digest = hashlib.sha256(topology.faces.tobytes())
+    digest.update(topology.joint_regressor.tobytes())
+    return digest.hexdigest()
+
+
+def _topology(tensors: dict[str, Tensor], description: dict[str, str]) -> HandTopology:
+    arrays = {
+        name: tensors[_TOPOLOGY + name].numpy()
+        for name in _TOPOLOGY_ARRAYS
+        if _TOPOLOGY + name in tensors
+    }
+    topology = HandTopology(**arrays, name=description['name'])
+    if topology_hash(topology) != description['sha256']:
+        raise TopologyError('its topology is not the one it was saved with')
+    return topology
