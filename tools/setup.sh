@@ -99,7 +99,7 @@ make_venv() {
 pip_install() {
     local log=$stamps/$1.log
     shift
-    quietly "$log" "$venv/bin/python" -m pip install --disable-pip-version-check "$@"
+    quietly "$log" "$venv/bin/python" -m pip install --disable-pip-version-check --no-compile "$@"
 }
 
 has_module() { "$venv/bin/python" -c "import $1" >/dev/null 2>&1; }
@@ -158,6 +158,6 @@ if [ "$ros" = wheels ]; then
         'ROS out of wheels: fitting it to this machine' complete_ros
 fi
 # Files are linked into install/, so that only new names and what is generated call for another build.
-names=$(find handmesh_model handmesh_ros launch config -type f -not -path '*/__pycache__/*' 2>/dev/null | sort)
+names=$(find handmesh_model handmesh_ros launch config -type f -not -path '*/__pycache__/*' | sort)
 stage build "$(fingerprint "$root" "$names" "$(contents CMakeLists.txt package.xml msg/* tools/executable.py.in)" \
     "$([ -f install/setup.sh ] && echo there)")" 'Messages and nodes into install/' build
