@@ -60,7 +60,7 @@ def save_checkpoint(
     """
     topology = net.topology
     tensors = {
-        name: value.detach().to('cpu', torch.float16 if half and value.is_floating_point() else None)
+        name: value.detach().cpu().to(torch.float16 if half and _is_float(value) else value.dtype)
         for name, value in net.state_dict().items()
     }
     for name in _TOPOLOGY_ARRAYS:
@@ -110,9 +110,7 @@ def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot read weights '{path}': {error}") from error
     if header.get('format') != FORMAT:
-        raise CheckpointError(
-            f"'{path}' has format {header.get('format')!r}, expected '{FORMAT}'"
-        )
+        raise CheckpointError(f"'{path}' has format {header.get('format')!r}, expected '{FORMAT}'")
     try:
         config = NetworkConfig.from_dict(json.loads(header['config']))
         topology = _topology(tensors, json.loads(header['topology']))
@@ -120,7 +118,7 @@ def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
     except (KeyError, ValueError, ConfigError, TopologyError) as error:
         raise CheckpointError(f"'{path}' has a damaged description: {error}") from error
     state = {
-        name: value.float() if value.is_floating_point() else value
+        name: value.float() if _is_float(value) else value
         for name, value in tensors.items()
         if not name.startswith(_TOPOLOGY)
     }
@@ -163,6 +161,10 @@ def topology_hash(topology: HandTopology) -> str:
     digest = hashlib.sha256(topology.faces.tobytes())
     digest.update(topology.joint_regressor.tobytes())
     return digest.hexdigest()
+
+
+def _is_float(value: Tensor) -> bool:
+    return value.is_floating_point()
 
 
 def _topology(tensors: dict[str, Tensor], description: dict[str, str]) -> HandTopology:

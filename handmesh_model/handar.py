@@ -129,7 +129,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         state = contents.get(part, {})
         if not isinstance(state, dict):
             raise CheckpointError(
-                f"part '{part}' of '{path}' is a {type(state).__name__}, expected a dict of tensors"
+                f"part '{part}' of '{path}' is a {type(state).__name__}, expected a dict"
             )
         for key, value in state.items():
             name = f'{part}/{str(key).removeprefix("module.")}'

@@ -18,7 +18,7 @@ DEPTHS = (10, 18, 34, 50)
 @dataclass(frozen=True)
 class NetworkConfig:
     """
-    Configuration of :class:`handmesh_model.network.HandMeshNet`. The defaults are the paper's network.
+    Configuration of :class:`handmesh_model.network.HandMeshNet`; the defaults are the paper's.
 
     :param input_size: side of the square crop in pixels, a multiple of 32.
     :param heatmap_size: bins of the 1D heatmaps (lixels); a quarter of ``input_size``.
@@ -133,7 +133,7 @@ class NetworkConfig:
         unknown = sorted(set(values) - set(defaults))
         if unknown:
             raise ConfigError(
-                f"unknown network keys {', '.join(unknown)}; known are {', '.join(defaults)}"
+                f'unknown network keys {", ".join(unknown)}; known are {", ".join(defaults)}'
             )
         return cls(**{key: _typed(key, value, defaults[key]) for key, value in values.items()})
 

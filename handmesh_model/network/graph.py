@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,7 +42,7 @@ def sum_neighbours(features: Tensor, table: Tensor) -> Tensor:
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return _gather_sum(features, table)
-    return _SumNeighbours.apply(features, table)  # type: ignore[no-any-return]
+    return _SumNeighbours.apply(features, table)
 
 
 def _gather_sum(features: Tensor, table: Tensor) -> Tensor:
@@ -78,8 +80,8 @@ class GINConv(nn.Module):
     """
     Graph isomorphism convolution (Xu et al., How Powerful are Graph Neural Networks?, eq. 4.1).
 
-    x_i' = MLP((1 + eps) x_i + sum over j in N(i) of x_j), with MLP = Linear, ReLU, Linear. The first
-    Linear is applied before the sum, which is the same and cheaper where it narrows the features.
+    x_i' = MLP((1 + eps) x_i + sum over j in N(i) of x_j), with MLP = Linear, ReLU, Linear. The
+    first Linear is applied before the sum: the same, and cheaper where it narrows the features.
 
     :param channels_in: C.
     :param channels_hidden: width inside the MLP.
@@ -101,16 +103,16 @@ class GINConv(nn.Module):
         """
         :param features: (V, B, C - S).
         :param table: (V, K) neighbours.
-        :param shared: (B, S) features that all vertices of a hand have in common, the last of the C.
+        :param shared: (B, S) features common to all vertices of a hand, the last of the C.
         :returns: (V, B, C').
         """
-        first = self.nn[0]
+        first, last = cast(nn.Linear, self.nn[0]), cast(nn.Linear, self.nn[2])
         weight = first.weight[:, : features.shape[-1]]
         mapped = F.linear(features, weight)
         if shared is not None:
             mapped = mapped + F.linear(shared, first.weight[:, features.shape[-1] :])
         mapped = mapped + mapped * self.eps + sum_neighbours(mapped, table) + first.bias
-        return self.nn[2](self.nn[1](mapped))  # type: ignore[no-any-return]
+        return last(F.relu(mapped))
 
 
 class GraphResidualBlock(nn.Module):

@@ -86,9 +86,8 @@ class HandMeshNet(nn.Module):
             }
             local = [widths[name] for name in config.local_features]
             self.refine_stage = RefineStage(config, local, mesh_channels[-1])
-        pooled_channels = (
-            mesh_channels[-1] if self.joint_stage is None else self.joint_stage.encoder.channels[-1]
-        )
+        pooled_from = self.mesh_stage if self.joint_stage is None else self.joint_stage
+        pooled_channels = pooled_from.encoder.channels[-1]
         self.presence = nn.Linear(pooled_channels, 1) if config.presence else None
         self.side = nn.Linear(pooled_channels, 1) if config.side else None
         initialize(self)
@@ -134,7 +133,7 @@ class HandMeshNet(nn.Module):
         if self.joint_stage is None:
             return None
         joints = heads or self.config.confidence
-        return self.joint_stage(crops, joints, segment=heads)  # type: ignore[no-any-return]
+        return self.joint_stage(crops, joints, segment=heads)
 
     def _confidence(self, joint: JointStageOutputs | None, mesh: MeshStageOutputs) -> Tensor:
         """(B, 21) exp(-(spread / allowed)^2 / 2), spread over x and y in lixels."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from torch import nn
 
@@ -25,9 +25,12 @@ def initialize(net: HandMeshNet) -> None:
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            # Both layouts: fan_out counts the values that one input value reaches.
-            mode = 'fan_in' if isinstance(module, nn.ConvTranspose2d) else 'fan_out'
-            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity='relu')
+            # torch takes the weights of a transposed convolution for (out, in, ...): they are
+            # (in, out, ...), so that its fan_in is the fan_out that is meant.
+            if isinstance(module, nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(module.weight, mode='fan_in', nonlinearity='relu')
+            else:
+                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     for module in net.modules():
@@ -40,11 +43,13 @@ def initialize(net: HandMeshNet) -> None:
         if head is not None:
             _small(head, HEAD_STD)
     if net.refine_stage is not None:
-        _small(net.refine_stage.tail.nn[2], TAIL_STD)
+        last = cast(nn.Linear, net.refine_stage.tail.nn[2])
+        _small(last, TAIL_STD)
         if not net.config.offset:
-            nn.init.constant_(net.refine_stage.tail.nn[2].bias, net.config.heatmap_size / 2)
+            nn.init.constant_(last.bias, net.config.heatmap_size / 2)
 
 
-def _small(layer: nn.Module, std: float) -> None:
-    nn.init.normal_(layer.weight, std=std)  # type: ignore[arg-type]
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+def _small(layer: nn.Linear | nn.Conv1d, std: float) -> None:
+    nn.init.normal_(layer.weight, std=std)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class SegmentationNet(nn.Module):
 
     def __init__(self, channels: tuple[int, ...], levels: int, kernel: int) -> None:
         super().__init__()
-        pairs = list(zip(channels[:-1], channels[1:], strict=True))[:levels]
+        pairs = list(pairwise(channels))[:levels]
         self.reduce = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairs)
         self.fuse = nn.ModuleList(nn.Conv2d(b, b, kernel, padding=kernel // 2) for _, b in pairs)
         self.norm = nn.ModuleList(nn.BatchNorm2d(b) for _, b in pairs[:3])
@@ -117,12 +118,12 @@ class JointStage(nn.Module):
         encoded = self.encoder(shared)
         pooled = encoded.layer4.mean(dim=(2, 3))
         decoded = self.decoder(encoded.layer4)
-        wants_mask = segment and self.segmentation is not None
+        segmentation = self.segmentation if segment else None
         return JointStageOutputs(
             joint_feature=self.feature(decoded),
             stem=stem,
             shared=shared,
             pooled=pooled,
             heatmaps=self.heatmaps(decoded, pooled) if joints else None,
-            segmentation=self.segmentation(encoded, stem) if wants_mask else None,
+            segmentation=None if segmentation is None else segmentation(encoded, stem),
         )

@@ -36,8 +36,8 @@ class RefineStage(nn.Module):
     """
     Local feature projection unit, global feature broadcast unit and Graph-CNN.
 
-    Each vertex enters the graph with its lixels, the local features and the global feature. One GIN
-    block, residual blocks, and one last GIN convolution give an offset for each vertex.
+    Each vertex enters the graph with its lixels, the local features and the global feature. One
+    GIN block, residual blocks and a last GIN convolution give an offset for each vertex.
 
     :param config: the network's configuration.
     :param local_channels: channels of each map that the vertices are projected on.
