@@ -1,8 +1,8 @@
 """
 Names and orders of the 21 joints.
 
-The project's own order is: wrist, then thumb, index, middle, ring and pinky, each from base to tip.
-Every other order is written down as names in that order; permutations are derived from the names.
+The project's own order is: wrist, then thumb, index, middle, ring and pinky, each from base to
+tip. Every other order is written down as names in that order; permutations follow from the names.
 """
 
 import numpy as np

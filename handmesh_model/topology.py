@@ -22,7 +22,7 @@ class HandTopology:
 
     :param faces: (F, 3) vertex numbers, counter-clockwise seen from outside, for a right hand.
     :param joint_regressor: (21, V) weights; regressor @ vertices gives the joints.
-    :param vertex_parts: (V,) part of each vertex, an index into :data:`handmesh_model.joints.PARTS`;
+    :param vertex_parts: (V,) part of each vertex, index into :data:`handmesh_model.joints.PARTS`;
         None derives it from the nearest joint along the mesh.
     :param template: (V, 3) metres, a mean right hand at rest in the wrist frame, if there is one.
     :param name: what to call it in messages and checkpoints.
@@ -45,7 +45,8 @@ class HandTopology:
         if vertex_parts is None:
             vertex_parts = _parts_from_regressor(self.edges, self.joint_regressor)
         self.vertex_parts = np.ascontiguousarray(vertex_parts, dtype=np.uint8)
-        if self.vertex_parts.shape != (self.vertex_count,) or self.vertex_parts.max() >= len(PARTS):
+        fits = self.vertex_parts.shape == (self.vertex_count,)
+        if not fits or self.vertex_parts.max() >= len(PARTS):
             raise TopologyError(
                 f'vertex_parts has shape {self.vertex_parts.shape} and maximum '
                 f'{self.vertex_parts.max()}, expected ({self.vertex_count},) and at most '
@@ -59,7 +60,7 @@ class HandTopology:
                 f'expected ({JOINT_COUNT}, vertex count)'
             )
         if not np.isfinite(self.joint_regressor).all():
-            raise TopologyError('joint_regressor holds NaN or infinite values, expected finite ones')
+            raise TopologyError('joint_regressor holds NaN or infinite values')
         if self.faces.ndim != 2 or self.faces.shape[1] != 3 or not len(self.faces):
             raise TopologyError(f'faces has shape {self.faces.shape}, expected (F, 3) with F > 0')
         low, high = int(self.faces.min()), int(self.faces.max())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FIT_POSES = 400
 REGRESSOR_REACH = 42.0
 """Millimetres around a joint within which vertices may take part in its regressor."""
-VERTEX_NOISE = 0.002
+VERTEX_NOISE = 0.0007
 """Metres by which a network's vertices are expected to be off."""
 
 
@@ -106,7 +106,7 @@ def _cut(vertices: np.ndarray, faces: np.ndarray, x: float) -> tuple[np.ndarray,
 def _on_surface(
     points: np.ndarray, vertices: np.ndarray, faces: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Corners (V, 3), barycentric weights (V, 3) and distance (V,) of the nearest surface points."""
+    """Corners (V, 3), barycentric (V, 3) and distance (V,) of the nearest surface points."""
     import trimesh
 
     _, near = cKDTree(vertices[faces].mean(axis=1)).query(points, k=24)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from handmesh_model.synthesis.hand_model import ANGLE_NAMES, JOINT_DOF
+from handmesh_model.synthesis.hand_model import ANGLE_NAMES, JOINT_DOF, HandModel
 
 _DEGREE = np.pi / 180
 
@@ -47,7 +47,7 @@ _THUMB_REST = (0, 0, 0, 8, 0, 10)
 _THUMB_OUT = (-20, 14, 0, 0, 0, -6)
 _THUMB_UP = (-20, -12, 0, 2, 0, -10)
 _THUMB_ACROSS = (16, 16, -10, 28, 4, 72)
-_THUMB_IN = (42, 24, 26, 44, 0, 32)
+_THUMB_IN = (36, 22, 26, 40, 0, 30)
 _THUMB_SIDE = (20, -10, -8, 4, 0, 30)
 _THUMB_OPPOSED = (18, 34, 30, 18, 0, 24)
 _PINKY_SPREAD = (-20, -4, 4, 2)
@@ -77,7 +77,6 @@ GESTURES: dict[str, np.ndarray] = {
     'spread': _spread_hand(_THUMB_OUT),
     'four': _spread_hand(_THUMB_IN),
     'fist': _gesture(_THUMB_ACROSS, _CURLED, _CURLED, _CURLED, _CURLED),
-    'fist_thumb_in': _gesture(_THUMB_IN, _CURLED, _CURLED, _CURLED, _CURLED),
     'fist_thumb_side': _gesture(_THUMB_SIDE, _CURLED, _CURLED, _CURLED, _CURLED),
     'loose_fist': _gesture(_THUMB_OPPOSED, _HALF, _HALF, _HALF, _HALF),
     'point': _gesture(_THUMB_ACROSS, _FLAT, _CURLED, _CURLED, _CURLED),
@@ -106,7 +105,7 @@ GESTURES: dict[str, np.ndarray] = {
     ),
     'pinch_open': _gesture((6, 30, 20, 4, 0, 6), (6, 38, 30, 14), _HALF, _HALF, _HALF),
     'tripod': _gesture(_THUMB_OPPOSED, _PINCH_FINGER, (-2, 56, 46, 22), _CURLED, _CURLED),
-    'five_pinch': _gesture(_THUMB_OPPOSED, _GRIP, _GRIP, _GRIP, _GRIP),
+    'five_pinch': _gesture((12, 34, 28, 14, 0, 18), _GRIP, _GRIP, _GRIP, _GRIP),
     'key_grip': _gesture(
         _THUMB_SIDE, (4, 46, 66, 36), (2, 56, 74, 40), (0, 62, 76, 42), (-2, 66, 76, 42)
     ),
@@ -130,7 +129,9 @@ GESTURES: dict[str, np.ndarray] = {
     'claw': _gesture(
         _THUMB_OUT, (12, -12, 72, 44), (2, -12, 74, 44), (-8, -12, 74, 44), (-20, -12, 70, 44)
     ),
-    'bent_knuckles': _gesture(_THUMB_SIDE, *[(0, 82, 4, 2)] * 4),
+    'bent_knuckles': _gesture(
+        _THUMB_OPEN, (6, 80, 4, 2), (1, 80, 4, 2), (-6, 80, 4, 2), (-14, 76, 4, 2)
+    ),
     'lateral_palm': _gesture((10, 32, 16, 6, 0, 4), *[(2, 50, 12, 6)] * 4),
     'writing': _gesture(
         (14, 26, 20, 20, 0, 30),
@@ -143,14 +144,24 @@ GESTURES: dict[str, np.ndarray] = {
     'scissors_low': _gesture(
         _THUMB_OPPOSED, (10, 30, 6, 2), (-6, 30, 6, 2), (0, 80, 90, 50), (0, 80, 90, 50)
     ),
-    'finger_heart': _gesture((20, 4, 20, 20, 0, 10), (10, 40, 60, 30), _CURLED, _CURLED, _CURLED),
+    'finger_heart': _gesture((12, 14, 8, 14, 0, 10), (10, 48, 60, 30), _CURLED, _CURLED, _CURLED),
     'hang_loose_open': _gesture(_THUMB_OUT, _HALF, _HALF, _HALF, (-22, -6, 4, 2)),
 }
 """Named poses, (25,) radians each."""
 
+MAX_TRIES = 12
+"""Draws before a colliding pose is accepted; about one draw in seven collides."""
+CORE_DISTANCE = 0.0085
+"""Metres below which the axes of two fingers are too close: a bit over one finger's radius."""
+PALM_DEPTH = 0.008
+"""Metres from the wrist-knuckle plane to the flesh of the palm."""
+
 _NAMES = tuple(GESTURES)
 _TABLE = np.stack([GESTURES[name] for name in _NAMES])
 _FLEXION = np.array([name.endswith('flexion') and 'thumb' not in name for name in ANGLE_NAMES])
+_SAMPLES = 13
+_FINGER_OF_SAMPLE = np.repeat(np.arange(5), _SAMPLES)
+_OTHER_FINGER = _FINGER_OF_SAMPLE[:, None] != _FINGER_OF_SAMPLE
 _WRIST = slice(0, 3)
 _THUMB = slice(3, 9)
 
@@ -161,13 +172,21 @@ def _finger(f: int) -> slice:
 
 def sample_pose(rng: np.random.Generator) -> np.ndarray:
     """
-    Draw a human hand pose.
+    Draw a human hand pose in which fingers do not run through each other or the palm.
 
-    A third are named poses, a third blends of two, a fifth mix fingers of different poses, the rest
-    bend freely; all with correlated noise, a free wrist, and angles within :data:`LIMITS`.
+    A third are named poses, a third blends of two, a fifth mix fingers of different poses, the
+    rest bend freely; all with correlated noise, a free wrist, and angles within :data:`LIMITS`.
 
     :returns: (25,) radians.
     """
+    for _ in range(MAX_TRIES):
+        angles = _draw(rng)
+        if not fingers_collide(HandModel.load().posed_joints(angles)):
+            break
+    return angles
+
+
+def _draw(rng: np.random.Generator) -> np.ndarray:
     kind = rng.random()
     first, second = _TABLE[rng.integers(len(_TABLE), size=2)]
     if kind < 0.34:
@@ -186,6 +205,32 @@ def sample_pose(rng: np.random.Generator) -> np.ndarray:
         angles[9 + 4 * f + 1 : 13 + 4 * f] += rng.normal(0, 0.07)
     angles[_WRIST] = sample_wrist(rng)
     return clip_to_limits(angles)
+
+
+def fingers_collide(joints: np.ndarray) -> bool:
+    """
+    Whether two fingers share their cores, or a fingertip lies inside the palm.
+
+    Each finger is sampled along its bones; skin may touch and dent, bones may not meet.
+
+    :param joints: (21, 3) metres in the wrist frame of a hand of about mean size.
+    """
+    chains = joints[1:].reshape(5, 4, 3)
+    along = np.array([0.0, 0.25, 0.5, 0.75])[:, None]
+    bones = chains[:, :-1, None] * (1 - along) + chains[:, 1:, None] * along
+    points = np.concatenate([bones.reshape(5, -1, 3), chains[:, -1:]], axis=1)
+    # The thumb's metacarpal lies in the flesh of the palm: leave it out.
+    points[0, :5] = points[0, 5]
+    # Its tip may press against another fingertip, as in a pinch.
+    points[0, -1] = points[0, -2]
+    flat = points.reshape(-1, 3)
+    difference = flat[:, None] - flat[None]
+    squared = np.einsum('ijk,ijk->ij', difference, difference)
+    if squared[_OTHER_FINGER].min() < CORE_DISTANCE**2:
+        return True
+    tips = chains[:, 3]
+    over_palm = (tips[:, 0] > 0.015) & (tips[:, 0] < 0.08) & (np.abs(tips[:, 1]) < 0.03)
+    return bool((over_palm & (tips[:, 2] > -PALM_DEPTH)).any())
 
 
 def sample_wrist(rng: np.random.Generator) -> np.ndarray:

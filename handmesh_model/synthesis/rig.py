@@ -2,12 +2,12 @@
 The skeleton of the open hand: where joints sit, how they turn, which vertices follow them.
 
 Everything here is in millimetres in the frame of the mean hand: origin wrist, x to the middle
-knuckle as the data's own rig has it, y to the thumb side, z out of the back of the hand.
+knuckle where the data's own rig has it, y to the thumb side, z out of the back of the hand.
 
 The data's rig puts the knuckle pivots at the webs between the fingers, 12 to 15 mm too far out, so
-that a fist pierces the back of the hand. The pivots below sit in the heads of the metacarpal bones:
-proximal phalanx lengths are 1.6 to 1.8 times the middle phalanx (Buryanov & Kotiuk 2010) and the
-centre is about 10 mm under the skin of the knuckle. The base of the thumb is placed at the
+that a fist pierces the back of the hand. The pivots below sit in the heads of the metacarpal
+bones: proximal phalanx lengths are 1.6 to 1.8 times the middle phalanx (Buryanov & Kotiuk 2010)
+and the centre is about 10 mm under the skin of the knuckle. The base of the thumb is placed at the
 trapezium, 32 mm from the wrist.
 """
 

@@ -1,0 +1,80 @@
+"""Hand topology: checks, round trip, the open hand."""
+
+import numpy as np
+import pytest
+
+from handmesh_model.errors import TopologyError
+from handmesh_model.joints import JOINT_COUNT
+from handmesh_model.topology import HandTopology
+
+
+def strip(vertex_count=24):
+    """A band of triangles with joints spread along it."""
+    faces = np.array([[i, i + 1, i + 2] for i in range(vertex_count - 2)])
+    regressor = np.eye(JOINT_COUNT, vertex_count)
+    return faces, regressor
+
+
+def test_edges_are_undirected_and_unique():
+    topology = HandTopology([[0, 1, 2], [2, 1, 3]], strip(4)[1])
+    assert topology.edges.tolist() == [[0, 1], [0, 2], [1, 2], [1, 3], [2, 3]]
+
+
+def test_parts_are_derived_from_the_regressor():
+    topology = HandTopology(*strip())
+    assert set(topology.vertex_parts) == {0, 1, 2, 3, 4, 5}
+    assert topology.vertex_parts[4] == 1
+    assert topology.vertex_parts[20] == 5
+
+
+def test_round_trip(tmp_path):
+    faces, regressor = strip()
+    template = np.random.default_rng(0).normal(size=(24, 3))
+    topology = HandTopology(faces, regressor, template=template, name='strip')
+    topology.save(tmp_path / 'strip.npz')
+    loaded = HandTopology.load(tmp_path / 'strip.npz')
+    assert loaded.name == 'strip'
+    for field in ('faces', 'joint_regressor', 'vertex_parts', 'template'):
+        np.testing.assert_array_equal(getattr(loaded, field), getattr(topology, field))
+
+
+def test_open_hand():
+    hand = HandTopology.open_hand()
+    assert 700 <= hand.vertex_count <= 850
+    assert hand.vertex_count == len(hand.template)
+    np.testing.assert_allclose(hand.joint_regressor.sum(axis=1), 1, atol=1e-4)
+    assert 0.08 < hand.hand_size < 0.10
+    assert (np.bincount(hand.vertex_parts, minlength=6) > 80).all()
+
+
+def test_left_faces_are_wound_the_other_way():
+    hand = HandTopology.open_hand()
+    np.testing.assert_array_equal(hand.faces_of('left')[:, ::-1], hand.faces_of('right'))
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'faces': [[0, 1, 99]]}, '0 to 99, expected 0 to 23'),
+        ({'faces': np.zeros((0, 3))}, r'\(0, 3\)'),
+        ({'joint_regressor': np.zeros((16, 24))}, r'\(16, 24\)'),
+        ({'joint_regressor': np.full((21, 24), np.nan)}, 'NaN'),
+        ({'vertex_parts': [0, 1]}, r'\(2,\)'),
+        ({'template': np.zeros((5, 3))}, r'\(5, 3\)'),
+    ],
+)
+def test_contradictions_are_refused(change, message):
+    faces, regressor = strip()
+    arguments = {'faces': np.array(faces), 'joint_regressor': regressor} | change
+    with pytest.raises(TopologyError, match=message):
+        HandTopology(**{key: np.array(value) for key, value in arguments.items()})
+
+
+def test_unreadable_files_are_refused(tmp_path):
+    broken = tmp_path / 'broken.npz'
+    broken.write_bytes(b'no zip')
+    with pytest.raises(TopologyError, match=r'broken\.npz'):
+        HandTopology.load(broken)
+    np.savez(tmp_path / 'partial.npz', faces=np.zeros((1, 3), int))
+    with pytest.raises(TopologyError, match='lacks joint_regressor'):
+        HandTopology.load(tmp_path / 'partial.npz')
