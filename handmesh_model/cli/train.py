@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sys
 from pathlib import Path
 
 from handmesh_model.training.config import load_training_config
@@ -18,6 +19,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         description='Train a network. A run goes on from last.pt in its output folder; '
         'SIGTERM saves and ends it.',
     )
+    _add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', type=Path, help='YAML file, see config/train_open.yaml')
     parser.add_argument('--output', help='folder of the run, instead of the one configured')
     parser.add_argument('--hours', type=float, help='stop after so many hours')
@@ -37,7 +43,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         dest='overrides',
         help='replace an entry of the configuration, as in --set data.workers=14',
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _command(arguments: argparse.Namespace) -> list[str]:
-    command = ['-m', 'handmesh_model.cli', 'train', str(arguments.config)]
+    command = ['-m', 'handmesh_model.cli.train', str(arguments.config)]
     if arguments.output:
         command += ['--output', arguments.output]
     if arguments.hours is not None:
@@ -75,3 +80,14 @@ def _command(arguments: argparse.Namespace) -> list[str]:
     for override in arguments.overrides:
         command += ['--set', override]
     return command
+
+
+def main() -> int:
+    """What a rank runs: this command alone."""
+    parser = argparse.ArgumentParser(prog='handmesh train')
+    _add_arguments(parser)
+    return run(parser.parse_args())
+
+
+if __name__ == '__main__':
+    sys.exit(main())

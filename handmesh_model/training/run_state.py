@@ -51,7 +51,7 @@ def save_run(
         'optimizer': optimizer.state_dict(),
     }
     if average is not None:
-        stored |= {'average': average.net.state_dict(), 'average_updates': average.updates}
+        stored |= {'average': _differences(net, average), 'average_updates': average.updates}
     path = folder / LAST
     part = path.with_suffix('.part')
     with part.open('wb') as file:
@@ -75,8 +75,25 @@ def load_run(
         net.load_state_dict(stored['net'])
         optimizer.load_state_dict(stored['optimizer'])
         if average is not None:
-            average.net.load_state_dict(stored.get('average', stored['net']))
+            average.net.load_state_dict(net.state_dict())
+            for name, parameter in average.net.named_parameters():
+                parameter.data += (
+                    stored.get('average', {}).get(name, torch.zeros(())).to(parameter)
+                )
             average.updates = stored.get('average_updates', 0)
         return RunState(**stored['state'])
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
         raise CheckpointError(f"cannot resume from '{path}': {error}") from error
+
+
+def _differences(net: nn.Module, average: WeightAverage) -> dict[str, torch.Tensor]:
+    """
+    Average minus weights in half precision, which keeps the file small.
+
+    Training does not depend on the average, so this rounding cannot change its course.
+    """
+    present = dict(net.named_parameters())
+    return {
+        name: (value - present[name].detach()).to('cpu', torch.float16)
+        for name, value in average.net.named_parameters()
+    }

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from handmesh_model.losses import HandMeshLoss
 from handmesh_model.network import HandMeshNet
@@ -23,6 +22,7 @@ from handmesh_model.training import setup
 from handmesh_model.training.config import TrainingConfig, to_mapping
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.ema import WeightAverage
+from handmesh_model.training.gradients import GradientBlock
 from handmesh_model.training.progress import Progress
 from handmesh_model.training.run_state import LAST, RunState, load_run, save_run
 from handmesh_model.training.schedule import ramp, rate_factor
@@ -74,6 +74,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / LAST).is_file():
             self.state = load_run(self.folder / LAST, self.net, self.average, self.optimizer)
+        self.gradients = GradientBlock(self.net)
         self.weights = setup.loss_weights(config)
         self.criterion = HandMeshLoss(self.weights, self.net.topology).to(ranks.device)
         self._stop = False
@@ -102,19 +103,11 @@ class Trainer:
         return self.state
 
     def _loop(self, stream: Iterator[dict[str, np.ndarray]]) -> None:
-        model: nn.Module = self.net
-        if self.ranks.count > 1:
-            model = DistributedDataParallel(
-                self.net,
-                broadcast_buffers=False,
-                gradient_as_bucket_view=True,
-                find_unused_parameters=True,
-            )
         saved = time.monotonic()
         sums: dict[str, Tensor] = {}
         while not self._done():
             batch = to_tensors(next(stream), self.ranks.device)
-            terms = self._step(model, batch)
+            terms = self._step(batch)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0) + value.detach()
             if not self.ranks.is_first:
@@ -128,7 +121,7 @@ class Trainer:
                 self._save()
                 saved = time.monotonic()
 
-    def _step(self, model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         config, state = self.config, self.state
         # Every step has random numbers of its own, so that a resumed run has the same.
         torch.manual_seed(
@@ -140,13 +133,12 @@ class Trainer:
         self.criterion.weights = self._ramped_weights()
         self.net.train()
         with torch.autocast('cuda', torch.bfloat16, enabled=self._amp):
-            outputs = model(batch['image'], heads=True)
+            outputs = self.net(batch['image'], heads=True)
         terms = self.criterion(outputs, batch)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.gradients.zero()
         terms['total'].backward()
-        norm = nn.utils.clip_grad_norm_(
-            self.net.parameters(), config.optimizer.clip_norm or float('inf')
-        )
+        self.gradients.average(self.ranks.count)
+        norm = self.gradients.clip(config.optimizer.clip_norm)
         if torch.isfinite(norm):
             self.optimizer.step()
         state.step += 1
