@@ -98,10 +98,10 @@ GESTURES: dict[str, np.ndarray] = {
     'three_thumb': _gesture(_THUMB_OUT, (12, 0, 4, 2), (-4, 0, 4, 2), _CURLED, _CURLED),
     'three_last': _gesture(_THUMB_OPPOSED, _CURLED, (6, 0, 4, 2), (-6, 0, 4, 2), _PINKY_SPREAD),
     'ok': _gesture(
-        _THUMB_OPPOSED, (0, 58, 56, 28), (4, 12, 12, 6), (-5, 6, 10, 4), (-16, 2, 8, 4)
+        _THUMB_OPPOSED, _PINCH_FINGER, (4, 12, 12, 6), (-5, 6, 10, 4), (-16, 2, 8, 4)
     ),
     'pinch': _gesture(
-        _THUMB_OPPOSED, (4, 48, 42, 18), (0, 60, 60, 30), (-2, 66, 66, 34), (-4, 70, 66, 34)
+        _THUMB_OPPOSED, _PINCH_FINGER, (0, 60, 60, 30), (-2, 66, 66, 34), (-4, 70, 66, 34)
     ),
     'pinch_open': _gesture((6, 30, 20, 4, 0, 6), (6, 38, 30, 14), _HALF, _HALF, _HALF),
     'tripod': _gesture(_THUMB_OPPOSED, _PINCH_FINGER, (-2, 56, 46, 22), _CURLED, _CURLED),
