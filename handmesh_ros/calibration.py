@@ -1,0 +1,107 @@
+"""sensor_msgs/CameraInfo to what the model needs of a camera; pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo
+
+from handmesh_model.camera import check_intrinsics
+from handmesh_model.errors import IntrinsicsError
+
+_PINHOLE_MODELS = ('', 'plumb_bob', 'rational_polynomial', 'thin_prism_fisheye', 'none')
+_FISHEYE_MODELS = ('equidistant', 'fisheye')
+_DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """
+    A camera as its CameraInfo describes the image that was sent.
+
+    :param intrinsics: (3, 3) float64 camera matrix of that image, pixels; region of interest and
+        binning are in it.
+    :param distortion: (N,) coefficients in OpenCV's order; empty if the image has no distortion.
+    :param fisheye: the coefficients are those of the equidistant model.
+    :param size: (width, height) that the image must have, or None where the message does not say.
+    """
+
+    intrinsics: np.ndarray
+    distortion: np.ndarray
+    fisheye: bool = False
+    size: tuple[int, int] | None = None
+
+    def check_size(self, width: int, height: int) -> None:
+        """:raises IntrinsicsError: if an image of this size is not the one that was calibrated."""
+        if self.size is not None and self.size != (width, height):
+            raise IntrinsicsError(
+                f'camera_info describes images of {self.size[0]} x {self.size[1]} pixels, '
+                f'the image has {width} x {height}'
+            )
+
+
+def camera_info_to_intrinsics(message: CameraInfo, rectified: bool = False) -> np.ndarray:
+    """
+    The camera matrix of the image that belongs to the message.
+
+    K is that of the full sensor; as everywhere in ROS the region of interest is taken off first,
+    then the binning: ``cx = (cx_full - x_offset) / binning_x``.
+
+    :param rectified: the image is undistorted: take the left 3 x 3 part of P in the place of K.
+    :returns: (3, 3) float64, pixels.
+    :raises IntrinsicsError: if the matrix is all zero, not finite or cannot belong to a camera.
+    """
+    matrix = np.array(message.k, dtype=np.float64).reshape(3, 3)
+    if rectified:
+        projection = np.array(message.p, dtype=np.float64).reshape(3, 4)[:, :3]
+        matrix = projection if projection.any() else matrix
+    matrix = check_intrinsics(matrix).copy()
+    matrix[0, 2] -= message.roi.x_offset
+    matrix[1, 2] -= message.roi.y_offset
+    matrix[0] /= message.binning_x or 1
+    matrix[1] /= message.binning_y or 1
+    return matrix
+
+
+def camera_info_to_calibration(message: CameraInfo, rectified: bool = False) -> Calibration:
+    """
+    All that is used of a CameraInfo.
+
+    :param rectified: the image is undistorted already.
+    :raises IntrinsicsError: if matrix or distortion cannot be used.
+    """
+    intrinsics = camera_info_to_intrinsics(message, rectified)
+    fisheye = message.distortion_model in _FISHEYE_MODELS
+    distortion = np.array(() if rectified else message.d, dtype=np.float64)
+    if not np.isfinite(distortion).all():
+        raise IntrinsicsError(
+            f'camera_info has distortion {distortion.tolist()}, expected numbers'
+        )
+    if not distortion.any():
+        distortion = distortion[:0]
+    else:
+        _check_distortion(message.distortion_model, distortion.size, fisheye)
+    return Calibration(intrinsics, distortion, fisheye, _image_size(message))
+
+
+def _check_distortion(model: str, count: int, fisheye: bool) -> None:
+    if not fisheye and model not in _PINHOLE_MODELS:
+        known = ', '.join(filter(None, _PINHOLE_MODELS + _FISHEYE_MODELS))
+        raise IntrinsicsError(f"camera_info has distortion model '{model}', expected {known}")
+    allowed = (4,) if fisheye else _DISTORTION_LENGTHS
+    if count not in allowed:
+        raise IntrinsicsError(
+            f"camera_info has {count} distortion coefficients for model '{model}', expected "
+            + ' or '.join(map(str, allowed))
+        )
+
+
+def _image_size(message: CameraInfo) -> tuple[int, int] | None:
+    """Width and height of the image sent, after region of interest and binning."""
+    # A region of size zero means the full image.
+    width = message.roi.width or message.width
+    height = message.roi.height or message.height
+    if not (width and height):
+        return None
+    return width // (message.binning_x or 1), height // (message.binning_y or 1)

@@ -1,0 +1,201 @@
+"""Hands to messages; pure functions without a node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import (
+    Point,
+    Pose,
+    PoseArray,
+    PoseWithCovariance,
+    Quaternion,
+    TransformStamped,
+)
+from sensor_msgs.msg import PointCloud2, PointField
+
+from handmesh_model.hand import Hand, ScaleSource, TrackState
+from handmesh_model.joints import JOINT_NAMES, PARENTS
+from handmesh_model.topology import HandTopology
+from handmesh_ros import msg
+from handmesh_ros.images import set_bytes
+
+SIDES = {'left': msg.Hand.LEFT, 'right': msg.Hand.RIGHT}
+STATES = {
+    TrackState.LOST: msg.Hand.LOST,
+    TrackState.HELD: msg.Hand.HELD,
+    TrackState.TRACKED: msg.Hand.TRACKED,
+}
+SCALE_SOURCES = {
+    ScaleSource.NONE: msg.Hand.SCALE_NONE,
+    ScaleSource.MEAN: msg.Hand.SCALE_MEAN,
+    ScaleSource.PARAMETER: msg.Hand.SCALE_PARAMETER,
+    ScaleSource.DEPTH: msg.Hand.SCALE_DEPTH,
+}
+
+
+def stamp_to_seconds(stamp: Any) -> float:
+    """A builtin_interfaces/Time in seconds."""
+    return stamp.sec + stamp.nanosec * 1e-9
+
+
+def stamp_to_nanoseconds(stamp: Any) -> int:
+    """A builtin_interfaces/Time in whole nanoseconds."""
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def is_finite(hand: Hand) -> bool:
+    """Whether every number that goes into messages is one."""
+    arrays = (hand.joints_image, hand.joints_camera, hand.vertices_camera, hand.wrist_pose)
+    return all(np.isfinite(array).all() for array in arrays)
+
+
+def quaternion_from_rotation(rotation: np.ndarray) -> np.ndarray:
+    """
+    Unit quaternion of a rotation, by the largest of its four components (Shepperd's method).
+
+    :param rotation: (3, 3) proper rotation.
+    :returns: (4,) x, y, z, w with w >= 0.
+    """
+    m = rotation
+    trace = m[0, 0] + m[1, 1] + m[2, 2]
+    squares = np.array([m[0, 0], m[1, 1], m[2, 2], trace])
+    largest = int(np.argmax(squares))
+    if largest == 3:
+        q = np.array([m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], 1 + trace])
+    else:
+        i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
+        q = np.empty(4)
+        q[i] = 1 + 2 * m[i, i] - trace
+        q[j] = m[i, j] + m[j, i]
+        q[k] = m[i, k] + m[k, i]
+        q[3] = m[k, j] - m[j, k]
+    q /= np.linalg.norm(q)
+    return -q if q[3] < 0 else q
+
+
+def pose_to_msg(pose: np.ndarray) -> Pose:
+    """A (4, 4) rigid transform, metres, as a message."""
+    x, y, z, w = map(float, quaternion_from_rotation(pose[:3, :3]))
+    return Pose(position=point(pose[:3, 3]), orientation=Quaternion(x=x, y=y, z=z, w=w))
+
+
+def point(xyz: np.ndarray) -> Point:
+    """Three numbers as a message."""
+    return Point(x=float(xyz[0]), y=float(xyz[1]), z=float(xyz[2]))
+
+
+def topology_to_msg(topology: HandTopology) -> msg.HandTopology:
+    """What the `topology` topic latches."""
+    return msg.HandTopology(
+        name=topology.name,
+        faces=topology.faces.astype(np.uint32).ravel(),
+        joint_names=list(JOINT_NAMES),
+        joint_parents=np.array(PARENTS, dtype=np.int8),
+        vertex_parts=topology.vertex_parts.astype(np.uint8),
+        hand_size=float(topology.hand_size),
+    )
+
+
+def hand_to_msg(hand: Hand, with_vertices: bool = True) -> msg.Hand:
+    """
+    One hand as a message.
+
+    :param with_vertices: False leaves the mesh out.
+    """
+    vertices = hand.vertices_camera if with_vertices else hand.vertices_camera[:0]
+    box = (hand.box.x_min, hand.box.y_min, hand.box.x_max, hand.box.y_max)
+    return msg.Hand(
+        side=SIDES[hand.side],
+        track_id=max(hand.track_id, 0),
+        score=float(hand.score),
+        state=STATES[hand.state],
+        box=_flat(np.array(box)),
+        joints_image=_flat(hand.joints_image),
+        joints_confidence=_flat(hand.joints_confidence),
+        metric_valid=hand.is_metric,
+        scale_source=SCALE_SOURCES[hand.scale_source],
+        hand_size=float(hand.hand_size),
+        joints_camera=_flat(hand.joints_camera),
+        wrist=PoseWithCovariance(
+            pose=pose_to_msg(hand.wrist_pose),
+            covariance=np.asarray(hand.wrist_covariance, dtype=np.float64).ravel(),
+        ),
+        vertices_camera=_flat(vertices),
+    )
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    return np.asarray(array, dtype=np.float32).ravel()
+
+
+def hands_to_msg(hands: Sequence[Hand], header: Any) -> msg.HandArray:
+    """
+    All hands of an image.
+
+    :param header: of the source image; goes into the message as it is.
+    """
+    return msg.HandArray(header=header, hands=[hand_to_msg(hand) for hand in hands])
+
+
+def joints_to_pose_array(hand: Hand, header: Any) -> PoseArray:
+    """
+    The 21 joints as poses, each turned like the wrist.
+
+    :param hand: must be metric.
+    """
+    orientation = pose_to_msg(hand.wrist_pose).orientation
+    return PoseArray(
+        header=header,
+        poses=[
+            Pose(position=point(joint), orientation=orientation) for joint in hand.joints_camera
+        ],
+    )
+
+
+def vertices_to_cloud(hands: Sequence[Hand], vertex_count: int, header: Any) -> PointCloud2:
+    """
+    The meshes' vertices as an organised cloud: one row a hand, one column a vertex.
+
+    :param vertex_count: V, the width of the cloud, also where there is no hand.
+    """
+    vertices = np.zeros((len(hands), vertex_count, 3), dtype=np.float32)
+    for row, hand in enumerate(hands):
+        vertices[row] = hand.vertices_camera
+    cloud = PointCloud2(
+        header=header,
+        height=len(hands),
+        width=vertex_count,
+        fields=[
+            PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
+            for i, name in enumerate('xyz')
+        ],
+        is_bigendian=False,
+        point_step=12,
+        row_step=12 * vertex_count,
+        is_dense=True,
+    )
+    set_bytes(cloud, vertices)
+    return cloud
+
+
+def wrist_frame_name(hand: Hand, prefix: str = '') -> str:
+    """Name of the TF frame of a hand's wrist, such as ``r_wrist_3``."""
+    return f'{prefix}{hand.side[0]}_wrist_{hand.track_id}'
+
+
+def wrist_to_transform(hand: Hand, header: Any, prefix: str = '') -> TransformStamped:
+    """
+    The wrist frame under the image's frame.
+
+    :param hand: must be metric.
+    """
+    pose = pose_to_msg(hand.wrist_pose)
+    message = TransformStamped(header=header, child_frame_id=wrist_frame_name(hand, prefix))
+    message.transform.rotation = pose.orientation
+    message.transform.translation.x = pose.position.x
+    message.transform.translation.y = pose.position.y
+    message.transform.translation.z = pose.position.z
+    return message

@@ -1,0 +1,124 @@
+"""A monitor's memory as diagnostic_msgs; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from handmesh_ros.monitor import Monitor
+
+SILENCE = 2.0
+"""Seconds without images after which the stream counts as stale."""
+COUNTS = ('received', 'processed', 'dropped', 'stale', 'unwatched', 'faulty')
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """
+    What diagnostics say of the node besides its monitor.
+
+    :param name: full name of the node.
+    :param state: of its life cycle, such as 'active'.
+    :param image_topic: resolved name of the topic that images come on.
+    :param calibration: why metric output is off, or '' if it is on.
+    :param network: device, weights and the like.
+    """
+
+    name: str
+    state: str
+    image_topic: str = ''
+    calibration: str = ''
+    network: Mapping[str, str] = field(default_factory=dict)
+
+
+def statuses(monitor: Monitor, facts: NodeFacts) -> list[DiagnosticStatus]:
+    """The three statuses of a node: its images, its camera's calibration, its network."""
+    return [images(monitor, facts), calibration(monitor, facts), network(monitor, facts)]
+
+
+def images(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
+    """How the image stream is doing."""
+    status = _status(facts, 'images')
+    if facts.state != 'active':
+        status.message = f'{facts.state}: images are not taken'
+    elif monitor.is_present('image'):
+        status.level = DiagnosticStatus.ERROR
+        status.message = monitor.faults()['image'].text
+    elif monitor.silence('received') > SILENCE:
+        status.level = DiagnosticStatus.STALE
+        status.message = f"no images on '{facts.image_topic}'"
+    elif monitor.is_present('age'):
+        status.level = DiagnosticStatus.WARN
+        status.message = monitor.faults()['age'].text
+    else:
+        status.message = f'{monitor.rate("received"):.1f} images a second'
+    for what in COUNTS:
+        _add(status, what, str(monitor.counts[what]))
+    for what in ('received', 'processed'):
+        _add(status, f'{what} a second', f'{monitor.rate(what):.1f}')
+    _add_times(status, monitor, ('image age', 'latency'))
+    _add_faults(status, monitor, ('image', 'age', 'time'))
+    return status
+
+
+def calibration(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
+    """Whether metric output is possible."""
+    status = _status(facts, 'calibration')
+    if facts.state != 'active':
+        status.message = facts.state
+    elif facts.calibration:
+        status.level = DiagnosticStatus.WARN
+        status.message = f'{facts.calibration}; pixels only'
+    elif monitor.is_present('calibration'):
+        status.level = DiagnosticStatus.WARN
+        status.message = monitor.faults()['calibration'].text
+    else:
+        status.message = 'metric output on'
+    _add_faults(status, monitor, ('calibration',))
+    return status
+
+
+def network(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
+    """What runs where, and how long each stage takes."""
+    status = _status(facts, 'network')
+    status.message = facts.state
+    for kind in ('inference', 'parameters'):
+        if monitor.is_present(kind) or (kind == 'parameters' and facts.state == 'unconfigured'):
+            fault = monitor.faults().get(kind)
+            if fault is not None:
+                status.level = DiagnosticStatus.ERROR
+                status.message = fault.text
+    for key, value in facts.network.items():
+        _add(status, key, value)
+    stages = [stage for stage in monitor.stages() if stage not in ('image age', 'latency')]
+    _add_times(status, monitor, stages)
+    _add_faults(status, monitor, ('inference', 'parameters'))
+    return status
+
+
+def _status(facts: NodeFacts, part: str) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        level=DiagnosticStatus.OK, name=f'{facts.name}: {part}', hardware_id='handmesh'
+    )
+
+
+def _add(status: DiagnosticStatus, key: str, value: str) -> None:
+    status.values.append(KeyValue(key=key, value=value))
+
+
+def _add_times(status: DiagnosticStatus, monitor: Monitor, stages: object) -> None:
+    for stage in stages:  # type: ignore[attr-defined]
+        times = monitor.percentiles(stage)
+        if times is not None:
+            _add(status, f'{stage} median ms', f'{times[0] * 1000:.2f}')
+            _add(status, f'{stage} p95 ms', f'{times[1] * 1000:.2f}')
+
+
+def _add_faults(status: DiagnosticStatus, monitor: Monitor, kinds: tuple[str, ...]) -> None:
+    faults = monitor.faults()
+    for kind in kinds:
+        if kind in faults:
+            _add(status, f'{kind} faults', str(faults[kind].count))
+            _add(status, f'last {kind} fault', faults[kind].text)

@@ -1,0 +1,180 @@
+"""
+A camera made of a folder of images, a video file, a real camera, or the embedded demo clip.
+
+Publishes ``image`` (sensor_msgs/Image, rgb8) and ``camera_info`` at a steady rate, or in lockstep
+with whoever answers on ``hands``. Starts when somebody listens and ends with the source.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from handmesh_model.errors import ConfigError
+from handmesh_ros import executable, sources
+from handmesh_ros.conversions import stamp_to_nanoseconds
+from handmesh_ros.images import rgb_to_image
+from handmesh_ros.parameters import CameraParameters
+from handmesh_ros.ros_parameters import ParameterServer
+
+ANSWER_TIMEOUT = 5.0
+"""Seconds that lockstep waits for the hands of an image before it goes on without them."""
+_WAIT_NOTICE = 5.0
+
+
+def camera_info(intrinsics: np.ndarray, width: int, height: int, header: Header) -> CameraInfo:
+    """The CameraInfo of a camera without distortion."""
+    message = CameraInfo(header=header, width=width, height=height, distortion_model='plumb_bob')
+    message.d = [0.0] * 5
+    message.k = intrinsics.ravel().tolist()
+    message.r = np.eye(3).ravel().tolist()
+    message.p = np.column_stack([intrinsics, np.zeros(3)]).ravel().tolist()
+    return message
+
+
+class FolderCamera(Node):
+    """
+    Plays a source once, or forever.
+
+    :raises ImageError: if the source cannot be read.
+    :raises ConfigError: if a parameter or the file of the camera matrix is wrong.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('folder_camera')
+        self.settings = ParameterServer(self, CameraParameters).check()
+        log = self.get_logger()
+        self._source = sources.open_source(self.settings.source, log.error)
+        self._rate = self.settings.rate or self._source.rate
+        self._intrinsics = self._source.intrinsics
+        if self.settings.intrinsics_file:
+            self._intrinsics = sources.read_intrinsics(self.settings.intrinsics_file)
+        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+        self._images = self.create_publisher(Image, 'image', qos)
+        self._infos = self.create_publisher(CameraInfo, 'camera_info', qos)
+        self._answered = 0
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self)
+        if self.settings.lockstep:
+            # Here, so that the camera alone does without the generated messages.
+            from handmesh_ros.msg import HandArray
+
+            self.create_subscription(HandArray, 'hands', self._on_hands, 10)
+        log.info(
+            f'{self._source.name}: {self._source.count or "unknown number of"} images at '
+            f'{self._rate:g} Hz' + (', in lockstep' if self.settings.lockstep else '')
+        )
+
+    def _on_hands(self, message: object) -> None:
+        self._answered = max(
+            self._answered,
+            stamp_to_nanoseconds(message.header.stamp),  # type: ignore[attr-defined]
+        )
+
+    def play(self) -> None:
+        """Send every picture; returns when the source ends."""
+        self._wait_until(self._is_listened_to, notice='Waiting for subscribers')
+        sent = unanswered = 0
+        with self._frames_file() as file:
+            due = time.monotonic()
+            for frame in self._frames():
+                self._wait_until(lambda: False, until=due)
+                due = max(due + 1 / self._rate, time.monotonic())
+                stamp = self._send(frame)
+                sent += 1
+                line = {'frame': frame.index, 'name': frame.name, 'stamp': stamp}
+                print(json.dumps(line), file=file, flush=True)
+                if self.settings.lockstep and not self._is_answered(stamp):
+                    unanswered += 1
+                    self.get_logger().warning(f"no answer on 'hands' to {frame.name}")
+        self._images.wait_for_all_acked(Duration(seconds=2))
+        self.get_logger().info(f'Done: {sent} images sent, {unanswered} unanswered')
+
+    def _is_listened_to(self) -> bool:
+        enough = self.settings.subscribers
+        if self.settings.lockstep and enough and not self.count_publishers('hands'):
+            return False
+        return self._images.get_subscription_count() >= enough
+
+    def _is_answered(self, stamp: int) -> bool:
+        end = time.monotonic() + ANSWER_TIMEOUT
+        return self._wait_until(lambda: self._answered >= stamp, until=end)
+
+    def _frames(self) -> Iterator[sources.Frame]:
+        yield from self._source.frames()
+        while self.settings.loop:
+            yield from self._source.frames()
+
+    def _frames_file(self) -> TextIO:
+        path = Path(self.settings.frames_file or os.devnull)
+        try:
+            return path.open('w', encoding='utf-8')
+        except OSError as error:
+            raise ConfigError(
+                f"parameter 'frames_file': cannot write '{path}': {error}"
+            ) from error
+
+    def _send(self, frame: sources.Frame) -> int:
+        """Publish a picture and its CameraInfo; returns the stamp in nanoseconds."""
+        height, width = frame.rgb.shape[:2]
+        stamp = self.get_clock().now().to_msg()
+        header = Header(stamp=stamp, frame_id=self.settings.frame_id)
+        self._infos.publish(camera_info(self._matrix(width, height), width, height, header))
+        self._images.publish(rgb_to_image(frame.rgb, header))
+        return stamp_to_nanoseconds(stamp)
+
+    def _matrix(self, width: int, height: int) -> np.ndarray:
+        if self._intrinsics is not None:
+            return self._intrinsics
+        angle = self.settings.field_of_view
+        self.get_logger().warning(
+            f'no camera matrix known: assuming a horizontal field of view of {angle:g} degrees; '
+            'distances are only as good as that',
+            once=True,
+        )
+        return sources.assumed_intrinsics(width, height, angle)
+
+    def _wait_until(
+        self, is_true: Callable[[], bool], until: float = float('inf'), notice: str = ''
+    ) -> bool:
+        """
+        Serve callbacks until something holds.
+
+        :param until: time.monotonic() to give up at.
+        :param notice: said every few seconds meanwhile.
+        :returns: whether it came to hold in time.
+        """
+        next_notice = time.monotonic() + _WAIT_NOTICE
+        while not is_true():
+            now = time.monotonic()
+            if now >= until:
+                return False
+            if notice and now > next_notice:
+                next_notice = now + _WAIT_NOTICE
+                self.get_logger().info(notice)
+            self._executor.spin_once(timeout_sec=min(until - now, 0.05))
+            if not self.context.ok():
+                raise ExternalShutdownException
+        return True
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Play the source that the parameters name."""
+    return executable.run(FolderCamera, lambda node: node.play(), args)  # type: ignore[attr-defined]
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""The thread that holds the network: takes the newest image, finds the hands, publishes them."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from sensor_msgs.msg import Image
+
+from handmesh_model.errors import HandmeshError, ImageError, IntrinsicsError
+from handmesh_model.hand import Hand
+from handmesh_model.tracker import HandTracker, TrackerSettings
+from handmesh_ros.calibration import Calibration
+from handmesh_ros.conversions import is_finite, stamp_to_seconds
+from handmesh_ros.images import image_to_rgb
+from handmesh_ros.monitor import Monitor
+from handmesh_ros.newest import NewestSlot
+from handmesh_ros.outputs import HandOutputs, Picture
+from handmesh_ros.parameters import NodeParameters
+
+_JOIN_TIMEOUT = 10.0
+
+
+class Surroundings(NamedTuple):
+    """
+    What the worker asks of its node; all of it may be called from the worker's thread.
+
+    :param settings: the parameters of the moment.
+    :param calibration: what is known of the camera, None if nothing can be relied on.
+    :param now: seconds, by the node's clock.
+    :param fault: say and remember a fault of a kind.
+    """
+
+    settings: Callable[[], NodeParameters]
+    calibration: Callable[[], Calibration | None]
+    now: Callable[[], float]
+    fault: Callable[[str, str], None]
+
+
+class FrameWorker:
+    """
+    Serves images one at a time; those that come meanwhile give way to the newest one.
+
+    Whatever goes wrong with an image is said, and the next one is served.
+
+    :param tracker: used by the worker's thread alone.
+    :param outputs: where hands go.
+    """
+
+    def __init__(
+        self,
+        tracker: HandTracker,
+        outputs: HandOutputs,
+        monitor: Monitor,
+        surroundings: Surroundings,
+    ) -> None:
+        self._tracker = tracker
+        self._outputs = outputs
+        self._monitor = monitor
+        self._node = surroundings
+        self._slot: NewestSlot[Image] = NewestSlot()
+        self._thread: threading.Thread | None = None
+        self._last_stamp = float('-inf')
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._slot = NewestSlot()
+        self._tracker.reset()
+        self._outputs.reset()
+        self._last_stamp = float('-inf')
+        self._thread = threading.Thread(target=self._run, name='frames', daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the image at hand, and end."""
+        self._slot.close()
+        if self._thread is not None:
+            self._thread.join(_JOIN_TIMEOUT)
+            self._thread = None
+
+    def close(self) -> None:
+        """Let go of the network; the worker is not used afterwards."""
+        self.stop()
+        self._tracker.predictor.close()
+
+    def offer(self, message: Image) -> None:
+        """Lay down the newest image; never waits."""
+        self._monitor.count('received')
+        if self._slot.put(message):
+            self._monitor.count('dropped')
+
+    def _run(self) -> None:
+        while (message := self._slot.take()) is not None:
+            try:
+                self._serve(message)
+            except ImageError as error:
+                self._monitor.count('faulty')
+                self._node.fault('image', str(error))
+            except HandmeshError as error:
+                self._node.fault('inference', str(error))
+            except Exception as error:  # the thread must outlive whatever an image brings about
+                where = traceback.format_exc(limit=-2)
+                self._node.fault('inference', f'{type(error).__name__}: {error}\n{where}')
+
+    def _serve(self, message: Image) -> None:
+        settings = self._node.settings()
+        wanted = self._outputs.wanted(settings)
+        if not wanted:
+            self._monitor.count('unwatched')
+            return
+        stamp = stamp_to_seconds(message.header.stamp)
+        if self._is_stale(stamp, settings.max_age):
+            return
+        self._check_time(stamp)
+        start = time.perf_counter()
+        rgb = image_to_rgb(message)
+        self._monitor.note('decode', time.perf_counter() - start)
+        camera = self._camera_of(rgb)
+        hands = self._hands(rgb, stamp, camera, settings)
+        with self._monitor.stage('publish'):
+            picture = Picture(message.header, rgb, camera)
+            self._outputs.publish(hands, picture, wanted, settings.frame_prefix)
+        self._monitor.count('processed')
+        self._note_age('latency', stamp)
+
+    def _is_stale(self, stamp: float, max_age: float) -> bool:
+        age = self._note_age('image age', stamp)
+        if max_age <= 0 or age <= max_age:
+            return False
+        self._monitor.count('stale')
+        self._node.fault(
+            'age',
+            f'image dropped: it is {age:.3g} s old, max_age is {max_age:g} s '
+            '(a recording wants use_sim_time, or max_age 0)',
+        )
+        return True
+
+    def _note_age(self, name: str, stamp: float) -> float:
+        age = self._node.now() - stamp
+        # Beyond that, stamps are not of this clock, and statistics would mislead.
+        if 0 <= age < 60:
+            self._monitor.note(name, age)
+        return age
+
+    def _check_time(self, stamp: float) -> None:
+        if stamp < self._last_stamp:
+            back = self._last_stamp - stamp
+            self._node.fault('time', f'image stamps went back by {back:.3g} s: tracks start anew')
+            self._outputs.reset()
+        self._last_stamp = stamp
+
+    def _hands(
+        self, rgb: np.ndarray, stamp: float, camera: Calibration | None, settings: NodeParameters
+    ) -> list[Hand]:
+        """The hands of an image, those left out whose numbers no message can carry."""
+        self._take_over(settings)
+        known: dict[str, Any] = {}
+        if camera is not None:
+            known['intrinsics'] = camera.intrinsics
+            if camera.distortion.size:
+                known |= {'distortion': camera.distortion, 'fisheye': camera.fisheye}
+        hands = self._tracker.update(rgb, stamp, **known)
+        for stage, seconds in self._tracker.predictor.stopwatch.seconds.items():
+            self._monitor.note(stage, seconds)
+        good = [hand for hand in hands if is_finite(hand)]
+        if len(good) < len(hands):
+            self._node.fault('inference', 'a hand came out with numbers that are not finite')
+        return good
+
+    def _camera_of(self, rgb: np.ndarray) -> Calibration | None:
+        camera = self._node.calibration()
+        if camera is None:
+            return None
+        try:
+            camera.check_size(rgb.shape[1], rgb.shape[0])
+        except IntrinsicsError as error:
+            self._node.fault('calibration', f'{error}; pixels only')
+            return None
+        return camera
+
+    def _take_over(self, settings: NodeParameters) -> None:
+        """Let changes of parameters count from this image on."""
+        self._tracker.predictor.hand_size = settings.hand_size or None
+        self._tracker.settings = TrackerSettings(
+            settings.enter_presence,
+            settings.stay_presence,
+            settings.hold_time,
+            settings.detect_period,
+        )

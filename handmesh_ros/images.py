@@ -1,0 +1,150 @@
+"""sensor_msgs/Image to arrays and back; pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import Image
+
+from handmesh_model.errors import ImageError
+from handmesh_ros import distro
+
+Convert = Callable[[np.ndarray], np.ndarray]
+
+
+def _color(code: int) -> Convert:
+    return lambda pixels: cv2.cvtColor(pixels, code)
+
+
+def _narrow(convert: Convert) -> Convert:
+    """The same for 16 bits a channel, of which the upper 8 are kept."""
+    return lambda pixels: convert((pixels >> 8).astype(np.uint8))
+
+
+def _same(pixels: np.ndarray) -> np.ndarray:
+    return pixels
+
+
+_EIGHT_BIT: dict[str, tuple[int, Convert]] = {
+    'rgb': (3, _same),
+    'bgr': (3, _color(cv2.COLOR_BGR2RGB)),
+    'rgba': (4, _color(cv2.COLOR_RGBA2RGB)),
+    'bgra': (4, _color(cv2.COLOR_BGRA2RGB)),
+    'mono': (1, _color(cv2.COLOR_GRAY2RGB)),
+    'bayer_rggb': (1, _color(cv2.COLOR_BayerRGGB2RGB)),
+    'bayer_bggr': (1, _color(cv2.COLOR_BayerBGGR2RGB)),
+    'bayer_gbrg': (1, _color(cv2.COLOR_BayerGBRG2RGB)),
+    'bayer_grbg': (1, _color(cv2.COLOR_BayerGRBG2RGB)),
+}
+_UYVY = (2, _color(cv2.COLOR_YUV2RGB_UYVY))
+_YUYV = (2, _color(cv2.COLOR_YUV2RGB_YUYV))
+
+_ENCODINGS: dict[str, tuple[int, type, Convert]] = {
+    **{f'{name}8': (n, np.uint8, convert) for name, (n, convert) in _EIGHT_BIT.items()},
+    **{f'{name}16': (n, np.uint16, _narrow(convert)) for name, (n, convert) in _EIGHT_BIT.items()},
+    # OpenCV's own names say nothing about colours; its habit is blue, green, red.
+    '8UC1': (1, np.uint8, _EIGHT_BIT['mono'][1]),
+    '8UC3': (3, np.uint8, _EIGHT_BIT['bgr'][1]),
+    '8UC4': (4, np.uint8, _EIGHT_BIT['bgra'][1]),
+    'yuv422': (_UYVY[0], np.uint8, _UYVY[1]),
+    'uyvy': (_UYVY[0], np.uint8, _UYVY[1]),
+    'yuv422_yuy2': (_YUYV[0], np.uint8, _YUYV[1]),
+    'yuyv': (_YUYV[0], np.uint8, _YUYV[1]),
+}
+"""Channels, type of a channel, and conversion to RGB of what is decoded here, by encoding."""
+
+
+def image_to_rgb(message: Image) -> np.ndarray:
+    """
+    The pixels of an image message.
+
+    :returns: (H, W, 3) uint8 RGB; for rgb8 without padding a read-only view of the message's data.
+    :raises ImageError: if step, size or data do not fit, or the encoding is not known.
+    """
+    if message.height == 0 or message.width == 0:
+        raise ImageError(f'image of {message.width} x {message.height} pixels is empty')
+    size = message.step * message.height
+    if len(message.data) != size:
+        raise ImageError(
+            f'image data has {len(message.data)} bytes, expected {size} '
+            f'(step {message.step} x height {message.height})'
+        )
+    if message.encoding not in _ENCODINGS:
+        return _decode_by_library(message)
+    channels, kind, convert = _ENCODINGS[message.encoding]
+    pixels = _view(message, channels, np.dtype(kind))
+    if channels == 2 and message.width % 2:
+        raise ImageError(f"'{message.encoding}' image has width {message.width}, expected even")
+    try:
+        return convert(pixels)
+    except cv2.error as error:
+        raise ImageError(
+            f"cannot convert '{message.encoding}' image of {message.width} x {message.height} "
+            f'pixels: {error.err}'
+        ) from error
+
+
+def _view(message: Image, channels: int, kind: np.dtype) -> np.ndarray:
+    """The data as (H, W) or (H, W, channels) without a copy where byte order and step allow it."""
+    row = message.width * channels * kind.itemsize
+    if message.step < row:
+        raise ImageError(
+            f'image step is {message.step} bytes, expected at least {row} for {message.width} '
+            f"pixels of '{message.encoding}'"
+        )
+    data = np.frombuffer(message.data, dtype=np.uint8).reshape(message.height, message.step)
+    data = data[:, :row]
+    if kind.itemsize > 1:
+        order = kind.newbyteorder('>' if message.is_bigendian else '<')
+        data = np.ascontiguousarray(data).view(order).astype(kind)
+    elif message.step != row:
+        data = np.ascontiguousarray(data)
+    shape = (message.height, message.width)
+    return data.reshape(shape if channels == 1 else (*shape, channels))
+
+
+def _decode_by_library(message: Image) -> np.ndarray:
+    """What cv_bridge, or its stand-in, makes of an encoding that is not known here."""
+    unknown = f"image encoding is '{message.encoding}', expected one of {', '.join(_ENCODINGS)}"
+    decode = distro.image_decoder()
+    # Numbers without a colour have no right look; the libraries would cast them to one.
+    if decode is None or re.fullmatch(r'\d+[USF](C\d+)?', message.encoding):
+        raise ImageError(unknown)
+    try:
+        rgb = np.asarray(decode(message))
+    except Exception as error:  # the libraries raise many kinds
+        raise ImageError(f'{unknown} ({error})') from error
+    if rgb.dtype != np.uint8 or rgb.shape != (message.height, message.width, 3):
+        raise ImageError(
+            f"'{message.encoding}' image of {message.width} x {message.height} pixels decodes to "
+            f'{rgb.dtype} {rgb.shape}, expected uint8 (height, width, 3)'
+        )
+    return rgb
+
+
+def rgb_to_image(rgb: np.ndarray, header: Any) -> Image:
+    """
+    An rgb8 message of an array.
+
+    :param rgb: (H, W, 3) uint8.
+    :param header: std_msgs/Header that the message shall carry.
+    """
+    height, width = rgb.shape[:2]
+    message = Image(header=header, height=height, width=width, encoding='rgb8', step=width * 3)
+    set_bytes(message, np.ascontiguousarray(rgb))
+    return message
+
+
+def set_bytes(message: Any, array: np.ndarray) -> None:
+    """
+    Put an array into the ``data`` of a message, without the setter's check of every byte.
+
+    :param message: any message with a ``uint8[] data``.
+    :param array: contiguous, of any type.
+    """
+    del message.data[:]
+    message.data.frombytes(array.tobytes())

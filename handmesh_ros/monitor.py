@@ -1,0 +1,139 @@
+"""What a node remembers of its own work: counts, rates, stage times, faults. Knows no ROS."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+WINDOW = 300
+"""Frames that rates, ages and stage times are taken over."""
+FAULT_MEMORY = 5.0
+"""Seconds that a fault of the stream counts as present."""
+_SAME_TEXT_PAUSE = 10.0
+_NEW_TEXT_PAUSE = 1.0
+
+
+@dataclass
+class Fault:
+    """The last fault of one kind."""
+
+    text: str
+    when: float
+    count: int = 0
+    logged: float = float('-inf')
+    logged_text: str = ''
+
+
+class Monitor:
+    """
+    Counters of one image stream, safe to use from several threads.
+
+    Counted are ``received`` images and what became of them: ``processed``, ``dropped`` (a newer
+    one came first), ``stale`` (older than allowed), ``unwatched`` (nobody listened), ``faulty``.
+
+    :param clock: seconds, never going back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self.counts: Counter[str] = Counter()
+        self._arrivals: dict[str, deque[float]] = {}
+        self._stages: dict[str, deque[float]] = {}
+        self._faults: dict[str, Fault] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """The stream starts now, perhaps once more; counts go on."""
+        with self._lock:
+            self._begun = self._clock()
+            self._first: dict[str, float] = {}
+
+    def count(self, what: str) -> None:
+        """One more of something; its rate is kept too."""
+        with self._lock:
+            now = self._clock()
+            self.counts[what] += 1
+            self._first.setdefault(what, now)
+            self._arrivals.setdefault(what, deque(maxlen=WINDOW)).append(now)
+
+    def rate(self, what: str, period: float = 5.0) -> float:
+        """How many of something came a second, over the last ``period`` seconds at most."""
+        now = self._clock()
+        with self._lock:
+            times = [t for t in self._arrivals.get(what, ()) if t > now - period]
+        if len(times) < 2:
+            return 0.0
+        return (len(times) - 1) / max(times[-1] - times[0], 1e-9)
+
+    def silence(self, what: str) -> float:
+        """Seconds since the last of something, or since the stream began if that is later."""
+        with self._lock:
+            times = self._arrivals.get(what)
+            return self._clock() - max(self._begun, times[-1] if times else self._begun)
+
+    def since_first(self, what: str) -> float:
+        """Seconds since the first of something after the stream began; 0 before it came."""
+        with self._lock:
+            return self._clock() - self._first.get(what, self._clock())
+
+    def note(self, stage: str, seconds: float) -> None:
+        """Remember one measured time."""
+        with self._lock:
+            self._stages.setdefault(stage, deque(maxlen=WINDOW)).append(seconds)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure what happens inside."""
+        start = self._clock()
+        try:
+            yield
+        finally:
+            self.note(name, self._clock() - start)
+
+    def percentiles(self, stage: str) -> tuple[float, float] | None:
+        """Median and 95th percentile in seconds; None if it was never measured."""
+        with self._lock:
+            values = list(self._stages.get(stage, ()))
+        if not values:
+            return None
+        median, high = np.percentile(values, (50, 95))
+        return float(median), float(high)
+
+    def stages(self) -> list[str]:
+        """What was measured, in the order it was first met."""
+        with self._lock:
+            return list(self._stages)
+
+    def fault(self, kind: str, text: str) -> bool:
+        """
+        Remember a fault.
+
+        :returns: whether to log it now: a new text at most once a second, the same one every ten.
+        """
+        now = self._clock()
+        with self._lock:
+            fault = self._faults.setdefault(kind, Fault(text, now))
+            fault.text, fault.when, fault.count = text, now, fault.count + 1
+            pause = _SAME_TEXT_PAUSE if text == fault.logged_text else _NEW_TEXT_PAUSE
+            if now - fault.logged < pause:
+                return False
+            fault.logged, fault.logged_text = now, text
+            return True
+
+    def faults(self) -> dict[str, Fault]:
+        """The last fault of each kind, also those that are over."""
+        with self._lock:
+            return dict(self._faults)
+
+    def is_present(self, kind: str) -> bool:
+        """Whether a fault of this kind happened a short while ago."""
+        with self._lock:
+            fault = self._faults.get(kind)
+            return fault is not None and self._clock() - fault.when < FAULT_MEMORY

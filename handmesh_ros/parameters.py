@@ -1,0 +1,218 @@
+"""
+The parameters of each node, declared once: name, default, description, range, read-only.
+
+A parameter is one line of a frozen dataclass. What ROS is told (descriptors), what is checked and
+what the code reads all come from that line; ``config/handmesh.yaml`` is held to it by a test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from handmesh_model.errors import ConfigError
+
+Settings = TypeVar('Settings')
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    What is known of one parameter besides its name, type and default.
+
+    :param low: smallest value allowed.
+    :param high: largest value allowed.
+    :param special: one more value allowed, which switches something off.
+    :param choices: the only values allowed.
+    :param read_only: read when the node configures; afterwards it changes only after a clean-up.
+    """
+
+    description: str
+    low: float | None = None
+    high: float | None = None
+    special: float | None = None
+    choices: tuple[str, ...] = ()
+    read_only: bool = False
+
+
+def parameter(default: Any, description: str, **row: Any) -> Any:
+    """One row of a table of parameters; see :class:`Row` for the keywords."""
+    return field(default=default, metadata={'row': Row(description, **row)})
+
+
+@dataclass(frozen=True)
+class NodeParameters:
+    """Parameters of handmesh_node."""
+
+    autostart: bool = parameter(
+        True, 'Configure and activate by itself when the node starts.', read_only=True
+    )
+    weights: str = parameter(
+        'open', "Network weights: 'open' (shipped) or the path of a checkpoint.", read_only=True
+    )
+    device: str = parameter(
+        'auto', "Where the network runs: 'auto', 'cpu', 'cuda' or 'cuda:N'.", read_only=True
+    )
+    backend: str = parameter(
+        'auto',
+        'How the network runs.',
+        choices=('auto', 'eager', 'openvino', 'cudagraph', 'tensorrt'),
+        read_only=True,
+    )
+    max_hands: int = parameter(2, 'Hands looked for in an image.', low=1, high=8, read_only=True)
+    hand_size: float = parameter(
+        0.0,
+        'Metres from wrist to middle knuckle of the user; 0 takes the mean of people.',
+        low=0.04,
+        high=0.15,
+        special=0.0,
+    )
+    enter_presence: float = parameter(
+        0.5, 'Presence from which a new hand is believed.', low=0.0, high=1.0
+    )
+    stay_presence: float = parameter(
+        0.3, 'Presence below which a tracked hand counts as not seen.', low=0.0, high=1.0
+    )
+    hold_time: float = parameter(
+        0.3, 'Seconds that a hand not seen is held before it is lost.', low=0.0, high=10.0
+    )
+    detect_period: float = parameter(
+        0.25,
+        'Seconds between searches while fewer than max_hands are tracked.',
+        low=0.0,
+        high=10.0,
+    )
+    max_age: float = parameter(
+        0.0,
+        'Images older than this many seconds are dropped and counted; 0 takes any age.',
+        low=0.0,
+        high=3600.0,
+    )
+    image_is_rectified: bool = parameter(
+        False,
+        'The image is undistorted already (image_rect): take P of the CameraInfo, ignore D.',
+    )
+    publish_tf: bool = parameter(True, 'Send the wrist frames to TF.')
+    frame_prefix: str = parameter(
+        '', "Put before the names of TF frames, for example 'head_' gives head_r_wrist_3."
+    )
+    diagnostics_period: float = parameter(
+        1.0, 'Seconds between two diagnostics messages.', low=0.1, high=60.0, read_only=True
+    )
+
+
+@dataclass(frozen=True)
+class CameraParameters:
+    """Parameters of folder_camera."""
+
+    source: str = parameter(
+        'demo',
+        "A folder of images, an image, a video file, a camera's number, or 'demo'.",
+        read_only=True,
+    )
+    rate: float = parameter(
+        0.0,
+        "Images a second; 0 takes the source's own rate, 10 for a folder.",
+        low=0.0,
+        high=240.0,
+        read_only=True,
+    )
+    loop: bool = parameter(False, 'Start over at the end of the source.', read_only=True)
+    frame_id: str = parameter('camera_optical_frame', 'Frame of the images.', read_only=True)
+    intrinsics_file: str = parameter(
+        '', 'JSON or YAML with the camera matrix; empty looks beside the source.', read_only=True
+    )
+    field_of_view: float = parameter(
+        60.0,
+        'Horizontal degrees assumed where no camera matrix is known.',
+        low=5.0,
+        high=170.0,
+        read_only=True,
+    )
+    subscribers: int = parameter(
+        1,
+        'Wait for this many subscribers of the images before the first.',
+        low=0,
+        high=16,
+        read_only=True,
+    )
+    lockstep: bool = parameter(
+        False,
+        "Send an image only when the hands of the one before have arrived on 'hands'.",
+        read_only=True,
+    )
+    frames_file: str = parameter(
+        '', 'Write one JSON line for each image sent: frame, name, stamp.', read_only=True
+    )
+
+
+@dataclass(frozen=True)
+class RecorderParameters:
+    """Parameters of demo_recorder."""
+
+    out: str = parameter('out/demo', 'Folder that the results are written to.', read_only=True)
+    frames_file: str = parameter(
+        '', 'What folder_camera wrote, to tell frame numbers from stamps.', read_only=True
+    )
+    rate: float = parameter(
+        0.0,
+        'Images a second of the video; 0 takes the rate of the stamps.',
+        low=0.0,
+        high=240.0,
+        read_only=True,
+    )
+
+
+def rows(table: type) -> dict[str, Row]:
+    """The row of each parameter of a table, by name."""
+    return {f.name: f.metadata['row'] for f in fields(table)}
+
+
+def defaults(table: type) -> dict[str, Any]:
+    """The default of each parameter of a table, by name."""
+    return {f.name: f.default for f in fields(table)}
+
+
+def check_value(table: type, name: str, value: object) -> Any:
+    """
+    The value of a parameter in its declared type.
+
+    :raises ConfigError: if the name is unknown, or the value has another type or is out of range.
+    """
+    known = defaults(table)
+    if name not in known:
+        raise ConfigError(f"unknown parameter '{name}', expected one of {', '.join(known)}")
+    kind = type(known[name])
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ConfigError(
+            f"parameter '{name}' is {value!r} ({type(value).__name__}), expected a {kind.__name__}"
+        )
+    row = rows(table)[name]
+    if row.choices and value not in row.choices:
+        raise ConfigError(
+            f"parameter '{name}' is {value!r}, expected one of {', '.join(row.choices)}"
+        )
+    if kind in (int, float):
+        _check_range(name, value, row)  # type: ignore[arg-type]
+    return value
+
+
+def _check_range(name: str, value: float, row: Row) -> None:
+    low = -math.inf if row.low is None else row.low
+    high = math.inf if row.high is None else row.high
+    if value != row.special and not (math.isfinite(value) and low <= value <= high):
+        also = '' if row.special is None else f' or {row.special:g}'
+        raise ConfigError(f"parameter '{name}' is {value}, expected {low:g} to {high:g}{also}")
+
+
+def settings_from(table: type[Settings], values: Mapping[str, object]) -> Settings:
+    """
+    A table filled with values; those not given are the defaults.
+
+    :raises ConfigError: for the first value that does not fit.
+    """
+    return table(**{name: check_value(table, name, value) for name, value in values.items()})

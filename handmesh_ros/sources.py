@@ -1,0 +1,242 @@
+"""Where folder_camera's pictures come from: folders, images, videos, cameras, the demo clip."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+
+import handmesh_model
+from handmesh_model.camera import check_intrinsics
+from handmesh_model.errors import ConfigError, HandmeshError, ImageError
+
+DEMO_CLIP = Path(handmesh_model.__file__).parent / 'assets' / 'demo_clip.mp4'
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
+FOLDER_RATE = 10.0
+"""Images a second of a folder, which has no rate of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """
+    One picture of a source.
+
+    :param index: its number, from 0; unreadable pictures keep theirs.
+    :param name: file name, or the source's name and the number.
+    :param rgb: (H, W, 3) uint8.
+    """
+
+    index: int
+    name: str
+    rgb: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """
+    A readable source.
+
+    :param frames: starts from the first picture each time it is called.
+    :param count: number of pictures, None where it is not known.
+    :param rate: pictures a second.
+    :param intrinsics: (3, 3) pixels if a file beside the source tells them.
+    """
+
+    name: str
+    frames: Callable[[], Iterator[Frame]]
+    count: int | None
+    rate: float
+    intrinsics: np.ndarray | None = None
+
+
+Warn = Callable[[str], object]
+
+
+def open_source(text: str, warn: Warn = print) -> Source:
+    """
+    The source that a user named.
+
+    :param text: 'demo' or empty for the embedded clip, digits for a camera, else a path.
+    :param warn: told of each picture that cannot be read; the others are played.
+    :raises ImageError: if there is no such thing, or nothing in it can be read.
+    """
+    if text in ('', 'demo'):
+        return _video(DEMO_CLIP, 'the embedded demo clip')
+    if text.isdecimal():
+        return _camera(int(text))
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return _folder(path, warn)
+    if not path.exists():
+        raise ImageError(
+            f"source '{text}' does not exist, expected a folder of images, an image, a video file "
+            "or a camera's number"
+        )
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return _images(str(path), [path], warn)
+    return _video(path, f"source '{path}'")
+
+
+def _natural_key(path: Path) -> list[Any]:
+    """Sorts frame2 before frame10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', path.name)]
+
+
+def _folder(path: Path, warn: Warn) -> Source:
+    files = sorted(
+        (f for f in path.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES), key=_natural_key
+    )
+    if not files:
+        raise ImageError(
+            f"source folder '{path}' holds no images, expected files ending in "
+            + ', '.join(IMAGE_SUFFIXES)
+        )
+    return _images(str(path), files, warn)
+
+
+def _images(name: str, files: list[Path], warn: Warn) -> Source:
+    first = next((rgb for rgb in map(_read_image, files) if rgb is not None), None)
+    if first is None:
+        raise ImageError(
+            f"source '{name}': none of {len(files)} images can be read, the first is "
+            f"'{files[0].name}'"
+        )
+
+    def frames() -> Iterator[Frame]:
+        for index, file in enumerate(files):
+            rgb = _read_image(file)
+            if rgb is None:
+                warn(f"image '{file}' cannot be read and is left out")
+            else:
+                yield Frame(index, file.name, rgb)
+
+    return Source(name, frames, len(files), FOLDER_RATE, _intrinsics_beside(files[0].parent))
+
+
+def _read_image(path: Path) -> np.ndarray | None:
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error):
+        return None
+    return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _video(path: Path, title: str) -> Source:
+    capture = _open_capture(str(path), title)
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture.release()
+
+    def frames() -> Iterator[Frame]:
+        return _captured(_open_capture(str(path), title), path.name)
+
+    facts = _sidecar(path.with_suffix('.json'))
+    return Source(
+        str(path),
+        frames,
+        count if count > 0 else None,
+        float(facts.get('fps') or rate or FOLDER_RATE),
+        _intrinsics_of(facts, path.with_suffix('.json')),
+    )
+
+
+def _camera(number: int) -> Source:
+    title = f'camera {number}'
+    # Opened once: many cameras need seconds to start, and some do not start twice.
+    capture = _open_capture(number, title)
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return Source(title, lambda: _captured(capture, title), None, rate if rate > 0 else 30.0)
+
+
+def _open_capture(what: str | int, title: str) -> cv2.VideoCapture:
+    """
+    An opened video whose first picture can be read.
+
+    :raises ImageError: if it has none.
+    """
+    if isinstance(what, str) and not Path(what).is_file():
+        raise ImageError(f"{title} is missing: no file '{what}'")
+    capture = cv2.VideoCapture(what)
+    if not capture.isOpened() or not capture.grab():
+        capture.release()
+        raise ImageError(f'{title} cannot be opened as a video or holds no picture')
+    if isinstance(what, str):
+        capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+    return capture
+
+
+def _captured(capture: cv2.VideoCapture, name: str) -> Iterator[Frame]:
+    try:
+        index = 0
+        while True:
+            good, bgr = capture.read()
+            if not good:
+                return
+            yield Frame(index, f'{name}#{index}', cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+            index += 1
+    finally:
+        capture.release()
+
+
+def _intrinsics_beside(folder: Path) -> np.ndarray | None:
+    file = folder / 'intrinsics.json'
+    return _intrinsics_of(_sidecar(file), file)
+
+
+def _sidecar(path: Path) -> dict[str, Any]:
+    """The facts in a JSON file beside a source; nothing if there is no such file."""
+    try:
+        facts = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read '{path}': {error}") from error
+    return facts if isinstance(facts, dict) else {}
+
+
+def _intrinsics_of(facts: dict[str, Any], path: Path) -> np.ndarray | None:
+    matrix = facts.get('intrinsics')
+    if matrix is None:
+        matrix = (facts.get('camera_matrix') or {}).get('data')
+    if matrix is None:
+        return None
+    try:
+        return check_intrinsics(np.array(matrix, dtype=np.float64).reshape(3, 3))
+    except (ValueError, TypeError, HandmeshError) as error:
+        raise ConfigError(f"'{path}' holds no camera matrix: {error}") from error
+
+
+def read_intrinsics(path: str | Path) -> np.ndarray:
+    """
+    The camera matrix in a file: JSON or YAML with ``intrinsics`` (3 x 3), or a camera_info YAML as
+    camera_calibration writes it.
+
+    :returns: (3, 3) float64, pixels.
+    :raises ConfigError: if the file cannot be read or holds no such matrix.
+    """
+    path = Path(path).expanduser()
+    try:
+        facts = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read intrinsics file '{path}': {error}") from error
+    matrix = _intrinsics_of(facts, path) if isinstance(facts, dict) else None
+    if matrix is None:
+        raise ConfigError(f"'{path}' has neither 'intrinsics' nor 'camera_matrix'")
+    return matrix
+
+
+def assumed_intrinsics(width: int, height: int, field_of_view: float) -> np.ndarray:
+    """
+    The camera matrix of an ideal camera: square pixels, the axis through the middle.
+
+    :param field_of_view: horizontal, degrees.
+    :returns: (3, 3) float64, pixels.
+    """
+    focal = width / 2 / np.tan(np.radians(field_of_view) / 2)
+    return np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+pytest.importorskip('sensor_msgs')
+
+from sensor_msgs.msg import CameraInfo
+
+from handmesh_model.errors import IntrinsicsError
+from handmesh_ros.calibration import camera_info_to_calibration, camera_info_to_intrinsics
+
+K = [600.0, 0.0, 320.0, 0.0, 610.0, 240.0, 0.0, 0.0, 1.0]
+
+
+def info(k=K, **fields):
+    message = CameraInfo(width=640, height=480, distortion_model='plumb_bob', **fields)
+    message.k = k
+    return message
+
+
+def test_plain_matrix():
+    matrix = camera_info_to_intrinsics(info())
+    np.testing.assert_array_equal(matrix, np.reshape(K, (3, 3)))
+    calibration = camera_info_to_calibration(info(d=[0.0] * 5))
+    assert calibration.distortion.size == 0
+    calibration.check_size(640, 480)
+
+
+def test_region_of_interest_and_binning():
+    message = info(binning_x=2, binning_y=4)
+    message.roi.x_offset, message.roi.y_offset = 100, 40
+    message.roi.width, message.roi.height = 400, 200
+    matrix = camera_info_to_intrinsics(message)
+    np.testing.assert_allclose(matrix, [[300, 0, 110], [0, 152.5, 50], [0, 0, 1]])
+    camera_info_to_calibration(message).check_size(200, 50)
+
+
+def test_rectified_image_takes_the_projection_and_no_distortion():
+    message = info(d=[0.1, 0.01, 0.0, 0.0, 0.0])
+    message.p = [500.0, 0, 300, -50, 0, 500, 230, 0, 0, 0, 1, 0]
+    calibration = camera_info_to_calibration(message, rectified=True)
+    np.testing.assert_array_equal(
+        calibration.intrinsics, [[500, 0, 300], [0, 500, 230], [0, 0, 1]]
+    )
+    assert calibration.distortion.size == 0
+
+
+@pytest.mark.parametrize(
+    ('model', 'count', 'fisheye'),
+    [('plumb_bob', 5, False), ('rational_polynomial', 8, False), ('equidistant', 4, True)],
+)
+def test_distortion_models(model, count, fisheye):
+    message = info(d=[0.1] * count)
+    message.distortion_model = model
+    calibration = camera_info_to_calibration(message)
+    assert calibration.distortion.size == count
+    assert calibration.fisheye is fisheye
+
+
+def changed(position, value):
+    k = list(K)
+    k[position] = value
+    return info(k)
+
+
+@pytest.mark.parametrize(
+    ('message', 'said'),
+    [
+        (info([0.0] * 9), 'all zero: the camera is not calibrated'),
+        (changed(0, float('nan')), 'NaN'),
+        (changed(2, float('inf')), 'infinity'),
+        (changed(4, -610.0), 'focal lengths 600, -610'),
+        (changed(8, 0.0), 'end in the row'),
+        (info(d=[0.1] * 3), '3 distortion coefficients'),
+        (info(d=[float('nan')] * 5), 'distortion'),
+    ],
+)
+def test_what_belongs_to_no_camera_is_refused(message, said):
+    with pytest.raises(IntrinsicsError, match=said):
+        camera_info_to_calibration(message)
+
+
+def test_unknown_distortion_model_is_named():
+    message = info(d=[0.1] * 5)
+    message.distortion_model = 'wavy'
+    with pytest.raises(IntrinsicsError, match="'wavy'"):
+        camera_info_to_calibration(message)
+
+
+def test_image_of_another_size_is_refused():
+    calibration = camera_info_to_calibration(info())
+    with pytest.raises(IntrinsicsError, match=r'640 x 480 pixels, the image has 1280 x 720'):
+        calibration.check_size(1280, 720)
+
+
+def test_message_without_size_fits_every_image():
+    message = info()
+    message.width = message.height = 0
+    camera_info_to_calibration(message).check_size(123, 45)

@@ -1,0 +1,75 @@
+import pytest
+
+from handmesh_ros.monitor import FAULT_MEMORY, Monitor
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def monitor(clock):
+    return Monitor(clock)
+
+
+def test_rate_of_even_arrivals(monitor, clock):
+    for _ in range(31):
+        clock.now += 0.1
+        monitor.count('received')
+    assert monitor.counts['received'] == 31
+    assert monitor.rate('received') == pytest.approx(10)
+    clock.now += 100
+    assert monitor.rate('received') == 0
+    assert monitor.silence('received') == pytest.approx(100)
+
+
+def test_rate_of_nothing_is_zero(monitor):
+    assert monitor.rate('received') == 0
+    monitor.count('received')
+    assert monitor.rate('received') == 0
+
+
+def test_stage_times(monitor, clock):
+    for i in range(1, 101):
+        with monitor.stage('network'):
+            clock.now += i / 1000
+    median, high = monitor.percentiles('network')
+    assert median == pytest.approx(0.0505)
+    assert high == pytest.approx(0.09505)
+    assert monitor.stages() == ['network']
+    assert monitor.percentiles('publish') is None
+
+
+def test_same_fault_is_logged_once_in_a_while_and_counted_always(monitor, clock):
+    said = 0
+    for _ in range(300):
+        said += monitor.fault('image', 'step is 3')
+        clock.now += 0.1
+    assert said == 3
+    assert monitor.faults()['image'].count == 300
+
+
+def test_new_text_is_logged_soon(monitor, clock):
+    assert monitor.fault('image', 'step is 3')
+    assert not monitor.fault('image', 'step is 4')
+    clock.now += 1.5
+    assert monitor.fault('image', 'step is 5')
+    assert monitor.fault('calibration', 'K is zero')
+
+
+def test_fault_is_present_for_a_while(monitor, clock):
+    assert not monitor.is_present('image')
+    monitor.fault('image', 'step is 3')
+    assert monitor.is_present('image')
+    clock.now += FAULT_MEMORY + 0.1
+    assert not monitor.is_present('image')
+    assert monitor.faults()['image'].text == 'step is 3'

@@ -1,0 +1,55 @@
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from handmesh_model.errors import ConfigError
+from handmesh_ros.parameters import (
+    CameraParameters,
+    NodeParameters,
+    RecorderParameters,
+    check_value,
+    defaults,
+    rows,
+    settings_from,
+)
+
+TABLES = (NodeParameters, CameraParameters, RecorderParameters)
+
+
+@pytest.mark.parametrize('table', TABLES)
+def test_every_row_is_described_and_its_default_fits(table):
+    for name, default in defaults(table).items():
+        assert len(rows(table)[name].description) > 10
+        assert check_value(table, name, default) == default
+
+
+def test_settings_are_frozen_and_complete():
+    settings = settings_from(NodeParameters, {'max_hands': 1})
+    assert settings.max_hands == 1
+    assert settings.weights == 'open'
+    with pytest.raises(FrozenInstanceError):
+        settings.max_hands = 2
+
+
+def test_whole_numbers_stand_for_floats():
+    value = check_value(NodeParameters, 'max_age', 1)
+    assert value == 1.0
+    assert type(value) is float
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'said'),
+    [
+        ('max_hands', 9, "'max_hands' is 9, expected 1 to 8"),
+        ('max_hands', 1.5, "'max_hands' is 1.5 (float), expected a int"),
+        ('max_hands', True, "'max_hands' is True (bool)"),
+        ('backend', 'magic', "'backend' is 'magic', expected one of auto, eager"),
+        ('hand_size', float('nan'), "'hand_size' is nan"),
+        ('hand_size', -0.1, "'hand_size' is -0.1, expected 0.04 to 0.15 or 0"),
+        ('wieghts', 'open', "unknown parameter 'wieghts'"),
+    ],
+)
+def test_wrong_values_are_refused_with_the_reason(name, value, said):
+    with pytest.raises(ConfigError) as caught:
+        check_value(NodeParameters, name, value)
+    assert said in str(caught.value)

@@ -1,0 +1,115 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from handmesh_model.errors import ConfigError, ImageError
+from handmesh_ros.sources import assumed_intrinsics, open_source, read_intrinsics
+
+K = [[500.0, 0.0, 31.5], [0.0, 500.0, 23.5], [0.0, 0.0, 1.0]]
+
+
+def picture(value, height=48, width=64):
+    rgb = np.full((height, width, 3), 40, dtype=np.uint8)
+    rgb[:, :, 0] = value
+    return rgb
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in (0, 2, 10):
+        cv2.imwrite(str(tmp_path / f'frame{i}.png'), picture(i * 10)[:, :, ::-1])
+    (tmp_path / 'notes.txt').write_text('not a picture')
+    return tmp_path
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / 'clip.mp4'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 12.0, (64, 48))
+    for i in range(5):
+        writer.write(picture(i * 40)[:, :, ::-1])
+    writer.release()
+    return path
+
+
+def test_folder_plays_images_in_natural_order_as_rgb(folder):
+    source = open_source(str(folder))
+    frames = list(source.frames())
+    assert [f.name for f in frames] == ['frame0.png', 'frame2.png', 'frame10.png']
+    assert [f.index for f in frames] == [0, 1, 2]
+    np.testing.assert_array_equal(frames[2].rgb, picture(100))
+    assert source.count == 3
+    assert source.intrinsics is None
+    assert len(list(source.frames())) == 3
+
+
+def test_unreadable_image_is_named_and_left_out(folder):
+    (folder / 'frame3.png').write_bytes(b'no png at all')
+    said = []
+    frames = list(open_source(str(folder), said.append).frames())
+    assert [f.index for f in frames] == [0, 1, 3]
+    assert len(said) == 1
+    assert 'frame3.png' in said[0]
+
+
+def test_folder_brings_its_camera_matrix(folder):
+    (folder / 'intrinsics.json').write_text(json.dumps({'intrinsics': K}))
+    np.testing.assert_array_equal(open_source(str(folder)).intrinsics, K)
+
+
+def test_single_image_is_a_source(folder):
+    (frame,) = open_source(str(folder / 'frame2.png')).frames()
+    np.testing.assert_array_equal(frame.rgb, picture(20))
+
+
+def test_video_plays_with_its_rate_and_matrix(video):
+    video.with_suffix('.json').write_text(json.dumps({'intrinsics': K}))
+    source = open_source(str(video))
+    frames = list(source.frames())
+    assert [f.index for f in frames] == [0, 1, 2, 3, 4]
+    assert source.count == 5
+    assert source.rate == pytest.approx(12.0)
+    np.testing.assert_array_equal(source.intrinsics, K)
+    assert abs(int(frames[3].rgb[24, 32, 0]) - 120) < 12
+
+
+@pytest.mark.parametrize('kind', ['missing', 'empty folder', 'no video', 'no image', 'camera'])
+def test_what_cannot_be_played_is_named(tmp_path, kind):
+    text = {
+        'missing': tmp_path / 'nowhere',
+        'empty folder': tmp_path,
+        'no video': tmp_path / 'text.mp4',
+        'no image': tmp_path / 'text.png',
+        'camera': 97,
+    }[kind]
+    if kind.startswith('no '):
+        text.write_bytes(b'only text')
+    with pytest.raises(ImageError, match=str(text)):
+        open_source(str(text))
+
+
+def test_matrix_from_calibration_yaml(tmp_path):
+    file = tmp_path / 'camera.yaml'
+    flat = ', '.join(str(x) for row in K for x in row)
+    file.write_text(f'camera_matrix:\n  rows: 3\n  cols: 3\n  data: [{flat}]\n')
+    np.testing.assert_array_equal(read_intrinsics(file), K)
+
+
+@pytest.mark.parametrize(
+    'text', ['{"intrinsics": [[1, 2], [3, 4]]}', '{"other": 1}', ': [', '{"intrinsics": "x"}']
+)
+def test_file_without_matrix_is_named(tmp_path, text):
+    file = tmp_path / 'camera.json'
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r'camera\.json'):
+        read_intrinsics(file)
+
+
+def test_assumed_camera_sees_the_angle_it_should():
+    matrix = assumed_intrinsics(640, 480, 90.0)
+    left, right = (-0.5 - matrix[0, 2]) / matrix[0, 0], (639.5 - matrix[0, 2]) / matrix[0, 0]
+    assert left == pytest.approx(-1)
+    assert right == pytest.approx(1)
+    assert matrix[0, 0] == matrix[1, 1]
