@@ -24,7 +24,7 @@ _handmesh_prepend() {
     unset _handmesh_list
 }
 
-if [ ! -f "$_handmesh_root/install/setup.sh" ] || [ ! -f "$_handmesh_venv/.handmesh/mode" ]; then
+if [ ! -f "$_handmesh_root/install/setup.sh" ] || [ ! -f "$_handmesh_venv/.handmesh/build" ]; then
     echo "handmesh_ros is not set up in $_handmesh_root: run 'make setup' there first" >&2
     unset -f _handmesh_prepend
     unset _handmesh_root _handmesh_venv _handmesh_shell

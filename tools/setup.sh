@@ -29,6 +29,7 @@ stage() {
     [ "$(cat "$stamps/$1" 2>/dev/null)" = "$2" ] && return
     say "$3"
     local started=$SECONDS
+    rm -f "$stamps/$1"
     "$4"
     printf '%s' "$2" >"$stamps/$1"
     say "done after $((SECONDS - started)) s"
@@ -139,6 +140,10 @@ build() {
 
 # --- Doing it --------------------------------------------------------------------------------------------
 
+# Two set-ups of one folder at a time would get in each other's way.
+exec 9<Makefile
+! command -v flock >/dev/null || flock 9
+
 if [ -f "$stamps/mode" ] && [ "$(cat "$stamps/mode")" != "$ros" ]; then
     fail "$venv was set up for ROS '$(cat "$stamps/mode")', now it is '$ros'; 'make clean' removes what is set up"
 fi
@@ -157,7 +162,8 @@ if [ "$ros" = wheels ]; then
     stage ros "$(fingerprint "$(cat "$stamps/packages")" "$(contents tools/ros_from_wheels.py)")" \
         'ROS out of wheels: fitting it to this machine' complete_ros
 fi
+[ -f install/setup.sh ] || rm -f "$stamps/build"
 # Files are linked into install/, so that only new names and what is generated call for another build.
 names=$(find handmesh_model handmesh_ros launch config -type f -not -path '*/__pycache__/*' | sort)
-stage build "$(fingerprint "$root" "$names" "$(contents CMakeLists.txt package.xml msg/* tools/executable.py.in)" \
-    "$([ -f install/setup.sh ] && echo there)")" 'Messages and nodes into install/' build
+stage build "$(fingerprint "$root" "$names" "$(contents CMakeLists.txt package.xml msg/* tools/executable.py.in)")" \
+    'Messages and nodes into install/' build
