@@ -1,0 +1,220 @@
+"""Meshes with their surfaces, gathered in the camera frame, and their picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handmesh_model.synthesis import resolve as columns
+from handmesh_model.synthesis.appearance import BLOOD_ABSORPTION, MELANIN_ABSORPTION
+from handmesh_model.synthesis.lighting import Light, shade_vertices, shadow_map
+from handmesh_model.synthesis.noise import noise_block
+from handmesh_model.synthesis.rasterizer import NO_FACE, rasterize, vertex_normals
+from handmesh_model.synthesis.resolve import resolve
+from handmesh_model.synthesis.skin_paint import SkinPaint
+
+_ABSORPTION = np.stack([MELANIN_ABSORPTION, BLOOD_ABSORPTION]).astype(np.float32)
+SAMPLES = 2
+"""Samples per pixel in each direction."""
+_CONCAVITY_BLOOD = 0.35
+"""Blood added where a surface is hidden from the surround; stands for light that crosses skin."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """
+    A surface; colours are linear RGB.
+
+    :param kind: ``resolve.SKIN`` or ``resolve.SURFACE``.
+    :param color: of a surface, or of skin without pigments.
+    :param other: second colour of a pattern.
+    :param scale: of the pattern, 1 / metres.
+    :param rough: strength of cloth-like unevenness.
+    """
+
+    kind: float
+    color: tuple[float, float, float]
+    other: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    pattern: float = columns.PLAIN
+    scale: float = 100.0
+    rough: float = 0.5
+    creases: float = 0.0
+    lines: float = 0.0
+    mottling: float = 0.0
+    polish: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """
+    Rendered meshes without background.
+
+    :param color: (H, W, 3) float32 linear RGB times coverage.
+    :param cover: (H, W, 3) float32 share of a pixel covered by anything, by the hand, by what a
+        mask should ignore.
+    :param depth: (2 H, 2 W) float32 inverse depth of the samples, 0 for nothing.
+    """
+
+    color: np.ndarray
+    cover: np.ndarray
+    depth: np.ndarray
+
+
+class Assembly:
+    """Meshes that are lit and seen together, in the camera frame."""
+
+    def __init__(self) -> None:
+        self._vertices: list[np.ndarray] = []
+        self._faces: list[np.ndarray] = []
+        self._surfaces: list[np.ndarray] = []
+        self._face_material: list[np.ndarray] = []
+        self._face_class: list[np.ndarray] = []
+        self._materials: list[Material] = []
+        self._spheres: list[np.ndarray] = []
+        self._count = 0
+
+    def add(
+        self,
+        vertices: np.ndarray,
+        faces: np.ndarray,
+        material: Material,
+        rest: np.ndarray,
+        pigments: np.ndarray | float = 0.0,
+        nail: np.ndarray | float = 0.0,
+        face_class: np.ndarray | int = columns.NEUTRAL,
+    ) -> None:
+        """
+        Put a mesh in.
+
+        :param vertices: (N, 3) metres, camera frame.
+        :param faces: (F, 3) counter-clockwise seen from outside.
+        :param rest: (N, 3) where each vertex lies in the solid texture, metres.
+        :param pigments: (N, 3) or (3,) melanin, blood, gloss; a number is the gloss alone.
+        :param nail: (N,) 0..1.
+        :param face_class: (F,) or one class of ``resolve``.
+        """
+        count = len(vertices)
+        # rest, melanin, blood, gloss, nail, softness
+        surface = np.empty((count, 8), dtype=np.float32)
+        surface[:, :3] = rest
+        surface[:, 3:6] = (0.0, 0.0, pigments) if np.isscalar(pigments) else pigments
+        surface[:, 6] = nail
+        surface[:, 7] = 1.0 if material.kind == columns.SKIN else 0.0
+        self._vertices.append(np.asarray(vertices, dtype=np.float32))
+        self._faces.append(faces + np.int32(self._count))
+        self._surfaces.append(surface)
+        self._face_material.append(np.full(len(faces), len(self._materials), dtype=np.uint8))
+        if isinstance(face_class, int):
+            face_class = np.full(len(faces), face_class, dtype=np.uint8)
+        self._face_class.append(face_class)
+        self._materials.append(material)
+        self._count += count
+
+    def add_occluders(self, spheres: np.ndarray) -> None:
+        """Spheres (K, 4), centre and radius in metres, that keep the surround's light off."""
+        self._spheres.append(np.asarray(spheres, dtype=np.float32))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was put in."""
+        return not self._vertices
+
+    def picture(
+        self,
+        intrinsics: np.ndarray,
+        width: int,
+        height: int,
+        light: Light,
+        paint: SkinPaint,
+        center: np.ndarray,
+        gloss_exponent: float,
+        seed: np.ndarray,
+    ) -> Picture:
+        """
+        Render everything.
+
+        :param intrinsics: (3, 3), pixel centres at integers.
+        :param center: (3,) middle of what casts shadows.
+        :param seed: (2,) float32 offset into the noise.
+        """
+        color = np.zeros((height, width, 3), dtype=np.float32)
+        cover = np.zeros((height, width, 3), dtype=np.float32)
+        depth = np.zeros((SAMPLES * height, SAMPLES * width), dtype=np.float32)
+        if self.is_empty:
+            return Picture(color, cover, depth)
+        vertices, faces = np.concatenate(self._vertices), np.concatenate(self._faces)
+        surface = np.concatenate(self._surfaces)
+        points = _project(vertices, intrinsics)
+        ids = np.full(depth.shape, NO_FACE, dtype=np.int32)
+        rasterize(points, faces, depth, ids)
+        attributes = self._attributes(vertices, faces, surface, light, center, gloss_exponent)
+        table, polishes = self._material_table()
+        resolve(
+            points, faces, ids, depth, attributes, np.concatenate(self._face_material),
+            np.concatenate(self._face_class), table, polishes, noise_block(), paint.block,
+            paint.origin, seed, _ABSORPTION, color, cover,
+        )  # fmt: skip
+        return Picture(color, cover, depth)
+
+    def _attributes(
+        self,
+        vertices: np.ndarray,
+        faces: np.ndarray,
+        surface: np.ndarray,
+        light: Light,
+        center: np.ndarray,
+        exponent: float,
+    ) -> np.ndarray:
+        normals = vertex_normals(vertices, faces)
+        if light.key_color[1] > 1e-3:
+            shadow = shadow_map(vertices, faces, center, light.key_direction)
+        else:
+            shadow = np.zeros((1, 1), dtype=np.float32), vertices
+        spheres = (
+            np.concatenate(self._spheres) if self._spheres else np.zeros((0, 4), dtype=np.float32)
+        )
+        lit = np.zeros((len(vertices), 5), dtype=np.float32)
+        shade_vertices(
+            vertices, normals, surface[:, 7], surface[:, 5], spheres, light.ambient,
+            light.key_direction, light.key_color, shadow[0], shadow[1], light.softness, exponent,
+            lit,
+        )  # fmt: skip
+        attributes = np.empty((len(vertices), columns.ATTRIBUTES), dtype=np.float32)
+        attributes[:, :4] = lit[:, :4]
+        attributes[:, columns.MELANIN] = surface[:, 3]
+        attributes[:, columns.BLOOD] = surface[:, 4] + _CONCAVITY_BLOOD * (1 - lit[:, 4])
+        attributes[:, columns.REST : columns.REST + 3] = surface[:, :3]
+        attributes[:, columns.NAIL] = surface[:, 6]
+        return attributes
+
+    def _material_table(self) -> tuple[np.ndarray, np.ndarray]:
+        rows = [
+            (
+                m.kind,
+                *m.color,
+                *m.other,
+                m.pattern,
+                m.scale,
+                m.rough,
+                m.creases,
+                m.lines,
+                m.mottling,
+            )
+            for m in self._materials
+        ]
+        polishes = [(-1.0, 0.0, 0.0) if m.polish is None else m.polish for m in self._materials]
+        return np.array(rows, dtype=np.float32), np.array(polishes, dtype=np.float32)
+
+
+def _project(vertices: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
+    """Vertices as samples x, y (two a pixel, pixel centres at integers) and depth; (N, 3) float32."""
+    points = np.empty_like(vertices)
+    depth = vertices[:, 2]
+    safe = np.where(np.abs(depth) < 1e-6, np.float32(1e-6), depth)
+    for axis in range(2):
+        focal, middle = float(intrinsics[axis, axis]), float(intrinsics[axis, 2])
+        points[:, axis] = vertices[:, axis] / safe * np.float32(SAMPLES * focal)
+        points[:, axis] += np.float32(SAMPLES * middle + 0.5 * (SAMPLES - 1))
+    points[:, 2] = depth
+    return points

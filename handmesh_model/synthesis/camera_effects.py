@@ -1,0 +1,143 @@
+"""What a camera and its file format do to a picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numba import njit
+
+from handmesh_model.synthesis.noise import next_random
+
+_CODES = 4096
+_GRAY = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+
+
+def _srgb(linear: np.ndarray) -> np.ndarray:
+    """sRGB's transfer function (IEC 61966-2-1), 0..1 to 0..1."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def _tone_curve(rng: np.random.Generator) -> np.ndarray:
+    """(4096,) float32 codes 0..255 for linear light 0..1.25, with a random contrast."""
+    x = np.linspace(0, 1.25, _CODES)
+    # Highlights are rolled off softly, as cameras do, before they clip.
+    knee = float(rng.uniform(0.6, 0.95))
+    over = np.maximum(x - knee, 0)
+    x = np.minimum(x, knee) + (1 - knee) * (1 - np.exp(-over / (1 - knee)))
+    code = _srgb(x) ** float(np.exp(rng.normal(0, 0.1)))
+    contrast = float(rng.normal(0.15, 0.25))
+    code = code + contrast * (code * code * (3 - 2 * code) - code)
+    black, white = float(rng.uniform(0, 0.05) ** 1.3), float(rng.uniform(0.94, 1.0))
+    return (255 * (black + (white - black) * code)).astype(np.float32)
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _develop(
+    linear: np.ndarray,
+    gains: np.ndarray,
+    saturation: float,
+    curve: np.ndarray,
+    shot: float,
+    read: float,
+    seed: np.uint64,
+    out: np.ndarray,
+) -> None:
+    """Gains, saturation, noise in linear light, tone curve, 8 bits."""
+    height, width = linear.shape[:2]
+    state = seed | np.uint64(1)
+    last = curve.shape[0] - 1
+    step = last / 1.25
+    values = np.empty(3, dtype=np.float32)
+    for y in range(height):
+        for x in range(width):
+            for c in range(3):
+                values[c] = max(linear[y, x, c], 0.0) * gains[c]
+            gray = 0.2126 * values[0] + 0.7152 * values[1] + 0.0722 * values[2]
+            for c in range(3):
+                value = gray + saturation * (values[c] - gray)
+                # The sum of four 16-bit uniforms is close enough to a Gaussian.
+                state = next_random(state)
+                total = (
+                    (state & np.uint64(0xFFFF))
+                    + ((state >> np.uint64(16)) & np.uint64(0xFFFF))
+                    + ((state >> np.uint64(32)) & np.uint64(0xFFFF))
+                    + (state >> np.uint64(48))
+                )
+                normal = (np.float32(total) * np.float32(1.0 / 65535.0) - 2.0) * 1.732
+                value += normal * np.sqrt(shot * max(value, 0.0) + read * read)
+                code = curve[min(max(int(value * step), 0), last)]
+                out[y, x, c] = np.uint8(min(max(code + 0.5, 0.0), 255.0))
+
+
+def blur(rng: np.random.Generator, linear: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    """
+    Defocus, motion, or neither.
+
+    :param strength: scales the widths, for pictures larger than a crop.
+    """
+    kind = rng.random()
+    if kind < 0.45:
+        return linear
+    if kind < 0.85:
+        sigma = float(rng.uniform(0.3, 1.0) if rng.random() < 0.8 else rng.uniform(1.0, 2.2))
+        return cv2.GaussianBlur(linear, (0, 0), sigma * strength)
+    length = float(rng.uniform(1.5, 7)) * strength
+    size = int(length) | 1
+    kernel = np.zeros((size + 2, size + 2), dtype=np.float32)
+    angle, middle = rng.uniform(0, np.pi), (size + 1) / 2
+    offset = np.array([np.cos(angle), np.sin(angle)]) * length / 2
+    start, end = middle - offset, middle + offset
+    cv2.line(kernel, _fixed(start), _fixed(end), 1.0, 1, cv2.LINE_AA, 4)
+    total = float(kernel.sum())
+    return cv2.filter2D(linear, -1, kernel / total) if total > 0 else linear
+
+
+def _fixed(point: np.ndarray) -> tuple[int, int]:
+    """A point in OpenCV's fixed-point pixels with 4 fractional bits."""
+    return round(float(point[0]) * 16), round(float(point[1]) * 16)
+
+
+def develop(
+    rng: np.random.Generator, linear: np.ndarray, exposure: float, noise: float = 1.0
+) -> np.ndarray:
+    """
+    From linear light to an 8-bit picture with the camera's errors.
+
+    :param linear: (H, W, 3) float32.
+    :param exposure: gain that a light meter would choose; varied here.
+    :returns: (H, W, 3) uint8.
+    """
+    gain = exposure * float(np.exp(rng.normal(0, 0.25)))
+    balance = float(rng.normal(0, 0.07))
+    tint = float(rng.normal(0, 0.025))
+    gains = gain * np.exp(np.array([balance, -tint, -balance + tint]))
+    saturation = float(np.clip(rng.normal(1.0, 0.17), 0.4, 1.5))
+    if rng.random() < 0.04:
+        saturation = 0.0
+    dim = float(rng.choice([rng.uniform(0, 0.3), rng.uniform(0.2, 1.0)], p=(0.7, 0.3))) * noise
+    out = np.empty(linear.shape, dtype=np.uint8)
+    _develop(
+        linear, gains.astype(np.float32), saturation, _tone_curve(rng), 0.004 * dim**2,
+        0.012 * dim, np.uint64(rng.integers(1, 2**63)), out,
+    )  # fmt: skip
+    return out
+
+
+def lose_resolution(rng: np.random.Generator, image: np.ndarray, lowest: float) -> np.ndarray:
+    """
+    A hand that was small in its photograph: fewer pixels, then enlarged.
+
+    :param lowest: smallest share of the pixels' side that is kept.
+    """
+    share = float(rng.uniform(lowest, 1.0))
+    size = max(8, round(image.shape[0] * share))
+    small = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+    how = (cv2.INTER_LINEAR, cv2.INTER_CUBIC)[int(rng.integers(2))]
+    return cv2.resize(small, image.shape[1::-1], interpolation=how)
+
+
+def compress(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Through JPEG and back, at a random quality."""
+    quality = int(rng.uniform(35, 96))
+    _, data = cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)

@@ -1,0 +1,253 @@
+"""Light: a soft surround in spherical harmonics and one key light with a shadow, at vertices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from handmesh_model.synthesis.geometry import rotation_about
+from handmesh_model.synthesis.rasterizer import rasterize
+
+SHADOW_SIZE = 120
+"""Side of the shadow map, samples."""
+SHADOW_RADIUS = 0.16
+"""Metres from the hand's centre that the shadow map covers."""
+_SHADOW_OFFSET = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """
+    What lights a scene; colours are linear RGB.
+
+    :param ambient: (9, 3) float32, irradiance in real spherical harmonics of degree 0 to 2,
+        factors folded in, see :func:`harmonics`.
+    :param key_direction: (3,) float32 unit, towards the key light, camera frame.
+    :param key_color: (3,) float32.
+    :param softness: radius of the key's shadow filter, samples of the shadow map.
+    :param tint: (3,) what colour a grey surface facing the camera takes.
+    """
+
+    ambient: np.ndarray
+    key_direction: np.ndarray
+    key_color: np.ndarray
+    softness: float
+    tint: np.ndarray
+
+
+def harmonics(directions: np.ndarray) -> np.ndarray:
+    """
+    Monomials whose weighted sum is the irradiance of a distant light on a diffuse surface.
+
+    :param directions: (N, 3) unit.
+    :returns: (N, 9): 1, x, y, z, xy, yz, xz, x2 - y2, 3 z2 - 1.
+    """
+    x, y, z = directions.T
+    return np.stack(
+        [np.ones_like(x), x, y, z, x * y, y * z, x * z, x * x - y * y, 3 * z * z - 1], axis=1
+    )
+
+
+# Irradiance of a light of unit flux from direction d on a normal n, by Ramamoorthi and Hanrahan
+# ("An efficient representation for irradiance environment maps", 2001): sum over l of
+# A_l Y_lm(d) Y_lm(n), here with A_l Y_lm's constants squared and scaled so that l = 0 gives 1/4.
+_FACTORS = np.array(
+    [0.25, 0.5, 0.5, 0.5, 15 / 16, 15 / 16, 15 / 16, 15 / 64, 5 / 64], dtype=np.float64
+)
+
+
+def light_color(rng: np.random.Generator, spread: float = 1.0) -> np.ndarray:
+    """(3,) colour of a lamp, window or sky along the line from warm to cool, green fixed near 1."""
+    warm = rng.normal(0.02, 0.10) * spread
+    tint = rng.normal(0.0, 0.015) * spread
+    return np.exp(np.array([warm, -tint, -warm * 1.25 + tint]))
+
+
+def sample_light(rng: np.random.Generator) -> Light:
+    """A random surround and key light whose sum gives about 1 on a surface facing the camera."""
+    up = rotation_about(rng.standard_normal(3), abs(rng.normal(0, 0.35))) @ np.array([0, -1.0, 0])
+    count = int(rng.integers(3, 8))
+    directions = rng.standard_normal((count, 3)) + 0.6 * up
+    # Light from behind the camera is what most pictures of hands have.
+    directions[:, 2] -= 0.4
+    directions /= np.sqrt((directions * directions).sum(1, keepdims=True))
+    weights = rng.random(count) ** 2 + 0.05
+    weights /= weights.sum()
+    tint = light_color(rng)
+    colors = np.stack([tint * light_color(rng, 0.6) for _ in range(count)]) * weights[:, None]
+    ambient = (harmonics(directions) * _FACTORS).T @ colors
+    sky = float(rng.uniform(0.1, 0.6))
+    surround = harmonics(up[None])[0] * _FACTORS
+    surround[4:] = 0
+    ambient = (1 - sky) * ambient + sky * np.outer(surround, tint)
+    evenness = float(rng.uniform(0.1, 0.6))
+    ambient[1:] *= 1 - evenness
+    key = rng.standard_normal(3) * 0.8 + up * rng.uniform(0.2, 1.2)
+    key[2] -= rng.uniform(-0.2, 1.4)
+    key /= np.sqrt(key @ key)
+    share = float(
+        rng.choice([0.0, rng.uniform(0.1, 0.45), rng.uniform(0.4, 0.85)], p=(0.2, 0.5, 0.3))
+    )
+    scale = (1 - share) / max(float(ambient[0].mean()), 1e-3)
+    return Light(
+        np.ascontiguousarray(ambient * scale, dtype=np.float32),
+        key.astype(np.float32),
+        (tint * light_color(rng, 0.5) * share * 1.6).astype(np.float32),
+        float(rng.uniform(0.5, 3.5)),
+        tint,
+    )
+
+
+def shadow_map(
+    vertices: np.ndarray, faces: np.ndarray, center: np.ndarray, direction: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    How far each ray from the key light gets.
+
+    :param vertices: (N, 3) float32 metres, camera frame.
+    :param faces: (F, 3) int32.
+    :param center: (3,) middle of the region that is mapped.
+    :param direction: (3,) unit, towards the light.
+    :returns: (S, S) float32 inverse depth, and (N, 3) float32 vertices in the map's samples and
+        depth.
+    """
+    hint = np.array([0.0, 0.0, 1.0]) if abs(direction[2]) < 0.8 else np.array([1.0, 0.0, 0.0])
+    first = np.array(
+        [
+            hint[1] * direction[2] - hint[2] * direction[1],
+            hint[2] * direction[0] - hint[0] * direction[2],
+            hint[0] * direction[1] - hint[1] * direction[0],
+        ]
+    )
+    first /= np.sqrt(first @ first)
+    away = -np.asarray(direction, dtype=np.float64)
+    # x right, y down, z away from the light, as for a camera.
+    second = np.array(
+        [
+            away[1] * first[2] - away[2] * first[1],
+            away[2] * first[0] - away[0] * first[2],
+            away[0] * first[1] - away[1] * first[0],
+        ]
+    )
+    scale = SHADOW_SIZE / (2 * SHADOW_RADIUS)
+    axes = np.stack([first * scale, second * scale, away], axis=1).astype(np.float32)
+    points = (vertices - center.astype(np.float32)) @ axes
+    points += np.array([SHADOW_SIZE / 2, SHADOW_SIZE / 2, _SHADOW_OFFSET], dtype=np.float32)
+    inverse_depth = np.zeros((SHADOW_SIZE, SHADOW_SIZE), dtype=np.float32)
+    ids = np.empty((SHADOW_SIZE, SHADOW_SIZE), dtype=np.int32)
+    rasterize(points, faces, inverse_depth, ids)
+    return inverse_depth, points
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _lit(depth: np.ndarray, x: float, y: float, z: float, softness: float) -> float:
+    """Share of a disc of rays towards the key light that is free, 0..1."""
+    size = depth.shape[0]
+    free = 0
+    # The bias grows with the filter, as the surface itself slopes away under it.
+    limit = 1.0 / (z - 0.002 - 0.0012 * softness)
+    for step_y in range(-1, 2):
+        for step_x in range(-1, 2):
+            column, row = int(x + step_x * softness + 0.5), int(y + step_y * softness + 0.5)
+            if column < 0 or row < 0 or column >= size or row >= size:
+                free += 1
+            elif depth[row, column] <= limit:
+                free += 1
+    return free / 9.0
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def _openness(vertex: np.ndarray, normal: np.ndarray, spheres: np.ndarray, reach: float) -> float:
+    """Share of the cosine-weighted hemisphere over a point that no sphere covers, 0..1."""
+    open_share = 1.0
+    for i in range(spheres.shape[0]):
+        dx, dy, dz = (
+            spheres[i, 0] - vertex[0],
+            spheres[i, 1] - vertex[1],
+            spheres[i, 2] - vertex[2],
+        )
+        along = dx * normal[0] + dy * normal[1] + dz * normal[2]
+        if along <= 0.0:
+            continue
+        square = dx * dx + dy * dy + dz * dz
+        radius = spheres[i, 3]
+        if square > reach * reach:
+            continue
+        # Form factor of a sphere: cos(angle) (r / d)^2.
+        covered = along / np.sqrt(square) * min(radius * radius / square, 1.0)
+        open_share *= 1.0 - 0.8 * covered
+    return open_share
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def shade_vertices(
+    vertices: np.ndarray,
+    normals: np.ndarray,
+    softness_of: np.ndarray,
+    gloss_of: np.ndarray,
+    spheres: np.ndarray,
+    ambient: np.ndarray,
+    key_direction: np.ndarray,
+    key_color: np.ndarray,
+    shadow_depth: np.ndarray,
+    shadow_points: np.ndarray,
+    shadow_softness: float,
+    exponent: float,
+    light: np.ndarray,
+) -> None:
+    """
+    Light that arrives at each vertex and what it mirrors into the camera.
+
+    :param vertices: (N, 3) float32, camera frame; normals (N, 3) unit.
+    :param softness_of: (N,) 0 for cloth and things, 1 for skin: light bleeds past the terminator,
+        red furthest, as it does under skin.
+    :param gloss_of: (N,) strength of the highlight.
+    :param spheres: (K, 4) centre and radius of what occludes the surround.
+    :param exponent: of the highlight's lobe.
+    :param light: (N, 5) float32 out: irradiance RGB, highlight, openness to the surround.
+    """
+    has_key = key_color[1] > 1e-3
+    for i in range(vertices.shape[0]):
+        px, py, pz = vertices[i, 0], vertices[i, 1], vertices[i, 2]
+        x, y, z = normals[i, 0], normals[i, 1], normals[i, 2]
+        distance = np.sqrt(px * px + py * py + pz * pz)
+        facing = -(px * x + py * y + pz * z) / distance
+        if facing < -0.45:
+            continue
+        free = _openness(vertices[i], normals[i], spheres, 0.07)
+        lit = 0.0
+        n_key = x * key_direction[0] + y * key_direction[1] + z * key_direction[2]
+        if has_key and n_key > -0.4:
+            lit = _lit(
+                shadow_depth,
+                shadow_points[i, 0],
+                shadow_points[i, 1],
+                shadow_points[i, 2] - 0.004 * (1.0 - max(n_key, 0.0)),
+                shadow_softness,
+            )
+        soft = softness_of[i]
+        for channel in range(3):
+            a = ambient[:, channel]
+            arriving = a[0] + a[1] * x + a[2] * y + a[3] * z
+            arriving += a[4] * x * y + a[5] * y * z + a[6] * x * z
+            arriving += a[7] * (x * x - y * y) + a[8] * (3 * z * z - 1)
+            wrap = soft * (0.34 - 0.13 * channel)
+            direct = max(0.0, (n_key + wrap) / (1.0 + wrap)) * (lit + (1 - lit) * 0.12 * wrap)
+            # What hides the surround is skin too, and sends some reddish light back.
+            bounce = (1.0 - free) * soft * (0.30 - 0.09 * channel)
+            light[i, channel] = (
+                max(arriving, 0.05 * a[0]) * (free + bounce) + key_color[channel] * direct
+            )
+        hx = key_direction[0] - px / distance
+        hy = key_direction[1] - py / distance
+        hz = key_direction[2] - pz / distance
+        half = max(0.0, (x * hx + y * hy + z * hz) / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9))
+        rim = (1.0 - max(facing, 0.0)) ** 4
+        sheen = 0.25 * ambient[0, 1] * free * (0.15 + rim)
+        gain = (exponent + 8.0) * 0.04
+        light[i, 3] = gloss_of[i] * (
+            sheen + key_color[1] * lit * half**exponent * gain * max(n_key, 0.0) ** 0.5
+        )
+        light[i, 4] = free
