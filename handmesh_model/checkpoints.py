@@ -86,14 +86,24 @@ def load_network(path_or_name: str | Path) -> HandMeshNet:
     :raises CheckpointError: if the file is missing, damaged, or contradicts itself.
     """
     checkpoint = read_checkpoint(path_or_name)
-    net = HandMeshNet(checkpoint.config, checkpoint.topology)
+    net = blank_network(checkpoint.config, checkpoint.topology)
     problems = state_problems(net.state_dict(), checkpoint.state)
     if problems:
         raise CheckpointError(
             f"'{path_or_name}' does not fit its own configuration:\n  " + '\n  '.join(problems)
         )
-    net.load_state_dict(checkpoint.state)
+    net.load_state_dict(checkpoint.state, assign=True)
     return net.eval()
+
+
+def blank_network(config: NetworkConfig, topology: HandTopology) -> HandMeshNet:
+    """
+    Build a network whose weights have no storage yet, to be loaded with ``assign=True``.
+
+    Drawing first weights for the paper's network takes seconds, and disturbs the random state.
+    """
+    with torch.device('meta'):
+        return HandMeshNet(config, topology)
 
 
 def read_checkpoint(path_or_name: str | Path) -> Checkpoint:

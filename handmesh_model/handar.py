@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from handmesh_model.checkpoints import blank_network
 from handmesh_model.errors import CheckpointError
 from handmesh_model.network import HandMeshNet, NetworkConfig
 
@@ -56,6 +57,9 @@ PREFIXES = {
 PARTS = tuple(dict.fromkeys(prefix.split('/')[0] for prefix in PREFIXES))
 """Parts of the file that the forward pass uses."""
 
+CONFIG = NetworkConfig()
+"""The published network's configuration: the paper's."""
+
 UNUSED = ('mesh_backbone/conv1.', 'mesh_backbone/bn1.', 'gcn/tail.bn.')
 """
 Tensors in those parts that it does not use: the mesh encoder starts behind the stem, and the last
@@ -74,7 +78,7 @@ def import_handar(path: str | Path, topology: HandTopology) -> HandMeshNet:
     :raises CheckpointError: if the file cannot be read; or listing missing, extra and misshapen
         tensors.
     """
-    net = HandMeshNet(NetworkConfig(), topology)
+    net = blank_network(CONFIG, topology)
     own = net.state_dict()
     actual = read_tensors(path)
     expected = {file_name(name): name for name in own}
@@ -94,7 +98,7 @@ def import_handar(path: str | Path, topology: HandTopology) -> HandMeshNet:
             f"'{path}' does not fit the paper's network with {topology.vertex_count} vertices:\n  "
             + '\n  '.join(sorted(problems))
         )
-    net.load_state_dict(state)
+    net.load_state_dict(state, assign=True)
     return net.eval()
 
 

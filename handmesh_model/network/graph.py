@@ -18,16 +18,17 @@ def neighbour_table(faces: Tensor, vertex_count: int) -> Tensor:
     :returns: (V, K) int64, K the largest number of neighbours; the padding is V.
     """
     faces = faces.long()
-    adjacency = torch.zeros(vertex_count, vertex_count, dtype=torch.bool)
+    device = faces.device
+    adjacency = torch.zeros(vertex_count, vertex_count, dtype=torch.bool, device=device)
     for first, second in ((0, 1), (1, 2), (2, 0)):
         adjacency[faces[:, first], faces[:, second]] = True
         adjacency[faces[:, second], faces[:, first]] = True
     adjacency.fill_diagonal_(False)
     degree = adjacency.sum(dim=1)
-    table = torch.full((vertex_count, max(1, int(degree.max()))), vertex_count)
+    table = torch.full((vertex_count, max(1, int(degree.max()))), vertex_count, device=device)
     vertex, neighbour = adjacency.nonzero(as_tuple=True)
     first_of_vertex = torch.cumsum(degree, 0) - degree
-    slot = torch.arange(len(vertex)) - first_of_vertex[vertex]
+    slot = torch.arange(len(vertex), device=device) - first_of_vertex[vertex]
     table[vertex, slot] = neighbour
     return table
 

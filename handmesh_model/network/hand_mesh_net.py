@@ -67,9 +67,11 @@ class HandMeshNet(nn.Module):
         self.config = config
         self.topology = topology
         vertex_count = topology.vertex_count
-        table = neighbour_table(torch.as_tensor(topology.faces), vertex_count)
+        # On the CPU even where the weights are left without storage, to be loaded later.
+        faces = torch.as_tensor(topology.faces, device='cpu')
+        table = neighbour_table(faces, vertex_count)
         self.register_buffer('neighbours', table, persistent=False)
-        regressor = torch.as_tensor(topology.joint_regressor, dtype=torch.float32).clone()
+        regressor = torch.as_tensor(topology.joint_regressor, device='cpu').float().clone()
         self.register_buffer('joint_regressor', regressor, persistent=False)
 
         self.joint_stage = JointStage(config) if config.joint_stage else None
