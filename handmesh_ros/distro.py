@@ -1,17 +1,16 @@
 """
 What a full ROS 2 has and one made of wheels lacks, and what stands in for it here.
 
-================  =================================  ============================================
-Absent            Used for                           Stands in
-================  =================================  ============================================
-cv_bridge         rare image encodings               rosbags-image, by :func:`image_decoder`
-tf2_ros           broadcasting frames                a publisher on /tf, in
-                                                     :class:`TransformBroadcaster`
-tf2_msgs          the message on /tf                 its one definition, built at set-up
-sensor_msgs_py    point clouds from arrays           :func:`handmesh_ros.conversions.vertices_to_cloud`
-launch, ros2cli   starting nodes                     ``python -m handmesh_ros.<executable>``
-rviz2             looking at hands                   the overlay, and ``handmesh_ros.demo_recorder``
-================  =================================  ============================================
+================  =========================  =====================================================
+Absent            Used for                   Stands in
+================  =========================  =====================================================
+cv_bridge         rare image encodings       rosbags-image, by :func:`image_decoder`
+tf2_ros           broadcasting frames        a publisher on /tf, in :class:`TransformBroadcaster`
+tf2_msgs          the message on /tf         its one definition, built at set-up
+sensor_msgs_py    point clouds               numpy, by ``conversions.vertices_to_cloud``
+launch, ros2cli   starting nodes             ``python -m handmesh_ros.<executable>``
+rviz2             looking at hands           the overlay image and ``demo_recorder``
+================  =========================  =====================================================
 
 Nothing else in the project asks which ROS it runs on.
 """

@@ -13,8 +13,8 @@ def isolated_environment(base: Mapping[str, str] | None = None) -> dict[str, str
     """
     An environment for processes that talk to each other over DDS and to nobody else.
 
-    Discovery stays on this machine, in a domain that is derived from the process number, so that two
-    demos or test runs beside each other do not meet either.
+    Discovery stays on this machine, in a domain that is derived from the process number, so that
+    two demos or test runs beside each other do not meet either.
 
     :param base: what to start from; the environment of this process by default.
     :returns: a copy with the domain and the discovery settings replaced.
