@@ -1,4 +1,4 @@
-"""Between pixels and metres: pinhole camera, the wrist's frame, and where a hand is."""
+"""Between pixels and metres: the pinhole camera, and where a hand is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from handmesh_model.errors import IntrinsicsError, ShapeError
 from handmesh_model.hand import ScaleSource, Side
-from handmesh_model.joints import INDEX_KNUCKLE, MIDDLE_KNUCKLE, PINKY_KNUCKLE, WRIST
+from handmesh_model.joints import WRIST
 from handmesh_model.scale_solver import (
     PointNoise,
     rigid_lengths,
@@ -17,6 +17,18 @@ from handmesh_model.scale_solver import (
     solve_wrist_depth,
 )
 from handmesh_model.topology import HandTopology
+from handmesh_model.wrist import JointSpread, wrist_frame, wrist_pose_and_covariance
+
+__all__ = [
+    'Placement',
+    'check_intrinsics',
+    'normalized',
+    'place_in_camera',
+    'project',
+    'undistort',
+    'unproject',
+    'wrist_frame',
+]
 
 MEAN_SIZE_SPREAD = 0.07
 """Relative standard deviation of hand size in the population, hence of a depth from it."""
@@ -25,7 +37,6 @@ KNOWN_SIZE_SPREAD = 0.02
 DEPTH_NOISE = 0.010
 """Standard deviation of the network's root-relative depth, metres."""
 _LEAST_CONFIDENCE = 0.1
-_PALM = np.array([WRIST, INDEX_KNUCKLE, MIDDLE_KNUCKLE, PINKY_KNUCKLE])
 _DISTORTION_LENGTHS = (4, 5, 8, 12, 14)
 
 
@@ -155,44 +166,6 @@ def undistort(
     return moved[:, 0]
 
 
-def wrist_frame(joints_camera: np.ndarray, side: Side) -> np.ndarray:
-    """
-    Pose of the wrist, by the definition that TF, messages and documentation share.
-
-    Origin: the wrist joint. x: towards the middle knuckle. z: out of the back of the hand, along
-    the normal of the plane of wrist, index knuckle and pinky knuckle, made orthogonal to x.
-    y = z cross x: towards the thumb for a right hand, away from it for a left one.
-
-    :param joints_camera: (21, 3) metres.
-    :returns: (4, 4) camera_from_wrist, a proper rotation and a translation, always finite.
-    """
-    if joints_camera.shape != (21, 3):
-        raise ShapeError('joints_camera', joints_camera.shape, '(21, 3)')
-    pose = np.eye(4)
-    pose[:3, :3] = _palm_rotation(joints_camera[_PALM], side)
-    pose[:3, 3] = joints_camera[WRIST]
-    return pose
-
-
-def _palm_rotation(palm: np.ndarray, side: Side) -> np.ndarray:
-    """(..., 3, 3) rotations from (..., 4, 3) wrist, index, middle and pinky knuckle."""
-    wrist = palm[..., 0, :]
-    index, middle, pinky = (palm[..., i, :] - wrist for i in (1, 2, 3))
-    x = _unit(middle, np.array([1.0, 0.0, 0.0]))
-    normal = np.cross(pinky, index) if side == 'right' else np.cross(index, pinky)
-    normal = normal - np.sum(normal * x, axis=-1, keepdims=True) * x
-    # A palm seen as a line has no normal: any direction across x keeps the frame proper.
-    spare = np.eye(3)[np.argmin(np.abs(x), axis=-1)]
-    spare = spare - np.sum(spare * x, axis=-1, keepdims=True) * x
-    z = _unit(normal, _unit(spare, spare))
-    return np.stack([x, np.cross(z, x), z], axis=-1)
-
-
-def _unit(vectors: np.ndarray, fallback: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.where(length > 1e-9, vectors / np.maximum(length, 1e-9), fallback)
-
-
 def place_in_camera(
     joints_image: np.ndarray,
     joints_depth: np.ndarray,
@@ -241,36 +214,18 @@ def place_in_camera(
         joints[:, :2] = normalized(joints_image, intrinsics)
         vertices[:, :2] = normalized(vertices_image, intrinsics)
         joints, vertices, spread = _place_by_rays(joints, vertices, lengths, noise, size_spread)
-    covariance = _wrist_covariance(joints, spread, side)
-    return Placement(joints, vertices, wrist_frame(joints, side), covariance, source, size)
-
-
-@dataclass(frozen=True, eq=False)
-class _Spread:
-    """
-    What is not known of placed joints.
-
-    :param rays: (21, 2) how x and y move with depth.
-    :param lateral: (21,) standard deviation of x and y, metres.
-    :param depth: (21,) standard deviation of each joint's own depth, metres.
-    :param common_depth_variance: of the depth that all joints share, square metres; None where
-        there is no absolute position to be uncertain about.
-    """
-
-    rays: np.ndarray
-    lateral: np.ndarray
-    depth: np.ndarray
-    common_depth_variance: float | None
+    pose, covariance = wrist_pose_and_covariance(joints, spread, side)
+    return Placement(joints, vertices, pose, covariance, source, size)
 
 
 def _place_by_weak_perspective(
     joints: np.ndarray, vertices: np.ndarray, lengths: np.ndarray, noise: PointNoise
-) -> tuple[np.ndarray, np.ndarray, _Spread]:
+) -> tuple[np.ndarray, np.ndarray, JointSpread]:
     """Joints and vertices relative to the wrist in metres, from columns x, y (pixels), depth."""
     factor = solve_metres_per_pixel(joints[:, :2], joints[:, 2], lengths, noise).value
     metres = np.array([factor, factor, 1.0])
     wrist = joints[WRIST] * metres
-    spread = _Spread(np.zeros((21, 2)), noise.lateral * factor, noise.depth, None)
+    spread = JointSpread(np.zeros((21, 2)), noise.lateral * factor, noise.depth, None)
     return joints * metres - wrist, vertices * metres - wrist, spread
 
 
@@ -280,35 +235,10 @@ def _place_by_rays(
     lengths: np.ndarray,
     noise: PointNoise,
     size_spread: float,
-) -> tuple[np.ndarray, np.ndarray, _Spread]:
+) -> tuple[np.ndarray, np.ndarray, JointSpread]:
     """Joints and vertices in the camera frame, from columns x / z, y / z, root-relative depth."""
     solution = solve_wrist_depth(joints[:, :2], joints[:, 2], lengths, noise)
     placed = _lift(joints[:, :2], solution.value + joints[:, 2])
     variance = solution.variance + (size_spread * solution.value) ** 2
-    spread = _Spread(joints[:, :2], noise.lateral * placed[:, 2], noise.depth, variance)
+    spread = JointSpread(joints[:, :2], noise.lateral * placed[:, 2], noise.depth, variance)
     return placed, _lift(vertices[:, :2], solution.value + vertices[:, 2]), spread
-
-
-def _wrist_covariance(joints: np.ndarray, spread: _Spread, side: Side) -> np.ndarray:
-    """First-order covariance of the wrist pose, (6, 6): position, rotation (camera's axes)."""
-    palm = joints[_PALM]
-    step = 1e-4
-    rotation = _palm_rotation(palm, side)
-    moved = palm + step * np.eye(12).reshape(12, 4, 3)
-    turn = (_palm_rotation(moved, side) - rotation) @ rotation.T / step
-    jacobian = np.zeros((6, 12))
-    jacobian[:3, :3] = np.eye(3)
-    jacobian[3:] = np.stack([turn[:, 2, 1], turn[:, 0, 2], turn[:, 1, 0]])
-    directions = np.column_stack([spread.rays[_PALM], np.ones(4)])
-    points = np.zeros((4, 3, 4, 3))
-    for i, joint in enumerate(_PALM):
-        across = np.diag([1.0, 1.0, 0.0]) * spread.lateral[joint] ** 2
-        along = np.outer(directions[i], directions[i]) * spread.depth[joint] ** 2
-        points[i, :, i] = across + along
-    noise = points.reshape(12, 12)
-    if spread.common_depth_variance is None:
-        jacobian[:3] = 0
-    else:
-        noise += spread.common_depth_variance * np.outer(directions, directions)
-    covariance = jacobian @ noise @ jacobian.T
-    return (covariance + covariance.T) / 2

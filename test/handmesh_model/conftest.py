@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
 from handmesh_model.joints import BONES, JOINT_COUNT
+from handmesh_model.network import NetworkConfig
 from handmesh_model.topology import HandTopology
 
 # A flat right hand in the wrist frame: x to the middle knuckle, y to the thumb; millimetres.
@@ -60,3 +65,59 @@ def skeleton_topology() -> HandTopology:
 def topology() -> HandTopology:
     """A small right hand of 61 vertices, whose first 21 are the joints."""
     return skeleton_topology()
+
+
+@pytest.fixture(scope='session')
+def weights_folder(topology: HandTopology, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with weights of untrained networks that are as small as can be."""
+    from handmesh_model.checkpoints import save_checkpoint
+    from handmesh_model.detector import save_detector
+    from handmesh_model.network import HandMeshNet, NetworkConfig
+    from handmesh_model.network.hand_detector import HandDetectorNet
+
+    torch.manual_seed(0)
+    config = NetworkConfig(
+        input_size=64,
+        heatmap_size=16,
+        depth=18,
+        width=4,
+        mesh_depth=18,
+        mesh_width=4,
+        decoder_channels=(8, 8, 8),
+        mesh_decoder_channels=(8, 8, 8),
+        depth_channels=4,
+        global_channels=4,
+        graph_hidden=8,
+        graph_width=8,
+        presence=True,
+        side=True,
+        confidence=True,
+    )
+    folder = tmp_path_factory.mktemp('weights')
+    save_checkpoint(folder / 'mesh.safetensors', HandMeshNet(config, topology))
+    save_detector(folder / 'detector.safetensors', HandDetectorNet(4), {})
+    return folder
+
+
+TINY_NETWORK = {
+    'input_size': 64,
+    'heatmap_size': 16,
+    'depth': 10,
+    'width': 8,
+    'mesh_depth': 10,
+    'mesh_width': 8,
+    'decoder_channels': (8, 8, 8),
+    'mesh_decoder_channels': (8, 8, 8),
+    'depth_channels': 4,
+    'global_channels': 4,
+    'graph_hidden': 8,
+    'graph_width': 8,
+    'graph_tail': 8,
+}
+"""The narrowest network that has every part, for its wiring and not its skill."""
+
+
+@pytest.fixture(scope='session')
+def tiny_config() -> Callable[..., NetworkConfig]:
+    """A function that makes the configuration of a tiny network, with fields changed."""
+    return lambda **changes: NetworkConfig.from_dict({**TINY_NETWORK, **changes})

@@ -1,0 +1,69 @@
+"""What every backend takes and gives: arrays, so that no caller knows what runs the network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+
+
+class NetworkResult(NamedTuple):
+    """What the network says of N crops, V vertices; float32 arrays on the CPU."""
+
+    vertices: np.ndarray
+    """(N, V, 3) lixels."""
+    joints: np.ndarray
+    """(N, 21, 3) lixels."""
+    presence: np.ndarray
+    """(N,) 0..1, probability that the crop shows a hand; 1 from networks that cannot tell."""
+    right: np.ndarray
+    """(N,) 0..1, probability that it shows a right hand; 1 from networks that cannot tell."""
+    confidence: np.ndarray
+    """(N, 21) 0..1; 1 from networks that cannot tell."""
+
+
+class Backend(ABC):
+    """
+    A network ready to run.
+
+    :cvar name: how users choose it.
+    """
+
+    name: str
+
+    @abstractmethod
+    def run(self, crops: np.ndarray) -> NetworkResult:
+        """
+        Run the network.
+
+        :param crops: (N, S, S, 3) uint8 RGB, N at least 1.
+        :raises BackendError: if running fails.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most backends hold nothing that has to be let go
+        """Let go of memory and devices; the backend is not used afterwards."""
+
+
+def complete(
+    vertices: np.ndarray,
+    joints: np.ndarray,
+    presence_logit: np.ndarray | None,
+    side_logit: np.ndarray | None,
+    confidence: np.ndarray | None,
+) -> NetworkResult:
+    """Turn logits into probabilities, and put ones where the network has no such head."""
+    count = len(vertices)
+    return NetworkResult(
+        vertices,
+        joints,
+        _sigmoid(presence_logit, count),
+        _sigmoid(side_logit, count),
+        np.ones((count, joints.shape[1]), np.float32) if confidence is None else confidence,
+    )
+
+
+def _sigmoid(logit: np.ndarray | None, count: int) -> np.ndarray:
+    if logit is None:
+        return np.ones(count, dtype=np.float32)
+    return 1 / (1 + np.exp(-np.clip(logit, -30, 30)))

@@ -1,0 +1,67 @@
+"""``handmesh COMMAND``: finds the command's module; turns errors into a line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+
+from handmesh_model.errors import HandmeshError
+
+COMMANDS = {
+    'predict': 'find hands in picture files; write overlays, meshes and a JSON',
+    'evaluate': 'measure weights on a dataset',
+    'train': 'train a network from a configuration file',
+    'train-detector': 'train the network that finds hands in whole pictures',
+    'synthesize': 'make training pictures, or the hand template they come from',
+    'import-handar': "convert the paper's published weights",
+    'import-mano': 'read the topology of MANO_RIGHT.pkl',
+    'export': 'write a network for another runtime',
+    'benchmark': 'measure speed, stage by stage',
+}
+"""
+Commands and what they are for.
+
+A command's module has its name with underscores. It offers ``add_parser(subparsers)``, which adds
+the command with its arguments, and ``run(arguments) -> int``, which gives the exit code.
+"""
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run one command.
+
+    :param argv: arguments after the program's name; None takes them from the command line.
+    :returns: the command's exit code; 2 if what the user gave cannot be used.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((a for a in arguments if not a.startswith('-')), None)
+    parser = argparse.ArgumentParser(
+        prog='handmesh', description='Aligned 3D hand meshes from colour images.'
+    )
+    subparsers = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    # Only the chosen command is imported: some need packages that others do without.
+    for name, purpose in COMMANDS.items():
+        if find_spec(_module_of(name)) is None:
+            continue
+        if name == chosen:
+            import_module(_module_of(name)).add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=purpose)
+    parsed = parser.parse_args(arguments)
+    try:
+        return int(import_module(_module_of(parsed.command)).run(parsed) or 0)
+    except (HandmeshError, OSError) as error:
+        print(f'handmesh {parsed.command}: {error}', file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print(f'handmesh {parsed.command}: interrupted', file=sys.stderr)
+        return INTERRUPTED
+
+
+def _module_of(command: str) -> str:
+    return f'{__name__}.{command.replace("-", "_")}'

@@ -1,0 +1,183 @@
+"""``handmesh predict``: hands of picture files, as overlays, meshes and numbers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from handmesh_model.errors import HandmeshError, ImageError
+from handmesh_model.hand import Hand
+from handmesh_model.joints import JOINT_NAMES
+from handmesh_model.topology import HandTopology
+
+RESULT_FILE = 'hands.json'
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command and its arguments."""
+    parser = subparsers.add_parser(
+        'predict',
+        help='find hands in picture files; write overlays, meshes and a JSON',
+        description='Writes NAME_overlay.png for each picture, NAME_SIDE_I.obj for each hand, '
+        f'and {RESULT_FILE} for all of them.',
+    )
+    parser.add_argument('images', nargs='+', type=Path, help='picture files, or folders of them')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the results')
+    parser.add_argument('--weights', default='open', help="'open', a folder or a file")
+    parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda', ...")
+    parser.add_argument('--backend', default='auto', help="'auto' or a backend's name")
+    parser.add_argument('--max-hands', type=int, default=2, help='hands at most in one picture')
+    parser.add_argument(
+        '--hand-size', type=float, help='metres from wrist to middle knuckle, if known'
+    )
+    parser.add_argument(
+        '--intrinsics',
+        type=float,
+        nargs=4,
+        metavar=('FX', 'FY', 'CX', 'CY'),
+        help='camera matrix in pixels; without it metres are relative to the wrist',
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """
+    Work through all pictures.
+
+    :returns: 0, or 1 if a picture could not be used.
+    """
+    from handmesh_model.camera import check_intrinsics
+    from handmesh_model.predictor import HandMeshPredictor
+
+    intrinsics = None
+    if arguments.intrinsics is not None:
+        fx, fy, cx, cy = arguments.intrinsics
+        intrinsics = check_intrinsics([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+    predictor = HandMeshPredictor(
+        arguments.weights,
+        arguments.device,
+        arguments.backend,
+        arguments.max_hands,
+        arguments.hand_size,
+    )
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {}
+    failed = 0
+    for path, name in _named(arguments.images):
+        try:
+            rgb = read_image(path)
+            hands = predictor.predict(rgb, intrinsics)
+            _write_pictures(arguments.out, name, rgb, hands, predictor.topology, intrinsics)
+        except HandmeshError as error:
+            failed += 1
+            print(f'{path}: {error}', file=sys.stderr)
+            results[str(path)] = {'error': str(error)}
+            continue
+        results[str(path)] = {'name': name, 'hands': [to_plain(hand) for hand in hands]}
+        print(f'{path}: {_summary(hands)}')
+    document = {
+        'weights': str(arguments.weights),
+        'topology': predictor.topology.name,
+        'joint_names': JOINT_NAMES,
+        'intrinsics': None if intrinsics is None else intrinsics.tolist(),
+        'images': results,
+    }
+    (arguments.out / RESULT_FILE).write_text(json.dumps(document, indent=1) + '\n')
+    if failed:
+        print(f'{failed} of {len(results)} pictures could not be used', file=sys.stderr)
+    return 1 if failed else 0
+
+
+def read_image(path: Path) -> np.ndarray:
+    """
+    A picture file as (H, W, 3) uint8 RGB.
+
+    :raises ImageError: if there is no such file or it is no picture.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+    except OSError as error:
+        raise ImageError(f"cannot read '{path}': {error.strerror}") from error
+    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if bgr is None:
+        raise ImageError(f"'{path}' is no picture that OpenCV can read ({data.size} bytes)")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _named(paths: list[Path]) -> list[tuple[Path, str]]:
+    """Files, folders unfolded, each with a name of its own for the results."""
+    suffixes = {'.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.ppm'}
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes)
+        else:
+            files.append(path)
+    named, taken = [], set[str]()
+    for path in files:
+        name, count = path.stem, 1
+        while name in taken:
+            count += 1
+            name = f'{path.stem}_{count}'
+        taken.add(name)
+        named.append((path, name))
+    return named
+
+
+def _write_pictures(
+    folder: Path,
+    name: str,
+    rgb: np.ndarray,
+    hands: list[Hand],
+    topology: HandTopology,
+    intrinsics: np.ndarray | None,
+) -> None:
+    from handmesh_model.visualization import draw_hands
+
+    overlay = draw_hands(rgb, hands, topology, intrinsics)
+    target = folder / f'{name}_overlay.png'
+    if not cv2.imwrite(str(target), cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR)):
+        raise ImageError(f"cannot write '{target}'")
+    for i, hand in enumerate(hands):
+        write_obj(folder / f'{name}_{hand.side}_{i}.obj', hand, topology)
+
+
+def write_obj(path: Path, hand: Hand, topology: HandTopology) -> None:
+    """
+    Write a hand's mesh as Wavefront OBJ, metres, in the camera's optical frame.
+
+    """
+    frame = 'camera frame' if hand.is_metric else 'relative to the wrist'
+    lines = [f'# {hand.side} hand, metres, {frame}: x right, y down, z forward']
+    lines += [f'v {x:.6f} {y:.6f} {z:.6f}' for x, y, z in hand.vertices_camera.tolist()]
+    lines += [f'f {a} {b} {c}' for a, b, c in (topology.faces_of(hand.side) + 1).tolist()]
+    path.write_text('\n'.join(lines) + '\n')
+
+
+def to_plain(hand: Hand) -> dict[str, Any]:
+    """A hand as JSON can hold it; the vertices are in the OBJ file."""
+    box = hand.box
+    return {
+        'side': hand.side,
+        'score': round(hand.score, 4),
+        'box': [round(value, 2) for value in (box.x_min, box.y_min, box.x_max, box.y_max)],
+        'scale_source': hand.scale_source.value,
+        'hand_size': round(hand.hand_size, 5),
+        'joints_image': np.round(hand.joints_image, 2).tolist(),
+        'joints_confidence': np.round(hand.joints_confidence, 3).tolist(),
+        'joints_camera': np.round(hand.joints_camera, 5).tolist(),
+        'wrist_pose': np.round(hand.wrist_pose, 6).tolist(),
+        'wrist_covariance': hand.wrist_covariance.tolist(),
+    }
+
+
+def _summary(hands: list[Hand]) -> str:
+    if not hands:
+        return 'no hand'
+    return ', '.join(f'{hand.side} {hand.score:.2f}' for hand in hands)

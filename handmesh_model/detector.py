@@ -1,0 +1,179 @@
+"""Finds hands in a whole picture: letterbox, network, peaks, boxes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from handmesh_model.boxes import intersection_over_union
+from handmesh_model.errors import CheckpointError
+from handmesh_model.hand import HandBox
+from handmesh_model.network.hand_detector import (
+    DETECTOR_MULTIPLE,
+    DETECTOR_STRIDE,
+    REFERENCE_SIZE,
+    DetectorOutputs,
+    HandDetectorNet,
+)
+
+DETECTOR_INPUT = 192
+"""Longer side of the picture as the detector sees it, pixels."""
+SCORE_THRESHOLD = 0.3
+"""Boxes of less are not reported; the mesh network has the last word on presence."""
+_SAME_HAND_IOU = 0.45
+_UNSURE = 0.2
+"""A side's probability within this of a half is reported as unknown."""
+
+
+class Letterbox(NamedTuple):
+    """A picture made small, and how to get back: x_image = (x + 0.5) / scale - 0.5."""
+
+    image: np.ndarray
+    """(h, w, 3) uint8, h and w multiples of 32, the picture at the top left, black elsewhere."""
+    scale_x: float
+    scale_y: float
+
+
+def letterbox(rgb: np.ndarray, longer_side: int = DETECTOR_INPUT) -> Letterbox:
+    """
+    Scale a picture so that its longer side fits, and pad it to what the network takes.
+
+    :param rgb: (H, W, 3) uint8.
+    """
+    height, width = rgb.shape[:2]
+    scale = longer_side / max(height, width)
+    small_width, small_height = (max(1, round(side * scale)) for side in (width, height))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(rgb, (small_width, small_height), interpolation=way)
+    image = np.zeros((_padded(small_height), _padded(small_width), 3), dtype=np.uint8)
+    image[:small_height, :small_width] = small
+    return Letterbox(image, small_width / width, small_height / height)
+
+
+def _padded(side: int) -> int:
+    return -(-side // DETECTOR_MULTIPLE) * DETECTOR_MULTIPLE
+
+
+class HandDetector:
+    """
+    The detector's network at work.
+
+    :param net: in any mode; it is fused for inference.
+    :param device: where it runs.
+    """
+
+    def __init__(self, net: HandDetectorNet, device: torch.device | str = 'cpu') -> None:
+        self.device = torch.device(device)
+        net = net.fuse().to(self.device)
+        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def detect(
+        self, rgb: np.ndarray, max_hands: int = 2, threshold: float = SCORE_THRESHOLD
+    ) -> list[HandBox]:
+        """
+        Hands of a picture, best first.
+
+        :param rgb: (H, W, 3) uint8.
+        :param max_hands: boxes at most.
+        :param threshold: least score of a box.
+        :returns: boxes in pixels of the picture; ``side`` is None where it is not clear.
+        """
+        small = letterbox(rgb)
+        with torch.inference_mode():
+            pixels = torch.from_numpy(small.image).to(self.device)
+            # Channels last in memory, as the network wants it; only the view is transposed.
+            outputs = self.net(pixels.permute(2, 0, 1)[None].float() / 255)
+        boxes = decode(outputs, max_hands, threshold)[0]
+        height, width = rgb.shape[:2]
+        return [_in_picture(box, small, width, height) for box in boxes]
+
+
+def _in_picture(box: HandBox, small: Letterbox, width: int, height: int) -> HandBox:
+    x_min, x_max = ((x + 0.5) / small.scale_x - 0.5 for x in (box.x_min, box.x_max))
+    y_min, y_max = ((y + 0.5) / small.scale_y - 0.5 for y in (box.y_min, box.y_max))
+    # A centre in the padding would give a crop of nothing.
+    x_shift = min(0.0, width - 1 - (x_min + x_max) / 2)
+    y_shift = min(0.0, height - 1 - (y_min + y_max) / 2)
+    corners = (x_min + x_shift, y_min + y_shift, x_max + x_shift, y_max + y_shift)
+    return HandBox(*corners, score=box.score, side=box.side)
+
+
+def decode(outputs: DetectorOutputs, max_hands: int, threshold: float) -> list[list[HandBox]]:
+    """
+    Boxes from the network's maps, for each picture of the batch, best first.
+
+    A cell is a peak if no neighbour is higher; of peaks whose boxes overlap the best one stays.
+
+    :returns: boxes in pixels of the network's input.
+    """
+    heat = outputs.heat.sigmoid()
+    highest = torch.nn.functional.max_pool2d(heat[:, None], 3, 1, 1)[:, 0]
+    peaks = ((heat >= highest) & (heat >= threshold)).cpu().numpy()
+    heat_array, sides = heat.cpu().numpy(), outputs.side.sigmoid().cpu().numpy()
+    maps = outputs.box.cpu().numpy()
+    found = []
+    for i, peak in enumerate(peaks):
+        rows, columns = np.nonzero(peak)
+        order = np.argsort(-heat_array[i, rows, columns])
+        boxes: list[HandBox] = []
+        for row, column in zip(rows[order], columns[order], strict=True):
+            if len(boxes) == max_hands:
+                break
+            x, y, width, height = maps[i, :, row, column].tolist()
+            cx = (column + 0.5 + x) * DETECTOR_STRIDE - 0.5
+            cy = (row + 0.5 + y) * DETECTOR_STRIDE - 0.5
+            # Bounds on the logarithm keep an untrained network from overflowing.
+            half_w, half_h = (
+                REFERENCE_SIZE / 2 * np.exp(np.clip((width, height), -4, 4))
+            ).tolist()
+            probability = float(sides[i, row, column])
+            side = None
+            if abs(probability - 0.5) > _UNSURE:
+                side = 'right' if probability > 0.5 else 'left'
+            corners = (cx - half_w, cy - half_h, cx + half_w, cy + half_h)
+            box = HandBox(*corners, score=float(heat_array[i, row, column]), side=side)  # type: ignore[arg-type]
+            if all(intersection_over_union(box, other) < _SAME_HAND_IOU for other in boxes):
+                boxes.append(box)
+        found.append(boxes)
+    return found
+
+
+def save_detector(path: str | Path, net: HandDetectorNet, facts: dict[str, object]) -> None:
+    """
+    Write the detector's weights as safetensors.
+
+    :param net: before :meth:`HandDetectorNet.fuse`.
+    :param facts: what the weights' card should know, JSON-able.
+    """
+    state = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    metadata = {'detector': json.dumps({'width': net.width}), 'facts': json.dumps(facts)}
+    save_file(state, str(path), metadata)
+
+
+def load_detector(path: str | Path) -> HandDetectorNet:
+    """
+    Read weights written by :func:`save_detector`.
+
+    :raises CheckpointError: if the file is missing, damaged, or not a detector's.
+    """
+    try:
+        with safe_open(str(path), 'pt') as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot read detector weights '{path}': {error}") from error
+    if 'detector' not in metadata:
+        raise CheckpointError(f"'{path}' holds no detector; its metadata are {sorted(metadata)}")
+    net = HandDetectorNet(**json.loads(metadata['detector']))
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"detector weights '{path}' do not fit: {error}") from error
+    return net

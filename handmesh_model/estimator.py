@@ -1,0 +1,157 @@
+"""From boxes in a picture to meshes in its pixels: crop, network, back to the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from handmesh_model.backends import Backend
+from handmesh_model.boxes import intersection_over_union
+from handmesh_model.crop import CROP_MARGIN, apply_affine, crop_hands
+from handmesh_model.errors import BackendError
+from handmesh_model.hand import HandBox, Side
+from handmesh_model.stopwatch import Stopwatch
+from handmesh_model.training.targets import LixelScale
+
+if TYPE_CHECKING:
+    from handmesh_model.network.config import NetworkConfig
+
+CLEAR_SIDE = 0.8
+"""Probability from which the network's opinion on the side beats the detector's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """
+    One hand in one picture, before it has a place in space.
+
+    :param source: the box that the crop was cut around; its side is the one assumed.
+    :param presence: 0..1, probability that the crop shows a hand.
+    :param side_agreement: 0..1, probability that the hand is of the assumed side.
+    :param joints_image: (21, 2) pixels.
+    :param joints_depth: (21,) metres relative to the wrist at the reference hand size.
+    :param vertices_image: (V, 2) pixels.
+    :param vertices_depth: (V,) like ``joints_depth``.
+    :param confidence: (21,) 0..1.
+    """
+
+    source: HandBox
+    presence: float
+    side_agreement: float
+    joints_image: np.ndarray
+    joints_depth: np.ndarray
+    vertices_image: np.ndarray
+    vertices_depth: np.ndarray
+    confidence: np.ndarray
+
+    @property
+    def side(self) -> Side:
+        """The side that was assumed for this estimate."""
+        return 'left' if self.source.side == 'left' else 'right'
+
+    @cached_property
+    def box(self) -> HandBox:
+        """The tight box of the mesh."""
+        source = self.source
+        return HandBox.around(
+            self.vertices_image, score=self.presence, side=self.side, track_id=source.track_id
+        )
+
+    @property
+    def crop_side(self) -> float:
+        """Side of the crop in pixels of the picture."""
+        return CROP_MARGIN * max(self.source.width, self.source.height)
+
+
+class HandEstimator:
+    """
+    The mesh network applied to boxes.
+
+    :param backend: runs the network.
+    :param config: of that network.
+    :param stopwatch: measures the stages 'crop' and 'network'.
+    """
+
+    def __init__(self, backend: Backend, config: NetworkConfig, stopwatch: Stopwatch) -> None:
+        self.backend = backend
+        self.stopwatch = stopwatch
+        self.input_size = config.input_size
+        self.lixels = LixelScale(config.input_size, config.heatmap_size)
+
+    def estimate(self, rgb: np.ndarray, boxes: Sequence[HandBox]) -> list[Estimate]:
+        """
+        One estimate a box, in one run of the network; a box without side is taken as a right hand.
+
+        :param rgb: (H, W, 3) uint8.
+        :raises BackendError: if running the network fails or gives no finite numbers.
+        """
+        if not boxes:
+            return []
+        with self.stopwatch('crop'):
+            crop = crop_hands(rgb, boxes, self.input_size)
+        with self.stopwatch('network'):
+            result = self.backend.run(crop.images)
+        if not (np.isfinite(result.vertices).all() and np.isfinite(result.joints).all()):
+            raise BackendError(
+                f'the network ({self.backend.name}) gave NaN or infinite coordinates'
+            )
+        vertices = self.lixels.from_lixels(result.vertices)
+        joints = self.lixels.from_lixels(result.joints)
+        vertices_image = apply_affine(crop.image_from_crop, vertices[..., :2])
+        joints_image = apply_affine(crop.image_from_crop, joints[..., :2])
+        return [
+            Estimate(
+                source=box,
+                presence=float(result.presence[i]),
+                # A mirrored crop shows a right hand if the box holds a left one.
+                side_agreement=float(result.right[i]),
+                joints_image=joints_image[i],
+                joints_depth=joints[i, :, 2].astype(np.float64),
+                vertices_image=vertices_image[i],
+                vertices_depth=vertices[i, :, 2].astype(np.float64),
+                confidence=result.confidence[i],
+            )
+            for i, box in enumerate(boxes)
+        ]
+
+    def with_likelier_sides(
+        self, rgb: np.ndarray, estimates: Sequence[Estimate], doubt_given: bool = True
+    ) -> list[Estimate]:
+        """
+        The same estimates, or those of the mirrored crops where these fit better.
+
+        :param doubt_given: whether a clear opinion of the network overrules the side that a box
+            came with; where it came without one, the network's opinion always counts.
+        """
+        chosen = list(estimates)
+        least_given = 1 - CLEAR_SIDE if doubt_given else 0.0
+        doubted = [
+            i
+            for i, estimate in enumerate(estimates)
+            if estimate.side_agreement < (0.5 if estimate.source.side is None else least_given)
+        ]
+        others = [replace(chosen[i].source, side=other_side(chosen[i].side)) for i in doubted]
+        for i, mirrored in zip(doubted, self.estimate(rgb, others), strict=True):
+            if mirrored.side_agreement > chosen[i].side_agreement:
+                chosen[i] = mirrored
+        return chosen
+
+
+def other_side(side: Side) -> Side:
+    """The side of the other hand."""
+    return 'left' if side == 'right' else 'right'
+
+
+def same_hand(a: Estimate, b: Estimate) -> bool:
+    """
+    Whether two estimates show one hand: joints lie on joints, or boxes cover each other.
+
+    Two hands that touch have overlapping boxes too, hence the high bar for boxes.
+    """
+    distance = np.linalg.norm(a.joints_image - b.joints_image, axis=1).mean()
+    near = distance < 0.15 * min(a.box.diagonal, b.box.diagonal)
+    return bool(near) or intersection_over_union(a.box, b.box) > 0.65

@@ -1,0 +1,250 @@
+"""A colour picture in, hands out: the array edge of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from handmesh_model.backends import choose_device, create_backend
+from handmesh_model.boxes import intersection_over_union
+from handmesh_model.camera import check_intrinsics, place_in_camera, undistort
+from handmesh_model.checkpoints import load_network, weights_path
+from handmesh_model.crop import check_box, check_image
+from handmesh_model.detector import HandDetector, load_detector
+from handmesh_model.errors import BackendError, ConfigError
+from handmesh_model.estimator import Estimate, HandEstimator, same_hand
+from handmesh_model.hand import Hand, HandBox
+from handmesh_model.stopwatch import Stopwatch
+from handmesh_model.topology import HandTopology
+
+MESH_FILE, DETECTOR_FILE = 'mesh.safetensors', 'detector.safetensors'
+PRESENCE_THRESHOLD = 0.5
+"""Presence from which a detected hand is reported."""
+PIXEL_NOISE = 0.02
+"""Standard deviation of a confident joint over the crop's side."""
+_SETTLED_IOU = 0.7
+HAND_SIZE_RANGE = (0.04, 0.15)
+"""Metres from wrist to middle knuckle that a human hand can have."""
+
+
+class HandMeshPredictor:
+    """
+    Finds hands in colour pictures and says where their meshes are.
+
+    >>> predictor = HandMeshPredictor()
+    >>> hands = predictor.predict(rgb, intrinsics)
+
+    :param weights: 'open' for the shipped ones, a folder with mesh.safetensors (and
+        detector.safetensors), or the mesh network's file; without a detector beside it the shipped
+        one is used.
+    :param device: 'auto', 'cpu', 'cuda', 'cuda:1', ...
+    :param backend: 'auto' or one of :data:`handmesh_model.backends.BACKENDS`.
+    :param max_hands: hands at most that are detected in one picture.
+    :param hand_size: metres from wrist to middle knuckle of the user, if known.
+    :raises CheckpointError: if weights are missing or damaged.
+    :raises BackendError: if device or backend cannot be used here.
+    :raises ConfigError: if a number is outside its range.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path = 'open',
+        device: str = 'auto',
+        backend: str = 'auto',
+        max_hands: int = 2,
+        hand_size: float | None = None,
+    ) -> None:
+        if isinstance(max_hands, bool) or not isinstance(max_hands, int) or max_hands < 1:
+            raise ConfigError(f'max_hands is {max_hands!r}, expected a whole number of at least 1')
+        self.max_hands = max_hands
+        self.hand_size = hand_size
+        mesh_file, self._detector_file = _weight_files(weights)
+        self.device = choose_device(device)
+        net = load_network(mesh_file)
+        self.topology: HandTopology = net.topology
+        self.backend = create_backend(backend, net, self.device)
+        self.stopwatch = Stopwatch()
+        """Seconds in 'detect', 'crop', 'network' and 'place' for the last picture."""
+        self.estimator = HandEstimator(self.backend, net.config, self.stopwatch)
+        self._detector: HandDetector | None = None
+
+    @property
+    def hand_size(self) -> float | None:
+        """Metres from wrist to middle knuckle of the user; None for the population's mean."""
+        return self._hand_size
+
+    @hand_size.setter
+    def hand_size(self, metres: float | None) -> None:
+        low, high = HAND_SIZE_RANGE
+        if metres is not None and not low <= metres <= high:
+            raise ConfigError(f'hand_size is {metres} m, expected {low} to {high} m or None')
+        self._hand_size = metres
+
+    def predict(
+        self,
+        rgb: np.ndarray,
+        intrinsics: np.ndarray | None = None,
+        boxes: Sequence[HandBox] | None = None,
+        distortion: np.ndarray | None = None,
+        fisheye: bool = False,
+    ) -> list[Hand]:
+        """
+        Hands of one picture, best first; with boxes, one hand a box in their order.
+
+        :param rgb: (H, W, 3) uint8 RGB.
+        :param intrinsics: (3, 3) camera matrix K; None leaves metres root-relative.
+        :param boxes: where the hands are, around hand without forearm; a box without side gets the
+            side that the network sees. None looks for hands.
+        :param distortion: the lens's coefficients in OpenCV's order, for a picture that is not
+            rectified.
+        :param fisheye: whether they are of OpenCV's fisheye model.
+        :raises ImageError: if picture or boxes cannot be used.
+        :raises ShapeError: if an array has another shape.
+        :raises IntrinsicsError: if there can be no such camera.
+        """
+        self.stopwatch.restart()
+        rgb = check_image(rgb)
+        if intrinsics is not None:
+            intrinsics = check_intrinsics(intrinsics)
+        if boxes is None:
+            estimates = self._find(rgb)
+        else:
+            height, width = rgb.shape[:2]
+            boxes = [check_box(box, width, height) for box in boxes]
+            estimates = self.estimator.estimate(rgb, boxes)
+            estimates = self.estimator.with_likelier_sides(rgb, estimates, doubt_given=False)
+        return [self.place(estimate, intrinsics, distortion, fisheye) for estimate in estimates]
+
+    def detect(self, rgb: np.ndarray) -> list[HandBox]:
+        """
+        Boxes of hands in one picture, best first, ``max_hands`` at most.
+
+        :param rgb: (H, W, 3) uint8 RGB.
+        :raises CheckpointError: if there are no weights for the detector.
+        """
+        if self._detector is None:
+            self._detector = HandDetector(load_detector(self._detector_file), self.device)
+        try:
+            with self.stopwatch('detect'):
+                return self._detector.detect(check_image(rgb), self.max_hands)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise BackendError(f'the detector failed on {self.device}: {reason}') from error
+
+    def _find(self, rgb: np.ndarray) -> list[Estimate]:
+        """Detect, estimate, look again where the first crop was off, keep what is a hand."""
+        estimates = self.estimator.estimate(rgb, self.detect(rgb))
+        estimates = self.estimator.with_likelier_sides(rgb, estimates)
+        estimates = [e for e in estimates if e.presence >= PRESENCE_THRESHOLD / 2]
+        off = [i for i, estimate in enumerate(estimates) if not _is_settled(estimate)]
+        again = self.estimator.estimate(rgb, [recropped(estimates[i]) for i in off])
+        for i, estimate in zip(off, again, strict=True):
+            if estimate.presence >= estimates[i].presence - 0.1:
+                estimates[i] = estimate
+        present = [e for e in estimates if e.presence >= PRESENCE_THRESHOLD]
+        return without_duplicates(present)
+
+    def place(
+        self,
+        estimate: Estimate,
+        intrinsics: np.ndarray | None = None,
+        distortion: np.ndarray | None = None,
+        fisheye: bool = False,
+    ) -> Hand:
+        """
+        Give an estimate its place in space.
+
+        :param intrinsics: checked by :func:`handmesh_model.camera.check_intrinsics`, or None.
+        """
+        with self.stopwatch('place'):
+            return self._place(estimate, intrinsics, distortion, fisheye)
+
+    def _place(
+        self,
+        estimate: Estimate,
+        intrinsics: np.ndarray | None,
+        distortion: np.ndarray | None,
+        fisheye: bool,
+    ) -> Hand:
+        joints_image, vertices_image = estimate.joints_image, estimate.vertices_image
+        if intrinsics is not None and distortion is not None:
+            joints_image = undistort(joints_image, intrinsics, distortion, fisheye)
+            vertices_image = undistort(vertices_image, intrinsics, distortion, fisheye)
+        placement = place_in_camera(
+            joints_image,
+            estimate.joints_depth,
+            vertices_image,
+            estimate.vertices_depth,
+            side=estimate.side,
+            topology=self.topology,
+            intrinsics=intrinsics,
+            hand_size=self.hand_size,
+            confidence=estimate.confidence,
+            pixel_noise=PIXEL_NOISE * estimate.crop_side,
+        )
+        return Hand(
+            side=estimate.side,
+            score=estimate.presence,
+            box=estimate.box,
+            joints_image=estimate.joints_image,
+            joints_confidence=estimate.confidence,
+            vertices_image=estimate.vertices_image,
+            joints_camera=placement.joints_camera,
+            vertices_camera=placement.vertices_camera,
+            wrist_pose=placement.wrist_pose,
+            wrist_covariance=placement.wrist_covariance,
+            scale_source=placement.scale_source,
+            hand_size=placement.hand_size,
+            track_id=estimate.source.track_id,
+        )
+
+    def close(self) -> None:
+        """Let go of memory and devices; the predictor is not used afterwards."""
+        self.backend.close()
+        self._detector = None
+
+
+def _weight_files(weights: str | Path) -> tuple[Path, Path]:
+    """Files of mesh network and detector."""
+    folder = Path(weights)
+    mesh = weights_path(folder / MESH_FILE if folder.is_dir() else weights)
+    own = mesh.parent / DETECTOR_FILE
+    return mesh, own if own.is_file() else weights_path('open').parent / DETECTOR_FILE
+
+
+def recropped(estimate: Estimate) -> HandBox:
+    """The box for another look at the same hand: its mesh's, of a size not far from the last."""
+    box, before = estimate.box, estimate.source
+    side, side_before = max(box.width, box.height), max(before.width, before.height)
+    wanted = min(max(side, 0.5 * side_before), 2.0 * side_before)
+    grow = (wanted - side) / 2
+    return replace(
+        before,
+        x_min=box.x_min - grow,
+        y_min=box.y_min - grow,
+        x_max=box.x_max + grow,
+        y_max=box.y_max + grow,
+        side=estimate.side,
+    )
+
+
+def _is_settled(estimate: Estimate) -> bool:
+    """Whether another crop around the mesh would be about the same crop."""
+    return intersection_over_union(_square(estimate.box), _square(estimate.source)) > _SETTLED_IOU
+
+
+def _square(box: HandBox) -> HandBox:
+    (x, y), half = box.center, max(box.width, box.height) / 2
+    return HandBox(x - half, y - half, x + half, y + half)
+
+
+def without_duplicates(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """Estimates by falling presence, those left out that show the hand of a better one."""
+    kept: list[Estimate] = []
+    for estimate in sorted(estimates, key=lambda e: -e.presence):
+        if not any(same_hand(estimate, other) for other in kept):
+            kept.append(estimate)
+    return kept

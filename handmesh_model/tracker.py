@@ -1,0 +1,239 @@
+"""Which hand is which over time. The next crop comes from the last mesh; detection fills gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from handmesh_model.boxes import intersection_over_union
+from handmesh_model.camera import check_intrinsics
+from handmesh_model.crop import check_box, check_image
+from handmesh_model.errors import ConfigError
+from handmesh_model.estimator import Estimate, other_side, same_hand
+from handmesh_model.hand import Hand, HandBox, TrackState
+from handmesh_model.predictor import HandMeshPredictor, recropped, without_duplicates
+
+_VOTE_LIMIT = 2.0
+"""Log-odds that one frame can add to or take from the trust in a track's side."""
+_VOTE_RANGE = (-4.0, 6.0)
+"""A side is given up below the first; trust is not saved up beyond the second."""
+_DAMPING = 0.6
+"""Part of the last frame's motion that is expected of the next."""
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """
+    When tracks begin and end.
+
+    :param enter_presence: presence from which a new hand is believed.
+    :param stay_presence: presence below which a tracked hand counts as not seen.
+    :param hold_time: seconds that a hand not seen is held before it is lost.
+    :param detect_period: seconds between searches while fewer hands than wanted are tracked; a
+        search also follows whenever none is tracked or one was not seen.
+    :raises ConfigError: if a value is outside its range.
+    """
+
+    enter_presence: float = 0.5
+    stay_presence: float = 0.3
+    hold_time: float = 0.3
+    detect_period: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ('enter_presence', 'stay_presence'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f'{name} is {getattr(self, name)}, expected 0 to 1')
+        for name in ('hold_time', 'detect_period'):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ConfigError(f'{name} is {getattr(self, name)} s, expected 0 or more')
+
+
+class _Track:
+    """One hand over time; ``hand`` is what was last said of it."""
+
+    def __init__(self, track_id: int, estimate: Estimate, stamp: float) -> None:
+        self.track_id = track_id
+        self.side = estimate.side
+        self.trust = 0.0
+        self.motion = np.zeros(2)
+        self.hand: Hand | None = None
+        self.state = TrackState.TRACKED
+        self.estimate = estimate
+        self.seen = stamp
+        self._vote(estimate)
+
+    def see(self, estimate: Estimate, stamp: float) -> None:
+        """Take over what this frame shows."""
+        moved = np.subtract(estimate.box.center, self.estimate.box.center)
+        # After a gap the motion of the last frame says nothing about the next one.
+        self.motion = _DAMPING * moved if self.state is TrackState.TRACKED else np.zeros(2)
+        self.estimate, self.seen, self.state = estimate, stamp, TrackState.TRACKED
+        self._vote(estimate)
+
+    def _vote(self, estimate: Estimate) -> None:
+        odds = np.clip(estimate.side_agreement, 1e-6, 1 - 1e-6)
+        self.trust += float(np.clip(np.log(odds / (1 - odds)), -_VOTE_LIMIT, _VOTE_LIMIT))
+        low, high = _VOTE_RANGE
+        if self.trust < low:
+            self.side, self.trust = other_side(self.side), 0.0
+        self.trust = min(self.trust, high)
+
+    def next_box(self) -> HandBox:
+        """Where to look in the next frame."""
+        box = recropped(self.estimate)
+        limit = 0.3 * max(box.width, box.height)
+        dx, dy = np.clip(self.motion, -limit, limit).tolist()
+        return replace(
+            box,
+            x_min=box.x_min + dx,
+            x_max=box.x_max + dx,
+            y_min=box.y_min + dy,
+            y_max=box.y_max + dy,
+            side=self.side,
+            track_id=self.track_id,
+        )
+
+
+class HandTracker:
+    """
+    Hands of a video, with ids that stay.
+
+    :param predictor: finds and estimates hands; its ``max_hands`` is the tracker's too.
+    :param settings: when tracks begin and end.
+    """
+
+    def __init__(
+        self, predictor: HandMeshPredictor, settings: TrackerSettings | None = None
+    ) -> None:
+        self.predictor = predictor
+        self.settings = settings or TrackerSettings()
+        self._next_id = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all tracks; ids go on counting."""
+        self._tracks: list[_Track] = []
+        self._last_stamp = -np.inf
+        self._last_search = -np.inf
+
+    def update(
+        self,
+        rgb: np.ndarray,
+        stamp: float,
+        intrinsics: np.ndarray | None = None,
+        boxes: Sequence[HandBox] | None = None,
+        distortion: np.ndarray | None = None,
+        fisheye: bool = False,
+    ) -> list[Hand]:
+        """
+        Hands of the next frame, by rising id.
+
+        :param rgb: (H, W, 3) uint8 RGB.
+        :param stamp: seconds, of the frame; a stamp before the last one starts all over.
+        :param intrinsics: (3, 3) or None, as for :meth:`HandMeshPredictor.predict`.
+        :param boxes: candidates from elsewhere, in the detector's stead.
+        :returns: tracked hands, held ones with their last geometry, and once those now lost.
+        :raises ImageError: and the others of :meth:`HandMeshPredictor.predict`.
+        """
+        rgb = check_image(rgb)
+        matrix = None if intrinsics is None else check_intrinsics(intrinsics)
+        if boxes is not None:
+            boxes = [check_box(box, rgb.shape[1], rgb.shape[0]) for box in boxes]
+        self.predictor.stopwatch.restart()
+        if stamp < self._last_stamp:
+            self.reset()
+        self._last_stamp = stamp
+        self._advance(rgb, stamp, boxes)
+        hands = [self._hand(track, matrix, distortion, fisheye) for track in self._tracks]
+        self._tracks = [track for track in self._tracks if track.state is not TrackState.LOST]
+        return hands
+
+    def _advance(self, rgb: np.ndarray, stamp: float, boxes: Sequence[HandBox] | None) -> None:
+        """Bring the tracks to this frame: one run of the network for old and new ones together."""
+        old = [track.next_box() for track in self._tracks]
+        candidates = list(boxes) if boxes is not None else self._search(rgb, stamp)
+        old, new = self._assign(old, candidates)
+        estimates = self.predictor.estimator.estimate(rgb, [*old, *new])
+        for track, estimate in zip(self._tracks, estimates, strict=False):
+            if estimate.presence >= self.settings.stay_presence and _plausible(estimate):
+                track.see(estimate, stamp)
+            elif stamp - track.seen > self.settings.hold_time:
+                track.state = TrackState.LOST
+            else:
+                track.state = TrackState.HELD
+        self._drop_duplicates()
+        self._begin(rgb, estimates[len(old) :], stamp)
+
+    def _search(self, rgb: np.ndarray, stamp: float) -> list[HandBox]:
+        """Ask the detector, if it is worth its time."""
+        seen = [track for track in self._tracks if track.state is TrackState.TRACKED]
+        missing = not seen or len(seen) < len(self._tracks)
+        due = stamp - self._last_search >= self.settings.detect_period
+        if len(seen) >= self.predictor.max_hands or not (missing or due):
+            return []
+        self._last_search = stamp
+        return self.predictor.detect(rgb)
+
+    def _assign(
+        self, old: list[HandBox], candidates: list[HandBox]
+    ) -> tuple[list[HandBox], list[HandBox]]:
+        """Leave out candidates that are tracked already; let held tracks look at free ones."""
+        seen = [b for b, t in zip(old, self._tracks, strict=True) if t.state is TrackState.TRACKED]
+        free = [
+            c for c in candidates if all(intersection_over_union(c, box) < 0.3 for box in seen)
+        ]
+        for i, track in enumerate(self._tracks):
+            near = [box for box in free if _near(box, old[i])]
+            if track.state is TrackState.HELD and near:
+                best = max(near, key=lambda box: box.score)
+                free.remove(best)
+                old[i] = replace(best, side=track.side, track_id=track.track_id)
+        return old, free[: max(0, self.predictor.max_hands - len(old))]
+
+    def _drop_duplicates(self) -> None:
+        """Of two tracks that came to lie on one hand, the older one stays."""
+        kept: list[_Track] = []
+        for track in self._tracks:
+            if track.state is TrackState.TRACKED:
+                if any(same_hand(track.estimate, other.estimate) for other in kept):
+                    track.state = TrackState.LOST
+                else:
+                    kept.append(track)
+
+    def _begin(self, rgb: np.ndarray, estimates: Sequence[Estimate], stamp: float) -> None:
+        """New tracks for hands that no track has."""
+        present = [e for e in estimates if e.presence >= self.settings.enter_presence / 2]
+        present = self.predictor.estimator.with_likelier_sides(rgb, present)
+        present = [e for e in present if e.presence >= self.settings.enter_presence]
+        tracked = [t.estimate for t in self._tracks if t.state is TrackState.TRACKED]
+        for estimate in without_duplicates(present):
+            if _plausible(estimate) and not any(same_hand(estimate, other) for other in tracked):
+                self._tracks.append(_Track(self._next_id, estimate, stamp))
+                self._next_id += 1
+
+    def _hand(
+        self,
+        track: _Track,
+        intrinsics: np.ndarray | None,
+        distortion: np.ndarray | None,
+        fisheye: bool,
+    ) -> Hand:
+        if track.state is TrackState.TRACKED or track.hand is None:
+            hand = self.predictor.place(track.estimate, intrinsics, distortion, fisheye)
+            box = replace(hand.box, track_id=track.track_id)
+            track.hand = replace(hand, box=box, track_id=track.track_id)
+        return replace(track.hand, state=track.state)
+
+
+def _near(a: HandBox, b: HandBox) -> bool:
+    """Whether a hand could have gone from one box to the other in a moment."""
+    distance = np.hypot(*np.subtract(a.center, b.center))
+    return bool(distance < 1.5 * max(a.width, a.height, b.width, b.height))
+
+
+def _plausible(estimate: Estimate) -> bool:
+    """Whether the mesh has about the size of what was cropped."""
+    size = max(estimate.box.width, estimate.box.height)
+    return 0.25 < size / max(estimate.source.width, estimate.source.height) < 2.5

@@ -1,0 +1,211 @@
+"""The array edge: what goes in, what comes out, what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import handmesh_model
+from handmesh_model.backends import NetworkResult
+from handmesh_model.camera import project
+from handmesh_model.crop import apply_affine, image_from_crop, invert_affine
+from handmesh_model.errors import (
+    BackendError,
+    CheckpointError,
+    ConfigError,
+    ImageError,
+    IntrinsicsError,
+    ShapeError,
+)
+from handmesh_model.hand import HandBox, ScaleSource
+from handmesh_model.predictor import HandMeshPredictor
+from handmesh_model.topology import HandTopology
+
+K = np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]])
+IMAGE = np.random.default_rng(0).integers(0, 255, (240, 320, 3)).astype(np.uint8)
+BOX = HandBox(100, 60, 200, 180, side='right')
+
+
+@pytest.fixture(scope='module')
+def predictor(weights_folder: Path) -> HandMeshPredictor:
+    return HandMeshPredictor(weights_folder, device='cpu')
+
+
+def scripted(
+    predictor: HandMeshPredictor, monkeypatch: pytest.MonkeyPatch, **outputs: Any
+) -> list[np.ndarray]:
+    """Let the backend answer with given arrays; returns the crops it will be asked about."""
+    asked: list[np.ndarray] = []
+
+    def run(crops: np.ndarray) -> NetworkResult:
+        asked.append(crops)
+        count, vertex_count = len(crops), predictor.topology.vertex_count
+        answers = {
+            'vertices': np.full((count, vertex_count, 3), 8, np.float32),
+            'joints': np.full((count, 21, 3), 8, np.float32),
+            'presence': np.ones(count, np.float32),
+            'right': np.ones(count, np.float32),
+            'confidence': np.ones((count, 21), np.float32),
+        }
+        for name, value in outputs.items():
+            answers[name] = value(crops) if callable(value) else value[:count]
+        return NetworkResult(**answers)
+
+    monkeypatch.setattr(predictor.backend, 'run', run)
+    return asked
+
+
+def test_public_names_are_importable() -> None:
+    for name in handmesh_model.__all__:
+        assert getattr(handmesh_model, name).__name__ == name
+    with pytest.raises(AttributeError, match='no_such_name'):
+        _ = handmesh_model.no_such_name
+
+
+def test_hand_has_every_field_in_its_shape(predictor: HandMeshPredictor) -> None:
+    (hand,) = predictor.predict(IMAGE, K, [BOX])
+    vertex_count = predictor.topology.vertex_count
+    assert hand.side == 'right'
+    assert 0 <= hand.score <= 1
+    assert hand.joints_image.shape == (21, 2)
+    assert hand.joints_confidence.shape == (21,)
+    assert hand.vertices_image.shape == (vertex_count, 2)
+    assert hand.joints_camera.shape == (21, 3)
+    assert hand.vertices_camera.shape == (vertex_count, 3)
+    assert hand.wrist_pose.shape == (4, 4)
+    assert hand.wrist_covariance.shape == (6, 6)
+    assert hand.scale_source is ScaleSource.MEAN
+    assert hand.box == HandBox.around(hand.vertices_image, score=hand.score, side='right')
+    np.testing.assert_allclose(project(hand.vertices_camera, K), hand.vertices_image, atol=1e-6)
+
+
+def test_without_intrinsics_hands_are_root_relative(predictor: HandMeshPredictor) -> None:
+    (hand,) = predictor.predict(IMAGE, boxes=[BOX])
+    assert not hand.is_metric
+    assert not hand.joints_camera[0].any()
+
+
+def test_network_output_comes_back_to_the_pixels_it_was_seen_at(
+    predictor: HandMeshPredictor, topology: HandTopology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A perfect network's answer, for either side, gives the true hand in metres."""
+    assert topology.template is not None
+    for side, flip in (('right', 1), ('left', -1)):
+        truth = topology.template.astype(float)[:, [1, 0, 2]] * (flip, -1, 1) + (0.03, 0.05, 0.5)
+        pixels = project(truth, K)
+        box = HandBox.around(pixels, side=side)
+        crop = apply_affine(invert_affine(image_from_crop(box, 64, side == 'left')), pixels)
+        depth = (truth[:, 2] - truth[0, 2]) / 0.15 * 8 + 8
+        lixels = np.column_stack([crop / 4, depth]).astype(np.float32)[None]
+        scripted(predictor, monkeypatch, vertices=lixels, joints=lixels[:, :21])
+        (hand,) = predictor.predict(IMAGE, K, [box])
+        assert hand.side == side
+        np.testing.assert_allclose(hand.vertices_image, pixels, atol=1e-3)
+        np.testing.assert_allclose(hand.vertices_camera, truth, atol=1e-3)
+
+
+def test_known_hand_size_scales_the_metres(weights_folder: Path) -> None:
+    predictor = HandMeshPredictor(weights_folder, hand_size=0.08)
+    (hand,) = predictor.predict(IMAGE, K, [BOX])
+    assert hand.scale_source is ScaleSource.PARAMETER
+    assert hand.hand_size == 0.08
+    mean = HandMeshPredictor(weights_folder).predict(IMAGE, K, [BOX])[0]
+    ratio = hand.joints_camera[0, 2] / mean.joints_camera[0, 2]
+    assert ratio == pytest.approx(0.08 / predictor.topology.hand_size, rel=1e-3)
+
+
+def test_box_without_side_is_tried_mirrored_if_it_looks_left(
+    predictor: HandMeshPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def brighter_on_the_right(crops: np.ndarray) -> np.ndarray:
+        halves = crops[:, :, :32].mean(axis=(1, 2, 3)), crops[:, :, 32:].mean(axis=(1, 2, 3))
+        return np.where(halves[1] > halves[0], 0.9, 0.1).astype(np.float32)
+
+    image = np.zeros((240, 320, 3), np.uint8)
+    image[:, :150] = 255
+    asked = scripted(predictor, monkeypatch, right=brighter_on_the_right)
+    unknown = HandBox(100, 60, 200, 180)
+    assert predictor.predict(image, boxes=[unknown])[0].side == 'left'
+    assert len(asked) == 2
+    np.testing.assert_array_equal(asked[1], asked[0][:, :, ::-1])
+    assert predictor.predict(image[:, ::-1], boxes=[unknown])[0].side == 'right'
+    # A side that the caller knows is a fact.
+    assert predictor.predict(image, boxes=[BOX])[0].side == 'right'
+
+
+def test_given_boxes_are_answered_one_by_one_in_order(predictor: HandMeshPredictor) -> None:
+    boxes = [BOX, HandBox(10, 10, 60, 60, side='left'), HandBox(250, 100, 310, 160, side='right')]
+    hands = predictor.predict(IMAGE, K, boxes)
+    assert [hand.side for hand in hands] == ['right', 'left', 'right']
+    assert predictor.predict(IMAGE, K, []) == []
+
+
+def test_detected_boxes_without_hand_and_duplicates_are_left_out(
+    predictor: HandMeshPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread = np.random.default_rng(0).uniform(3, 13, (1, predictor.topology.vertex_count, 3))
+    vertices = np.repeat(spread, 3, axis=0).astype(np.float32)
+    found = [BOX, HandBox(102, 61, 203, 178, side='right'), HandBox(10, 10, 60, 60, side='left')]
+    monkeypatch.setattr(predictor, 'detect', lambda rgb: found)
+    presence = np.array([0.8, 0.9, 0.2], np.float32)
+    scripted(
+        predictor, monkeypatch, vertices=vertices, joints=vertices[:, :21], presence=presence
+    )
+    hands = predictor.predict(IMAGE)
+    assert [hand.score for hand in hands] == pytest.approx([0.9])
+
+
+def test_stages_are_timed(predictor: HandMeshPredictor) -> None:
+    predictor.predict(IMAGE, K, [BOX])
+    seconds = predictor.stopwatch.seconds
+    assert {'crop', 'network', 'place'} == set(seconds)
+    assert all(0 < value < 60 for value in seconds.values())
+    predictor.predict(IMAGE)
+    assert 'detect' in predictor.stopwatch.seconds
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'error', 'text'),
+    [
+        ((IMAGE.astype(float),), ImageError, 'float64'),
+        ((IMAGE[..., 0],), ShapeError, r'\(240, 320\)'),
+        ((IMAGE[:0],), ImageError, 'empty'),
+        ((IMAGE, np.zeros((3, 3))), IntrinsicsError, 'zero'),
+        ((IMAGE, np.full((3, 3), np.nan)), IntrinsicsError, 'NaN'),
+        ((IMAGE, None, [HandBox(0, 0, np.nan, 9)]), ImageError, 'nan'),
+        ((IMAGE, None, [HandBox(900, 0, 950, 90)]), ImageError, '320 x 240'),
+    ],
+)
+def test_bad_input_is_named(
+    predictor: HandMeshPredictor, arguments: tuple, error: type, text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        predictor.predict(*arguments)
+
+
+def test_network_that_gives_nan_is_an_error(
+    predictor: HandMeshPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = np.full((1, predictor.topology.vertex_count, 3), np.nan, np.float32)
+    scripted(predictor, monkeypatch, vertices=broken)
+    with pytest.raises(BackendError, match='NaN'):
+        predictor.predict(IMAGE, K, [BOX])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'error', 'text'),
+    [
+        ({'weights': '/no/such/file'}, CheckpointError, '/no/such/file'),
+        ({'device': 'abacus'}, BackendError, 'abacus'),
+        ({'backend': 'steam'}, BackendError, 'steam'),
+        ({'max_hands': 0}, ConfigError, '0'),
+        ({'hand_size': 9.0}, ConfigError, '9'),
+        ({'hand_size': float('nan')}, ConfigError, 'nan'),
+    ],
+)
+def test_bad_settings_are_named(
+    weights_folder: Path, arguments: dict[str, Any], error: type, text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        HandMeshPredictor(**({'weights': weights_folder} | arguments))
