@@ -40,7 +40,7 @@ def skeleton() -> np.ndarray:
 
 
 def skeleton_topology() -> HandTopology:
-    """A topology of 21 + 40 vertices: the joints, and two points beside the middle of each bone."""
+    """A topology of 21 + 40 vertices: the joints, and two points beside each bone."""
     joints = skeleton()
     beside = []
     for parent, child in BONES:

@@ -176,9 +176,7 @@ def test_covariance_covers_the_errors_it_promises(topology: HandTopology, distan
         placed = place(topology, seen, pixel_noise=2.0)
         truth = wrist_frame(vertices[:21], 'right')
         turn = placed.wrist_pose[:3, :3] @ truth[:3, :3].T
-        error = np.append(
-            placed.wrist_pose[:3, 3] - truth[:3, 3], cv2.Rodrigues(turn)[0].ravel()
-        )
+        error = np.append(placed.wrist_pose[:3, 3] - truth[:3, 3], cv2.Rodrigues(turn)[0].ravel())
         assert (np.linalg.eigvalsh(placed.wrist_covariance) > 0).all()
         normalised.append(error @ np.linalg.solve(placed.wrist_covariance, error))
     assert 3 < np.median(normalised) < 9

@@ -41,9 +41,7 @@ def put(outputs: DetectorOutputs, row: int, column: int, heat: float, side: floa
         ((1, 700), (32, 192)),
     ],
 )
-def test_letterbox_fits_the_longer_side(
-    shape: tuple[int, int], expected: tuple[int, int]
-) -> None:
+def test_letterbox_fits_the_longer_side(shape: tuple[int, int], expected: tuple[int, int]) -> None:
     small = letterbox(np.full((*shape, 3), 255, np.uint8))
     assert small.image.shape == (*expected, 3)
     assert small.image[0, 0].min() == 255
@@ -88,7 +86,9 @@ def test_wild_maps_give_finite_boxes_around_pixels_of_the_picture(
 ) -> None:
     detector = HandDetector(HandDetectorNet(4))
     generator = torch.Generator().manual_seed(0)
-    outputs = DetectorOutputs(*(torch.randn(*m.shape, generator=generator) * 30 for m in quiet_maps()))
+    outputs = DetectorOutputs(
+        *(torch.randn(*m.shape, generator=generator) * 30 for m in quiet_maps())
+    )
     monkeypatch.setattr(detector, 'net', lambda images: outputs)
     boxes = detector.detect(np.zeros((470, 640, 3), np.uint8), max_hands=20)
     assert boxes

@@ -149,9 +149,7 @@ def test_detected_boxes_without_hand_and_duplicates_are_left_out(
     found = [BOX, HandBox(102, 61, 203, 178, side='right'), HandBox(10, 10, 60, 60, side='left')]
     monkeypatch.setattr(predictor, 'detect', lambda rgb: found)
     presence = np.array([0.8, 0.9, 0.2], np.float32)
-    scripted(
-        predictor, monkeypatch, vertices=vertices, joints=vertices[:, :21], presence=presence
-    )
+    scripted(predictor, monkeypatch, vertices=vertices, joints=vertices[:, :21], presence=presence)
     hands = predictor.predict(IMAGE)
     assert [hand.score for hand in hands] == pytest.approx([0.9])
 

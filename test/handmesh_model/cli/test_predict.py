@@ -1,0 +1,67 @@
+"""``handmesh predict`` on files, good and bad."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from handmesh_model.cli import main
+from handmesh_model.hand import HandBox
+from handmesh_model.predictor import HandMeshPredictor
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two pictures of one name, in which everybody sees a hand."""
+    boxes = [HandBox(20, 20, 90, 80, side='left')]
+    monkeypatch.setattr(HandMeshPredictor, 'detect', lambda self, rgb: boxes)
+    monkeypatch.setattr('handmesh_model.predictor.PRESENCE_THRESHOLD', 0.0)
+    folder = tmp_path / 'pictures'
+    (folder / 'more').mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 255, (100, 120, 3)).astype(np.uint8)
+    cv2.imwrite(str(folder / 'a.png'), noise)
+    cv2.imwrite(str(folder / 'more' / 'a.jpg'), noise)
+    return folder
+
+
+def test_overlay_mesh_and_numbers_are_written(
+    pictures: Path, weights_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / 'out'
+    files = [str(pictures / 'a.png'), str(pictures / 'more')]
+    arguments = ['--out', str(out), '--weights', str(weights_folder)]
+    assert main(['predict', *files, *arguments, '--intrinsics', '200', '200', '60', '50']) == 0
+    assert cv2.imread(str(out / 'a_overlay.png')).shape == (100, 120, 3)
+    assert (out / 'a_2_overlay.png').is_file()
+    result = json.loads((out / 'hands.json').read_text())
+    (hand,) = result['images'][str(pictures / 'a.png')]['hands']
+    assert np.shape(hand['joints_camera']) == (21, 3)
+    assert hand['scale_source'] == 'mean'
+    assert len(result['joint_names']) == 21
+    lines = (out / f'a_{hand["side"]}_0.obj').read_text().splitlines()
+    vertices = [line for line in lines if line.startswith('v ')]
+    faces = np.array([line.split()[1:] for line in lines if line.startswith('f ')], int)
+    assert len(vertices) == 61
+    assert faces.min() == 1
+    assert faces.max() <= 61
+
+
+def test_unreadable_files_are_named_and_the_others_still_done(
+    pictures: Path, weights_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / 'broken.png'
+    broken.write_bytes(b'no picture')
+    (tmp_path / 'empty.png').touch()
+    files = [str(broken), str(tmp_path / 'empty.png'), str(tmp_path / 'absent.png')]
+    out = tmp_path / 'out'
+    arguments = ['--out', str(out), '--weights', str(weights_folder)]
+    assert main(['predict', *files, str(pictures / 'a.png'), *arguments]) == 1
+    errors = capsys.readouterr().err
+    for name in ('broken.png', 'empty.png', 'absent.png', '3 of 4'):
+        assert name in errors
+    result = json.loads((out / 'hands.json').read_text())['images']
+    assert 'error' in result[str(broken)]
+    assert result[str(pictures / 'a.png')]['hands']
+    assert (out / 'a_overlay.png').is_file()

@@ -1,0 +1,230 @@
+"""Tracks of scripted hands: ids, sides, holding, losing, finding again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handmesh_model.boxes import intersection_over_union
+from handmesh_model.errors import ConfigError, ImageError, IntrinsicsError
+from handmesh_model.estimator import Estimate, HandEstimator
+from handmesh_model.hand import HandBox, Side, TrackState
+from handmesh_model.predictor import HandMeshPredictor
+from handmesh_model.stopwatch import Stopwatch
+from handmesh_model.topology import HandTopology
+from handmesh_model.tracker import HandTracker, TrackerSettings
+
+IMAGE = np.zeros((480, 640, 3), np.uint8)
+
+
+@dataclass
+class World:
+    """Hands at known places, seen by a perfect network and detector."""
+
+    topology: HandTopology
+    hands: dict[str, tuple[float, float, Side]]
+    size: float = 100.0
+    searches: int = 0
+    runs: int = 0
+
+    def box(self, name: str) -> HandBox:
+        x, y, side = self.hands[name]
+        half = self.size / 2
+        return HandBox(x - half, y - half, x + half, y + half, score=0.9, side=side)
+
+    def detect(self, rgb: np.ndarray) -> list[HandBox]:
+        self.searches += 1
+        return [self.box(name) for name in self.hands]
+
+    def estimate(self, rgb: np.ndarray, boxes: Sequence[HandBox]) -> list[Estimate]:
+        self.runs += bool(boxes)
+        return [self.look(box) for box in boxes]
+
+    def look(self, box: HandBox) -> Estimate:
+        """The hand that the box shows best, or a shape of noise with low presence."""
+        names = sorted(self.hands, key=lambda n: -intersection_over_union(box, self.box(n)))
+        seen = bool(names) and intersection_over_union(box, self.box(names[0])) > 0.3
+        shown = self.box(names[0]) if seen else box
+        assert self.topology.template is not None
+        flat = self.topology.template[:, :2].astype(float)
+        flat = (flat - flat.min(axis=0)) / np.ptp(flat, axis=0)
+        corner = np.array([shown.x_min, shown.y_min])
+        pixels = corner + flat * (shown.width, shown.height)
+        depth = np.zeros(len(pixels))
+        agrees = (box.side or 'right') == (shown.side or 'right')
+        return Estimate(
+            source=box,
+            presence=0.95 if seen else 0.05,
+            side_agreement=0.95 if agrees else 0.05,
+            joints_image=pixels[:21],
+            joints_depth=depth[:21],
+            vertices_image=pixels,
+            vertices_depth=depth,
+            confidence=np.ones(21),
+        )
+
+
+def make(
+    topology: HandTopology, hands: dict[str, tuple[float, float, Side]], **settings: Any
+) -> tuple[World, HandTracker]:
+    """A tracker whose predictor looks at a world instead of pictures."""
+    world = World(topology, hands)
+    predictor = HandMeshPredictor.__new__(HandMeshPredictor)
+    estimator = HandEstimator.__new__(HandEstimator)
+    estimator.estimate = world.estimate  # type: ignore[method-assign]
+    predictor.estimator, predictor.topology, predictor.max_hands = estimator, topology, 2
+    predictor.detect = world.detect  # type: ignore[method-assign]
+    predictor.stopwatch, predictor.hand_size = Stopwatch(), None
+    return world, HandTracker(predictor, TrackerSettings(**settings))
+
+
+def states(hands: list) -> list[tuple[int, str, str]]:
+    return [(hand.track_id, hand.side, hand.state.value) for hand in hands]
+
+
+def test_moving_hands_keep_their_ids_without_new_searches(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right'), 'b': (450, 200, 'left')})
+    for i in range(30):
+        world.hands['a'] = (150 + 12 * i, 200 + 4 * i, 'right')
+        world.hands['b'] = (450 - 9 * i, 200 - 3 * i, 'left')
+        hands = tracker.update(IMAGE, i / 30)
+        assert states(hands) == [(0, 'right', 'tracked'), (1, 'left', 'tracked')]
+        assert hands[0].box.center == pytest.approx((150 + 12 * i, 200 + 4 * i))
+        assert hands[0].box.track_id == 0
+    assert world.searches == 1
+
+
+def test_one_run_of_the_network_serves_old_and_new_hands(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')})
+    tracker.update(IMAGE, 0.0)
+    world.hands['b'] = (450, 200, 'left')
+    before = world.runs
+    hands = tracker.update(IMAGE, 1.0)
+    assert len(hands) == 2
+    assert world.runs == before + 1
+
+
+def test_searches_are_rare_while_a_hand_is_tracked(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')}, detect_period=0.5)
+    for i in range(61):
+        tracker.update(IMAGE, i / 30)
+    assert world.searches == 5
+
+
+def test_empty_pictures_are_searched_and_give_nothing(topology: HandTopology) -> None:
+    world, tracker = make(topology, {})
+    assert [tracker.update(IMAGE, i / 30) for i in range(4)] == [[], [], [], []]
+    assert world.searches == 4
+    assert world.runs == 0
+
+
+def test_vanished_hand_is_held_then_lost_once(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')}, hold_time=0.25)
+    first = tracker.update(IMAGE, 0.0)
+    del world.hands['a']
+    seen = [tracker.update(IMAGE, 0.1 * i) for i in range(1, 6)]
+    assert [states(hands) for hands in seen] == [
+        [(0, 'right', 'held')],
+        [(0, 'right', 'held')],
+        [(0, 'right', 'lost')],
+        [],
+        [],
+    ]
+    np.testing.assert_array_equal(seen[0][0].joints_camera, first[0].joints_camera)
+
+
+def test_held_hand_is_found_again_elsewhere_under_its_id(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')})
+    tracker.update(IMAGE, 0.0)
+    world.hands['a'] = (270, 260, 'right')
+    assert states(tracker.update(IMAGE, 0.03)) == [(0, 'right', 'held')]
+    assert states(tracker.update(IMAGE, 0.06)) == [(0, 'right', 'tracked')]
+
+
+def test_hand_that_comes_back_after_being_lost_is_a_new_one(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')}, hold_time=0.0)
+    tracker.update(IMAGE, 0.0)
+    hand = world.hands.pop('a')
+    assert states(tracker.update(IMAGE, 0.1)) == [(0, 'right', 'lost')]
+    world.hands['a'] = hand
+    assert states(tracker.update(IMAGE, 0.2)) == [(1, 'right', 'tracked')]
+
+
+def test_side_of_a_track_needs_more_than_one_doubtful_frame(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')})
+    for i in range(5):
+        tracker.update(IMAGE, i / 30)
+    sides = []
+    for i in range(5, 7):
+        world.hands['a'] = (150, 200, 'left')
+        sides += [hand.side for hand in tracker.update(IMAGE, i / 30)]
+    assert sides == ['right', 'right']
+    world.hands['a'] = (150, 200, 'right')
+    assert states(tracker.update(IMAGE, 0.5)) == [(0, 'right', 'tracked')]
+
+
+def test_side_that_is_wrong_for_long_is_given_up(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')})
+    tracker.update(IMAGE, 0.0)
+    world.hands['a'] = (150, 200, 'left')
+    hands = [tracker.update(IMAGE, 0.03 * i) for i in range(1, 15)]
+    assert states(hands[-1]) == [(0, 'left', 'tracked')]
+
+
+def test_wrong_side_of_the_detector_is_put_right_at_once(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'left')})
+    wrong = HandBox(100, 150, 200, 250, side='right')
+    assert states(tracker.update(IMAGE, 0.0, boxes=[wrong])) == [(0, 'left', 'tracked')]
+    assert world.searches == 0
+
+
+def test_two_tracks_on_one_hand_become_one(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (230, 200, 'right'), 'b': (300, 200, 'right')})
+    tracker.update(IMAGE, 0.0)
+    world.hands = {'a': (265, 200, 'right')}
+    world.size = 120
+    hands = tracker.update(IMAGE, 0.03)
+    assert [(h.track_id, h.state) for h in hands] == [
+        (0, TrackState.TRACKED),
+        (1, TrackState.LOST),
+    ]
+
+
+def test_no_more_hands_than_wanted(topology: HandTopology) -> None:
+    places: dict[str, tuple[float, float, Side]] = {
+        str(i): (80 + 150 * i, 200, 'right') for i in range(4)
+    }
+    _, tracker = make(topology, places)
+    for i in range(10):
+        assert len(tracker.update(IMAGE, i / 5)) == 2
+
+
+def test_time_jumping_back_starts_again(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')})
+    tracker.update(IMAGE, 100.0)
+    world.hands['a'] = (450, 300, 'right')
+    assert states(tracker.update(IMAGE, 5.0)) == [(1, 'right', 'tracked')]
+
+
+def test_bad_input_is_refused_and_leaves_the_tracks_alone(topology: HandTopology) -> None:
+    _, tracker = make(topology, {'a': (150, 200, 'right')})
+    tracker.update(IMAGE, 0.0)
+    with pytest.raises(ImageError, match='empty'):
+        tracker.update(IMAGE[:0], 0.1)
+    with pytest.raises(IntrinsicsError, match='zero'):
+        tracker.update(IMAGE, 0.1, np.zeros((3, 3)))
+    with pytest.raises(ImageError, match='nan'):
+        tracker.update(IMAGE, 0.1, boxes=[HandBox(0, 0, float('nan'), 5)])
+    assert states(tracker.update(IMAGE, 0.1)) == [(0, 'right', 'tracked')]
+
+
+@pytest.mark.parametrize(
+    'settings', [{'enter_presence': 1.5}, {'hold_time': -1.0}, {'detect_period': float('nan')}]
+)
+def test_settings_outside_their_range_are_named(settings: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        TrackerSettings(**settings)
