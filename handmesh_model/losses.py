@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from handmesh_model.rendering import PartRenderer, render_loss
+
 if TYPE_CHECKING:
     from handmesh_model.network import StageOutputs
     from handmesh_model.topology import HandTopology
@@ -29,6 +31,8 @@ HEATMAP_TARGETS = {'joint': 'joints', 'vertex': 'vertices'}
 # Before the network has learned anything all vertices lie in one point; dividing by the length of
 # an edge of (nearly) no length would swamp every other gradient.
 SHORTEST_EDGE = 0.1
+RENDER_SIZE = 64
+"""Side of the picture that the render loss compares, pixels."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class LossWeights:
     :param side: binary cross-entropy of "the crop shows a right hand".
     :param heatmap: cross-entropy of the joints' 1D heatmaps with the true position.
     :param vertex_heatmap: the same of the vertices' heatmaps.
+    :param render: painting of palm and fingers by the refined mesh against the true one.
     """
 
     rough_mesh: float = 1.0
@@ -64,6 +69,7 @@ class LossWeights:
     side: float = 0.5
     heatmap: float = 0.02
     vertex_heatmap: float = 0.0
+    render: float = 1.0
 
 
 class HandMeshLoss(nn.Module):
@@ -82,6 +88,7 @@ class HandMeshLoss(nn.Module):
         for name, indices in (('faces', topology.faces), ('edges', topology.edges)):
             buffer = torch.as_tensor(indices.astype('int64'))
             self.register_buffer(name, buffer, persistent=False)
+        self.renderer = PartRenderer(topology, RENDER_SIZE) if weights.render else None
 
     def forward(self, outputs: StageOutputs, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """
@@ -142,6 +149,11 @@ class HandMeshLoss(nn.Module):
             if getattr(wanted, f'{prefix}edge'):
                 edge = edge_loss(vertices, batch['vertices'], self.edges, valid)
                 yield f'{prefix}edge', edge
+        if self.renderer is not None:
+            # The mask has half the crop's side, lixels a quarter.
+            scale = RENDER_SIZE / (batch['mask'].shape[-1] / 2)
+            meshes = (outputs.vertices * scale, batch['vertices'] * scale)
+            yield 'render', render_loss(self.renderer, *meshes, valid)
 
 
 def point_loss(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:

@@ -97,6 +97,7 @@ def test_zero_weight_and_absent_head_leave_the_term_out(topology):
         'stage_joints',
         'normal',
         'edge',
+        'render',
         'segmentation',
         'total',
     }
