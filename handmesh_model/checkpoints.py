@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from handmesh_model.errors import CheckpointError, ConfigError, TopologyError
+from handmesh_model.errors import CheckpointError, TopologyError
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.topology import HandTopology
 
@@ -125,10 +125,11 @@ def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
         config = NetworkConfig.from_dict(json.loads(header['config']))
         topology = _topology(tensors, json.loads(header['topology']))
         facts = json.loads(header['facts'])
-    except (KeyError, ValueError, ConfigError, TopologyError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"'{path}' has a damaged description: {error}") from error
     state = {
-        name: value.float() if _is_float(value) else value
+        # Copied because the file's tensors lie anywhere in memory, which kernels like less.
+        name: value.to(torch.float32 if _is_float(value) else value.dtype, copy=True)
         for name, value in tensors.items()
         if not name.startswith(_TOPOLOGY)
     }

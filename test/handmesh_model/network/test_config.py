@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from handmesh_model.errors import ConfigError
+from handmesh_model.network import NetworkConfig
+
+CONFIG_FOLDER = Path(__file__).parents[3] / 'config'
+
+
+def read(name: str) -> dict:
+    return yaml.safe_load((CONFIG_FOLDER / name).read_text())
+
+
+def test_paper_file_spells_out_the_defaults():
+    assert read('network_paper.yaml') == NetworkConfig().to_dict()
+
+
+def test_compact_file_sets_every_key():
+    values = read('network_compact.yaml')
+    assert list(values) == list(NetworkConfig().to_dict())
+    assert NetworkConfig.from_dict(values).to_dict() == values
+
+
+def test_lists_of_yaml_become_tuples():
+    config = NetworkConfig.from_dict({'decoder_channels': [8, 8, 8]})
+    assert config.decoder_channels == (8, 8, 8)
+    assert hash(config) == hash(NetworkConfig(decoder_channels=(8, 8, 8)))
+
+
+def test_no_local_features_at_all_are_allowed():
+    assert NetworkConfig.from_dict({'local_features': []}).local_features == ()
+
+
+def test_segmentation_belongs_to_the_joint_stage():
+    assert NetworkConfig().has_segmentation
+    assert not NetworkConfig(joint_stage=False).has_segmentation
+
+
+@pytest.mark.parametrize(
+    ('values', 'told'),
+    [
+        ({'colour': 'blue'}, 'colour'),
+        ({'input_size': 250}, '250'),
+        ({'heatmap_size': 32}, '64'),
+        ({'depth': 101}, '101'),
+        ({'width': 0}, 'width is 0'),
+        ({'width': 64.0}, '64.0'),
+        ({'width': True}, 'True'),
+        ({'decoder_channels': [8, 8]}, '3 positive'),
+        ({'decoder_channels': [8, 8, 'x']}, 'decoder_channels'),
+        ({'local_features': ['colour']}, 'colour'),
+        ({'local_features': 'image'}, 'image'),
+        ({'joints_from': 'middle'}, 'middle'),
+        ({'segmentation': 'yes'}, 'yes'),
+        ({'segmentation_levels': 5}, '5'),
+        ({'segmentation_kernel': 2}, '2'),
+        ({'global_channels': -1}, '-1'),
+        ({'confidence_spread': 0}, 'confidence_spread'),
+        ({'input_size': None}, 'None'),
+    ],
+)
+def test_wrong_values_are_named(values, told):
+    with pytest.raises(ConfigError, match=told):
+        NetworkConfig.from_dict(values)

@@ -1,0 +1,161 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from handmesh_model import checkpoints
+from handmesh_model.checkpoints import (
+    load_network,
+    read_checkpoint,
+    save_checkpoint,
+    topology_hash,
+    weights_path,
+)
+from handmesh_model.errors import CheckpointError
+from handmesh_model.network import HandMeshNet
+
+
+@pytest.fixture
+def net(tiny_config, topology):
+    torch.manual_seed(0)
+    net = HandMeshNet(tiny_config(presence=True), topology).train()
+    net(torch.rand(4, 3, 64, 64))  # moves the running statistics
+    return net.eval()
+
+
+@pytest.fixture
+def path(net, tmp_path):
+    path = tmp_path / 'folder' / 'weights.safetensors'
+    save_checkpoint(path, net, {'hours': 3, 'data': 'synthetic'})
+    return path
+
+
+def rewrite(path, change):
+    """Save the file again after a change to its tensors or its header."""
+    with safe_open(path, framework='pt') as file:
+        header = file.metadata()
+    tensors = load_file(path)
+    change(tensors, header)
+    save_file(tensors, path, header)
+
+
+@torch.no_grad()
+def test_a_network_comes_back_as_it_was(net, path):
+    loaded = load_network(path)
+    assert loaded.config == net.config
+    assert not loaded.training
+    assert all(p.requires_grad and p.dtype == torch.float32 for p in loaded.parameters())
+    crops = torch.rand(2, 3, 64, 64)
+    for before, after in zip(net(crops)[:4], loaded(crops)[:4], strict=True):
+        assert before.equal(after)
+
+
+def test_the_topology_comes_back_whole(topology, path):
+    loaded = read_checkpoint(path).topology
+    assert loaded.name == topology.name
+    for name in ('faces', 'joint_regressor', 'vertex_parts', 'template'):
+        assert np.array_equal(getattr(loaded, name), getattr(topology, name)), name
+
+
+def test_facts_come_back(path):
+    assert read_checkpoint(path).facts == {'hours': 3, 'data': 'synthetic'}
+
+
+@torch.no_grad()
+def test_half_precision_halves_the_file_and_is_read_as_float32(net, path, tmp_path):
+    save_checkpoint(tmp_path / 'half', net, half=True)
+    assert (tmp_path / 'half').stat().st_size < 0.65 * path.stat().st_size
+    loaded = load_network(tmp_path / 'half')
+    assert next(loaded.parameters()).dtype == torch.float32
+    crops = torch.rand(2, 3, 64, 64)
+    assert loaded(crops).vertices.allclose(net(crops).vertices, atol=0.05)
+
+
+def test_loading_leaves_the_random_state_alone(path):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    load_network(path)
+    assert torch.rand(1).equal(expected)
+
+
+def test_the_hash_tells_topologies_apart(topology):
+    other = type(topology)(topology.faces[::-1], topology.joint_regressor)
+    same = type(topology)(topology.faces, topology.joint_regressor, name='other name')
+    assert topology_hash(topology) == topology_hash(same) != topology_hash(other)
+
+
+def test_names_of_shipped_weights_are_known(monkeypatch, path):
+    monkeypatch.setattr(checkpoints, 'WEIGHTS_FOLDER', path.parent)
+    monkeypatch.setattr(checkpoints, 'SHIPPED', {'open': path.name})
+    assert weights_path('open') == path
+
+
+def test_a_missing_file_is_named_with_the_choices(tmp_path):
+    with pytest.raises(CheckpointError, match=r"nothing.*'open'"):
+        load_network(tmp_path / 'nothing')
+
+
+@pytest.mark.parametrize('contents', [b'', b'not a weights file at all', b'\xff' * 400])
+def test_a_damaged_file_is_refused(tmp_path, contents):
+    path = tmp_path / 'damaged'
+    path.write_bytes(contents)
+    with pytest.raises(CheckpointError, match='cannot read'):
+        load_network(path)
+
+
+def test_a_truncated_file_is_refused(path):
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match='cannot read'):
+        load_network(path)
+
+
+def test_tensors_of_something_else_are_refused(tmp_path):
+    save_file({'x': torch.zeros(1)}, tmp_path / 'other')
+    with pytest.raises(CheckpointError, match='format None'):
+        load_network(tmp_path / 'other')
+
+
+def test_missing_extra_and_misshapen_tensors_are_listed(path):
+    def change(tensors, _):
+        del tensors['presence.bias']
+        tensors['colour'] = torch.zeros(1)
+        tensors['presence.weight'] = torch.zeros(1, 3)
+
+    rewrite(path, change)
+    with pytest.raises(CheckpointError) as caught:
+        load_network(path)
+    assert 'missing: presence.bias' in str(caught.value)
+    assert 'extra: colour' in str(caught.value)
+    assert 'misshapen: presence.weight is (1, 3), expected (1, 64)' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('config', 'no json'),
+        ('config', json.dumps({'colour': 1})),
+        ('config', json.dumps([1])),
+        ('topology', '{}'),
+        ('topology', json.dumps({'name': 'x', 'sha256': 'y'})),
+        ('facts', None),
+    ],
+)
+def test_a_damaged_description_is_refused(path, key, value):
+    def change(_, header):
+        header.pop(key)
+        if value is not None:
+            header[key] = value
+
+    rewrite(path, change)
+    with pytest.raises(CheckpointError, match='damaged description'):
+        load_network(path)
+
+
+def test_a_missing_topology_is_refused(path):
+    rewrite(path, lambda tensors, _: tensors.pop('topology.faces'))
+    with pytest.raises(CheckpointError, match='damaged description'):
+        load_network(path)
