@@ -69,7 +69,7 @@ class Augmenter:
             borderMode=border,
         )
         if self.config is not None:
-            image = self._photometric(image, rng)
+            image = self.photometric(image, rng)
         batch['image'][row] = image
         warp_mask(sample['mask'], affine, batch['mask'][row])
         for key in ('vertices', 'joints'):
@@ -91,7 +91,8 @@ class Augmenter:
         offset = middle_out + shift - linear @ np.full(2, middle_in)
         return np.column_stack([linear, offset])
 
-    def _photometric(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def photometric(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The picture (S, S, 3) uint8 with other light and colours, noise, blur, something erased."""
         config = self.config
         assert config is not None
         u = rng.uniform(-1, 1, 8)
