@@ -74,7 +74,7 @@ def leaves(outputs):
 
 
 def test_total_is_the_weighted_sum_and_reaches_every_output(topology):
-    weights = LossWeights(normal=0.3, heatmap=0.7)
+    weights = LossWeights(normal=0.3, heatmap=0.7, render=2.0)
     outputs = make_outputs()
     terms = HandMeshLoss(weights, topology)(outputs, make_batch())
     expected = sum(getattr(weights, name) * terms[name] for name in terms if name != 'total')
@@ -87,7 +87,7 @@ def test_total_is_the_weighted_sum_and_reaches_every_output(topology):
 
 def test_zero_weight_and_absent_head_leave_the_term_out(topology):
     outputs = make_outputs(presence=None, side=None, heatmaps=None)
-    terms = HandMeshLoss(LossWeights(rough_edge=0.0, rough_normal=0.0), topology)(
+    terms = HandMeshLoss(LossWeights(rough_edge=0.0, rough_normal=0.0, render=1.0), topology)(
         outputs, make_batch()
     )
     assert set(terms) == {
@@ -109,7 +109,7 @@ def test_batch_with_nothing_to_learn_gives_zero_within_the_graph(topology):
     batch['mask'][:] = 255
     batch['side'][:] = -1
     outputs = make_outputs()
-    terms = HandMeshLoss(LossWeights(presence=0.0), topology)(outputs, batch)
+    terms = HandMeshLoss(LossWeights(presence=0.0, render=1.0), topology)(outputs, batch)
     assert terms['total'].item() == 0.0
     terms['total'].backward()
     for name, leaf in leaves(outputs).items():
