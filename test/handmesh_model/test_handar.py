@@ -16,7 +16,8 @@ from handmesh_model.handar import file_name, import_handar
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.topology import HandTopology
 
-CASE = Path(__file__).parents[1] / 'data' / 'handar_case_a.npz'
+# Not part of the project: its images are photographs that may be measured on but not passed on.
+CASE = Path(__file__).resolve().parents[3] / 'shared' / 'handar_reference' / 'case_a.npz'
 HEADS_OF_LARGE_GAIN = ('conv_x.', 'conv_y.', 'conv_z_2.')
 
 
@@ -80,6 +81,8 @@ def save(tmp_path):
 @pytest.mark.slow
 @torch.no_grad()
 def test_agrees_with_the_reference_implementation(save):
+    if not CASE.is_file():
+        pytest.skip(f"the reference's results are not there: {CASE}")
     case = np.load(CASE)
     topology = HandTopology(case['faces'], case['joint_regressor'])
     with torch.device('meta'):
