@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from numba import njit
+
 from handmesh_model.synthesis import resolve as columns
 from handmesh_model.synthesis.appearance import BLOOD_ABSORPTION, MELANIN_ABSORPTION
 from handmesh_model.synthesis.lighting import Light, shade_vertices, shadow_map
-from handmesh_model.synthesis.noise import noise_block
+from handmesh_model.synthesis.noise import noise_block, sample_noise
 from handmesh_model.synthesis.rasterizer import NO_FACE, rasterize, vertex_normals
 from handmesh_model.synthesis.resolve import resolve
 from handmesh_model.synthesis.skin_paint import SkinPaint
@@ -149,11 +151,12 @@ class Assembly:
         ids = np.full(depth.shape, NO_FACE, dtype=np.int32)
         rasterize(points, faces, depth, ids)
         attributes = self._attributes(vertices, faces, surface, light, center, gloss_exponent)
+        _add_clouds(attributes, seed, noise_block())
         table, polishes = self._material_table()
         resolve(
             points, faces, ids, depth, attributes, np.concatenate(self._face_material),
             np.concatenate(self._face_class), table, polishes, noise_block(), paint.block,
-            paint.origin, seed, _ABSORPTION, color, cover,
+            paint.bricks, paint.origin, seed, _ABSORPTION, color, cover,
         )  # fmt: skip
         return Picture(color, cover, depth)
 
@@ -218,3 +221,42 @@ def _project(vertices: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
         points[:, axis] += np.float32(SAMPLES * middle + 0.5 * (SAMPLES - 1))
     points[:, 2] = depth
     return points
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+def _add_clouds(attributes: np.ndarray, seed: np.ndarray, noise: np.ndarray) -> None:
+    """Cloudy noise at each vertex; it is no finer than the mesh."""
+    for i in range(attributes.shape[0]):
+        attributes[i, columns.CLOUD] = sample_noise(
+            noise,
+            0,
+            attributes[i, columns.REST] * 260.0 + seed[0],
+            attributes[i, columns.REST + 1] * 260.0 + seed[1],
+            attributes[i, columns.REST + 2] * 260.0,
+        )
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+def put_before(
+    color: np.ndarray,
+    cover: np.ndarray,
+    background: np.ndarray,
+    gain: np.ndarray,
+    shadow: np.ndarray,
+) -> None:
+    """
+    Add a background to rendered meshes, in place.
+
+    :param color: (H, W, 3) float32 premultiplied; cover (H, W, 3), see :class:`Picture`.
+    :param background: (H, W, 3) float32, times ``gain`` (3,).
+    :param shadow: (H, W) float32, share of light lost on the background, or empty.
+    """
+    height, width = color.shape[:2]
+    shaded = shadow.shape[0] > 0
+    for y in range(height):
+        for x in range(width):
+            free = np.float32(1.0) - cover[y, x, 0]
+            if shaded:
+                free *= np.float32(1.0) - shadow[y, x]
+            for c in range(3):
+                color[y, x, c] += background[y, x, c] * gain[c] * free

@@ -9,6 +9,7 @@ import numpy as np
 
 from handmesh_model.synthesis import painter
 from handmesh_model.synthesis.appearance import sample_skin, skin_color
+from handmesh_model.synthesis.noise import pick
 from handmesh_model.synthesis.painter import paint, seen_through, shapes
 
 
@@ -271,6 +272,7 @@ _RECIPES: tuple[tuple[Callable[[np.random.Generator], np.ndarray], float], ...] 
     (_greenery, 0.09),
     (_clutter, 0.25),
 )
+_RECIPE_SHARES = tuple(share for _, share in _RECIPES)
 
 
 def _view(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
@@ -295,29 +297,28 @@ def paint_background(rng: np.random.Generator, width: int, height: int) -> np.nd
 
     :returns: (height, width, 3) float32 linear RGB, mean about 0.25.
     """
-    weights = np.array([weight for _, weight in _RECIPES])
-    recipe = _RECIPES[int(rng.choice(len(_RECIPES), p=weights / weights.sum()))][0]
+    recipe = _RECIPES[pick(rng, _RECIPE_SHARES)][0]
+    blur = (0.4, float(rng.uniform(0.4, 1.2)), float(rng.uniform(1, 5)))[int(rng.integers(3))]
+    # Out of focus, fewer pixels will do.
+    shrink = 2 if blur > 2 else 1
+    size = (width // shrink, height // shrink)
+    picture = np.zeros((size[1], size[0], 3), dtype=np.float32)
     layer = recipe(rng)
-    seen_through(layer, _view(rng, width, height), (width, height))
-    picture = np.zeros((height, width, 3), dtype=np.float32)
+    seen_through(layer, _view(rng, *size), size)
     paint(picture, layer)
     if rng.random() < 0.2:
         person = _person(rng)
-        seen_through(person, _view(rng, width, height), (width, height))
+        seen_through(person, _view(rng, *size), size)
         paint(picture, person)
-    _light_falloff(rng, picture)
-    blur = (
-        float(rng.choice([0.4, rng.uniform(0.4, 1.2), rng.uniform(1, 5)]))
-        * max(width, height)
-        / 128
-    )
-    return cv2.GaussianBlur(picture, (0, 0), blur)
+    picture *= _light_falloff(rng, *size)
+    picture = cv2.GaussianBlur(picture, (0, 0), blur * max(size) / 128)
+    if shrink > 1:
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    return picture
 
 
-def _light_falloff(rng: np.random.Generator, picture: np.ndarray) -> None:
-    """Uneven light: a smooth brightness field, computed small and enlarged."""
+def _light_falloff(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """Uneven light: a smooth field (H, W, 3), equal in all colours, enlarged from few values."""
     field = np.exp(rng.normal(0, 0.28, (3, 3))).astype(np.float32)
-    height, width = picture.shape[:2]
-    picture *= cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC).clip(0.2)[
-        ..., None
-    ]
+    field = cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC)
+    return cv2.merge([field, field, field])

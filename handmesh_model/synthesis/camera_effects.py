@@ -8,8 +8,11 @@ from numba import njit
 
 from handmesh_model.synthesis.noise import next_random
 
-_CODES = 4096
-_GRAY = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+_CODES = 384
+
+
+# Linear light of the tone curve's nodes, dense in the dark, and their sRGB codes.
+_LIGHT = np.linspace(0, np.sqrt(1.25), _CODES) ** 2
 
 
 def _srgb(linear: np.ndarray) -> np.ndarray:
@@ -18,20 +21,19 @@ def _srgb(linear: np.ndarray) -> np.ndarray:
 
 
 def _tone_curve(rng: np.random.Generator) -> np.ndarray:
-    """(4096,) float32 codes 0..255 for linear light 0..1.25, with a random contrast."""
-    x = np.linspace(0, 1.25, _CODES)
+    """(384,) float32 codes 0..255 at :data:`_LIGHT`, with a random contrast."""
     # Highlights are rolled off softly, as cameras do, before they clip.
     knee = float(rng.uniform(0.6, 0.95))
-    over = np.maximum(x - knee, 0)
-    x = np.minimum(x, knee) + (1 - knee) * (1 - np.exp(-over / (1 - knee)))
-    code = _srgb(x) ** float(np.exp(rng.normal(0, 0.1)))
+    over = np.maximum(_LIGHT - knee, 0)
+    rolled = np.minimum(_LIGHT, knee) + (1 - knee) * (1 - np.exp(-over / (1 - knee)))
+    code = _srgb(rolled) ** float(np.exp(rng.normal(0, 0.1)))
     contrast = float(rng.normal(0.15, 0.25))
     code = code + contrast * (code * code * (3 - 2 * code) - code)
     black, white = float(rng.uniform(0, 0.05) ** 1.3), float(rng.uniform(0.94, 1.0))
     return (255 * (black + (white - black) * code)).astype(np.float32)
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
 def _develop(
     linear: np.ndarray,
     gains: np.ndarray,
@@ -46,7 +48,8 @@ def _develop(
     height, width = linear.shape[:2]
     state = seed | np.uint64(1)
     last = curve.shape[0] - 1
-    step = last / 1.25
+    step = np.float32(last / np.sqrt(1.25))
+    limit = np.float32(last - 0.001)
     values = np.empty(3, dtype=np.float32)
     for y in range(height):
         for x in range(width):
@@ -63,10 +66,12 @@ def _develop(
                     + ((state >> np.uint64(32)) & np.uint64(0xFFFF))
                     + (state >> np.uint64(48))
                 )
-                normal = (np.float32(total) * np.float32(1.0 / 65535.0) - 2.0) * 1.732
-                value += normal * np.sqrt(shot * max(value, 0.0) + read * read)
-                code = curve[min(max(int(value * step), 0), last)]
-                out[y, x, c] = np.uint8(min(max(code + 0.5, 0.0), 255.0))
+                normal = np.float32(total) * np.float32(1.732 / 65535.0) - np.float32(3.464)
+                value += normal * np.sqrt(shot * max(value, np.float32(0.0)) + read)
+                place = min(np.sqrt(max(value, np.float32(0.0))) * step, limit)
+                node = int(place)
+                code = curve[node] + (place - node) * (curve[node + 1] - curve[node])
+                out[y, x, c] = np.uint8(min(max(code + np.float32(0.5), 0.0), 255.0))
 
 
 def blur(rng: np.random.Generator, linear: np.ndarray, strength: float = 1.0) -> np.ndarray:
@@ -117,8 +122,8 @@ def develop(
     dim = float(rng.choice([rng.uniform(0, 0.3), rng.uniform(0.2, 1.0)], p=(0.7, 0.3))) * noise
     out = np.empty(linear.shape, dtype=np.uint8)
     _develop(
-        linear, gains.astype(np.float32), saturation, _tone_curve(rng), 0.004 * dim**2,
-        0.012 * dim, np.uint64(rng.integers(1, 2**63)), out,
+        linear, gains.astype(np.float32), np.float32(saturation), _tone_curve(rng),
+        np.float32(0.004 * dim**2), np.float32((0.012 * dim) ** 2), np.uint64(rng.integers(1, 2**63)), out,
     )  # fmt: skip
     return out
 

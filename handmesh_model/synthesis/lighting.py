@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from handmesh_model.synthesis.geometry import rotation_about
+from handmesh_model.synthesis.noise import pick
 from handmesh_model.synthesis.rasterizer import rasterize
 
 SHADOW_SIZE = 120
@@ -58,11 +59,15 @@ _FACTORS = np.array(
 )
 
 
-def light_color(rng: np.random.Generator, spread: float = 1.0) -> np.ndarray:
-    """(3,) colour of a lamp, window or sky along the line from warm to cool, green fixed near 1."""
-    warm = rng.normal(0.02, 0.10) * spread
-    tint = rng.normal(0.0, 0.015) * spread
-    return np.exp(np.array([warm, -tint, -warm * 1.25 + tint]))
+_WARM = np.array([1.0, 0.0, -1.25])
+_TINT = np.array([0.0, -1.0, 1.0])
+
+
+def light_colors(rng: np.random.Generator, count: int, spread: float = 1.0) -> np.ndarray:
+    """(count, 3) colours of lamps, windows, skies along the line from warm to cool, green near 1."""
+    warm = rng.normal(0.02, 0.10, count) * spread
+    tint = rng.normal(0.0, 0.015, count) * spread
+    return np.exp(np.outer(warm, _WARM) + np.outer(tint, _TINT))
 
 
 def sample_light(rng: np.random.Generator) -> Light:
@@ -75,8 +80,8 @@ def sample_light(rng: np.random.Generator) -> Light:
     directions /= np.sqrt((directions * directions).sum(1, keepdims=True))
     weights = rng.random(count) ** 2 + 0.05
     weights /= weights.sum()
-    tint = light_color(rng)
-    colors = np.stack([tint * light_color(rng, 0.6) for _ in range(count)]) * weights[:, None]
+    tint = light_colors(rng, 1)[0]
+    colors = light_colors(rng, count, 0.6) * tint * weights[:, None]
     ambient = (harmonics(directions) * _FACTORS).T @ colors
     sky = float(rng.uniform(0.1, 0.6))
     surround = harmonics(up[None])[0] * _FACTORS
@@ -87,14 +92,13 @@ def sample_light(rng: np.random.Generator) -> Light:
     key = rng.standard_normal(3) * 0.8 + up * rng.uniform(0.2, 1.2)
     key[2] -= rng.uniform(-0.2, 1.4)
     key /= np.sqrt(key @ key)
-    share = float(
-        rng.choice([0.0, rng.uniform(0.1, 0.45), rng.uniform(0.4, 0.85)], p=(0.2, 0.5, 0.3))
-    )
+    kind = pick(rng, (0.2, 0.5, 0.3))
+    share = float((0.0, rng.uniform(0.1, 0.45), rng.uniform(0.4, 0.85))[kind])
     scale = (1 - share) / max(float(ambient[0].mean()), 1e-3)
     return Light(
         np.ascontiguousarray(ambient * scale, dtype=np.float32),
         key.astype(np.float32),
-        (tint * light_color(rng, 0.5) * share * 1.6).astype(np.float32),
+        (tint * light_colors(rng, 1, 0.5)[0] * share * 1.6).astype(np.float32),
         float(rng.uniform(0.5, 3.5)),
         tint,
     )
@@ -141,7 +145,7 @@ def shadow_map(
     return inverse_depth, points
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
 def _lit(depth: np.ndarray, x: float, y: float, z: float, softness: float) -> float:
     """Share of a disc of rays towards the key light that is free, 0..1."""
     size = depth.shape[0]
@@ -158,7 +162,7 @@ def _lit(depth: np.ndarray, x: float, y: float, z: float, softness: float) -> fl
     return free / 9.0
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
 def _openness(vertex: np.ndarray, normal: np.ndarray, spheres: np.ndarray, reach: float) -> float:
     """Share of the cosine-weighted hemisphere over a point that no sphere covers, 0..1."""
     open_share = 1.0
@@ -181,7 +185,7 @@ def _openness(vertex: np.ndarray, normal: np.ndarray, spheres: np.ndarray, reach
     return open_share
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
 def shade_vertices(
     vertices: np.ndarray,
     normals: np.ndarray,

@@ -85,7 +85,7 @@ def paint(picture: np.ndarray, layer: np.ndarray) -> None:
     _paint(picture, layer, noise_block())
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
 def _texture(
     kind: float, u: float, v: float, scale: float, seed: float, noise: np.ndarray
 ) -> float:
@@ -125,7 +125,7 @@ def _texture(
     return 0.0
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
 def _paint(picture: np.ndarray, layer: np.ndarray, noise: np.ndarray) -> None:
     height, width = picture.shape[:2]
     for i in range(layer.shape[0]):

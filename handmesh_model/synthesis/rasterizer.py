@@ -10,7 +10,7 @@ NEAR = 0.03
 NO_FACE = -1
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
 def rasterize(
     points: np.ndarray, faces: np.ndarray, inverse_depth: np.ndarray, face_ids: np.ndarray
 ) -> None:
@@ -42,10 +42,11 @@ def rasterize(
         if left > right or top > bottom:
             continue
         # Barycentric coordinates and inverse depth are affine in x and y.
-        scale = 1.0 / area
+        one = np.float32(1.0)
+        scale = one / area
         b_dx, b_dy = (cy - ay) * -scale, (cx - ax) * scale
         c_dx, c_dy = (by - ay) * scale, (bx - ax) * -scale
-        za, zb, zc = 1.0 / points[a, 2], 1.0 / points[b, 2], 1.0 / points[c, 2]
+        za, zb, zc = one / points[a, 2], one / points[b, 2], one / points[c, 2]
         z_dx = b_dx * (zb - za) + c_dx * (zc - za)
         for y in range(top, bottom + 1):
             weight_b = b_dx * (left - ax) + b_dy * (y - ay)
@@ -65,7 +66,7 @@ def rasterize(
                 z += z_dx
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
 def barycentric(
     points: np.ndarray, faces: np.ndarray, face: int, x: float, y: float
 ) -> tuple[float, float, float]:
@@ -78,17 +79,18 @@ def barycentric(
     a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
     ax, ay, bx, by = points[a, 0], points[a, 1], points[b, 0], points[b, 1]
     cx, cy = points[c, 0], points[c, 1]
-    scale = 1.0 / ((by - ay) * (cx - ax) - (bx - ax) * (cy - ay))
+    one = np.float32(1.0)
+    scale = one / ((by - ay) * (cx - ax) - (bx - ax) * (cy - ay))
     weight_b = ((cx - ax) * (y - ay) - (cy - ay) * (x - ax)) * scale
     weight_c = ((by - ay) * (x - ax) - (bx - ax) * (y - ay)) * scale
-    weight_a = (1.0 - weight_b - weight_c) / points[a, 2]
+    weight_a = (one - weight_b - weight_c) / points[a, 2]
     weight_b /= points[b, 2]
     weight_c /= points[c, 2]
-    total = 1.0 / (weight_a + weight_b + weight_c)
+    total = one / (weight_a + weight_b + weight_c)
     return weight_a * total, weight_b * total, weight_c * total
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """
     Area-weighted unit normals, out of the mesh.

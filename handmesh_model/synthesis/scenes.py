@@ -11,7 +11,7 @@ from handmesh_model.crop import CROP_MARGIN
 from handmesh_model.joints import MIDDLE_KNUCKLE, WRIST
 from handmesh_model.synthesis import actors
 from handmesh_model.synthesis.appearance import SkinTone, sample_skin, skin_regions
-from handmesh_model.synthesis.assembly import Assembly, Picture
+from handmesh_model.synthesis.assembly import Assembly, Picture, put_before
 from handmesh_model.synthesis.backgrounds import paint_background
 from handmesh_model.synthesis.camera_effects import blur, compress, develop, lose_resolution
 from handmesh_model.synthesis.hand_model import HandModel, PosedHand
@@ -271,29 +271,30 @@ def _render(
     )
 
 
-def _cast_on_background(
-    rng: np.random.Generator, background: np.ndarray, cover: np.ndarray
-) -> np.ndarray:
-    """A soft shadow of what is before it, as on a near wall or table."""
+def _shadow_on_background(rng: np.random.Generator, cover: np.ndarray) -> np.ndarray:
+    """A soft shadow of what is before it, as on a near wall or table; (H, W) 0..1."""
     shift = rng.normal(0, 0.07, 2) * cover.shape[0]
     matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
     size = (cover.shape[1], cover.shape[0])
     shadow = cv2.warpAffine(cover, matrix, size, borderMode=cv2.BORDER_REPLICATE)
     sigma = float(rng.uniform(0.01, 0.07)) * cover.shape[0]
-    shadow = cv2.GaussianBlur(shadow, (0, 0), sigma) * float(rng.uniform(0.2, 0.75))
-    return background * (1 - shadow)[..., None]
+    return cv2.GaussianBlur(shadow, (0, 0), sigma) * float(rng.uniform(0.2, 0.75))
 
 
 def _compose(
     rng: np.random.Generator, picture: Picture, width: int, height: int, light: Light
 ) -> np.ndarray:
-    """Background, shadow on it, and what is before it; linear light."""
+    """Background, shadow on it, and what is before it; linear light, in the picture's own array."""
     background = paint_background(rng, width, height)
-    background *= (light.tint * np.exp(rng.normal(-0.05, 0.45))).astype(np.float32)
-    cover = picture.cover[..., 0]
+    gain = light.tint * np.exp(rng.normal(-0.05, 0.45))
+    shadow = _NO_SHADOW
     if rng.random() < 0.25:
-        background = _cast_on_background(rng, background, cover)
-    return picture.color + background * (1 - cover)[..., None]
+        shadow = _shadow_on_background(rng, np.ascontiguousarray(picture.cover[..., 0]))
+    put_before(picture.color, picture.cover, background, gain.astype(np.float32), shadow)
+    return picture.color
+
+
+_NO_SHADOW = np.zeros((0, 0), dtype=np.float32)
 
 
 def _exposure(linear: np.ndarray) -> float:
@@ -334,7 +335,8 @@ def _labels(hand: PlacedHand, intrinsics: np.ndarray, cover: np.ndarray) -> dict
         name: _crop_points(points, intrinsics, hand.joints_camera[WRIST, 2], reference / size)
         for name, points in (('vertices', hand.vertices_camera), ('joints', hand.joints_camera))
     }
-    half = cover.reshape(cover.shape[0] // 2, 2, cover.shape[1] // 2, 2, 3).mean(axis=(1, 3))
+    shape = (cover.shape[1] // 2, cover.shape[0] // 2)
+    half = cv2.resize(cover, shape, interpolation=cv2.INTER_AREA)
     mask = (half[..., 1] > 0.5).astype(np.uint8)
     mask[(half[..., 2] > 0.35) & (half[..., 1] <= 0.5)] = IGNORE
     sample['mask'] = mask

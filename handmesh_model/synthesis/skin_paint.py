@@ -20,10 +20,13 @@ class SkinPaint:
     Lines of the skin around the hand at rest.
 
     :param block: (X, Y, Z, 2) uint8, strength of palm creases and of wrinkles and veins of the back.
+    :param bricks: (X / 4, Y / 4, Z / 4) uint8, whether anything is painted in 4 x 4 x 4 voxels;
+        small enough to stay in a processor's cache.
     :param origin: (3,) float32 metres, centre of the first voxel.
     """
 
     block: np.ndarray
+    bricks: np.ndarray
     origin: np.ndarray
 
 
@@ -35,11 +38,14 @@ def paint_skin(joints: np.ndarray) -> SkinPaint:
     """
     joints = np.asarray(joints, dtype=np.float64)
     low, high = joints.min(axis=0) - 0.035, joints.max(axis=0) + 0.035
-    shape = np.ceil((high - low) / VOXEL).astype(int)
+    shape = 4 * np.ceil((high - low) / VOXEL / 4).astype(int)
     block = np.zeros((*shape, 2), dtype=np.uint8)
     for channel, strokes in ((PALM_CREASE, _palm_strokes(joints)), (BACK_LINE, _back(joints))):
         _draw(block, channel, low, np.array(strokes))
-    return SkinPaint(block, low.astype(np.float32))
+    any_line = block.max(axis=3)
+    bricks = any_line.reshape(shape[0] // 4, 4, shape[1] // 4, 4, shape[2] // 4, 4)
+    bricks = (bricks.max(axis=(1, 3, 5)) > 0).astype(np.uint8)
+    return SkinPaint(block, bricks, low.astype(np.float32))
 
 
 def _stroke(
