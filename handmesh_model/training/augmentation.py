@@ -92,7 +92,7 @@ class Augmenter:
         return np.column_stack([linear, offset])
 
     def photometric(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The picture (S, S, 3) uint8 with other light and colours, noise, blur, something erased."""
+        """The picture (S, S, 3) in other light and colours, noisy, blurred or partly erased."""
         config = self.config
         assert config is not None
         u = rng.uniform(-1, 1, 8)

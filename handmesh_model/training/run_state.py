@@ -6,6 +6,7 @@ one before.
 from __future__ import annotations
 
 import os
+import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,15 @@ from handmesh_model.errors import CheckpointError
 from handmesh_model.training.ema import WeightAverage
 
 LAST = 'last.pt'
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    EOFError,
+    pickle.UnpicklingError,
+)
 
 
 @dataclass
@@ -82,7 +92,7 @@ def load_run(
                 )
             average.updates = stored.get('average_updates', 0)
         return RunState(**stored['state'])
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
+    except _UNREADABLE as error:
         raise CheckpointError(f"cannot resume from '{path}': {error}") from error
 
 
