@@ -1,0 +1,50 @@
+"""``handmesh train-detector``: train the network that finds hands in whole pictures."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command and its arguments."""
+    parser = subparsers.add_parser(
+        'train-detector',
+        help='train the network that finds hands in whole pictures',
+        description='Trains on rendered frames and writes detector.safetensors. A run goes on '
+        'from last.pt in its output folder; SIGTERM saves and ends it.',
+    )
+    parser.add_argument('--output', type=Path, default=Path('runs/detector'), help='run folder')
+    parser.add_argument('--images', type=int, default=400_000, help='pictures to train on')
+    parser.add_argument('--hours', type=float, help='stop after so many hours')
+    parser.add_argument('--batch-size', type=int, default=32)
+    parser.add_argument('--learning-rate', type=float, default=2e-3)
+    parser.add_argument('--workers', type=int, default=1, help='renderer processes')
+    parser.add_argument('--reuse', type=float, default=5.0, help='draws of each rendered frame')
+    parser.add_argument('--threads', type=int, default=1, help='threads of torch')
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument(
+        '--monitor-real', type=Path, metavar='DIR', help='also measure on these photographs'
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train and say how it went."""
+    from handmesh_model.training.detector_training import DetectorTrainer, DetectorTrainingConfig
+
+    config = DetectorTrainingConfig(
+        output=arguments.output,
+        images=arguments.images,
+        hours=arguments.hours,
+        batch_size=arguments.batch_size,
+        learning_rate=arguments.learning_rate,
+        workers=arguments.workers,
+        reuse=arguments.reuse,
+        threads=arguments.threads,
+        seed=arguments.seed,
+        real=arguments.monitor_real,
+    )
+    figures = DetectorTrainer(config).run()
+    print('  '.join(f'{name} {value:.4g}' for name, value in figures.items()))
+    return 0

@@ -1,0 +1,197 @@
+"""Training of the hand detector on frames rendered on the fly; it can be killed and goes on."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import torch
+
+from handmesh_model.detector import save_detector
+from handmesh_model.errors import ConfigError
+from handmesh_model.network.hand_detector import HandDetectorNet
+from handmesh_model.training.config import DataConfig, ScheduleConfig
+from handmesh_model.training.detector_frames import FRAME_SIZE
+from handmesh_model.training.detector_loss import DetectorTargets, detector_loss
+from handmesh_model.training.detector_stream import DetectorStream
+from handmesh_model.training.detector_validation import Validation
+from handmesh_model.training.ema import WeightAverage
+from handmesh_model.training.progress import Progress
+from handmesh_model.training.run_state import LAST, RunState, load_run, save_run
+from handmesh_model.training.schedule import rate_factor
+
+WEIGHTS = 'detector.safetensors'
+RENDERER = 'handmesh_model.training.detector_frames:frame_renderer'
+_SCHEDULE = ScheduleConfig(kind='cosine', warmup_samples=6000, final_factor=0.01)
+_SAVE_SECONDS = 180
+_LOG_STEPS = 50
+
+
+@dataclass(frozen=True)
+class DetectorTrainingConfig:
+    """
+    One run of detector training.
+
+    :param output: folder of the run; a run goes on from last.pt there.
+    :param images: pictures to train on.
+    :param hours: be done after so many hours, if the pictures last as long; None for no limit.
+    :param batch_size: pictures of a step.
+    :param learning_rate: at its peak.
+    :param width: of the network, see :class:`HandDetectorNet`.
+    :param workers: renderer processes.
+    :param reuse: how often a rendered frame is drawn.
+    :param pool_size: rendered frames kept.
+    :param threads: of torch.
+    :param validate_every: pictures between validations.
+    :param real: folder of real pictures to measure on, never to train on.
+    """
+
+    output: Path
+    images: int = 400_000
+    hours: float | None = None
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    width: int = 24
+    workers: int = 1
+    reuse: float = 5.0
+    pool_size: int = 6000
+    threads: int = 1
+    seed: int = 1
+    validate_every: int = 20_000
+    real: Path | None = None
+    renderer: str = RENDERER
+
+    def __post_init__(self) -> None:
+        """:raises ConfigError: if a number is outside its range."""
+        for name in ('images', 'batch_size', 'width', 'workers', 'pool_size', 'threads'):
+            if getattr(self, name) < 1:
+                raise ConfigError(f'{name} is {getattr(self, name)}, expected at least 1')
+        if not self.learning_rate > 0 or not self.reuse > 0:
+            raise ConfigError('learning_rate and reuse must be more than 0')
+        if self.validate_every < self.batch_size:
+            raise ConfigError(
+                f'validate_every is {self.validate_every}, expected at least a batch'
+            )
+
+
+class DetectorTrainer:
+    """
+    Trains a detector; see :meth:`run`.
+
+    :param config: the run.
+    :raises CheckpointError: if last.pt in the output folder cannot be resumed from.
+    """
+
+    def __init__(self, config: DetectorTrainingConfig) -> None:
+        self.config = config
+        config.output.mkdir(parents=True, exist_ok=True)
+        torch.set_num_threads(config.threads)
+        torch.manual_seed(config.seed)
+        net = HandDetectorNet(config.width)
+        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        decay = [p for p in net.parameters() if p.ndim > 1]
+        rest = [p for p in net.parameters() if p.ndim <= 1]
+        groups = [{'params': decay, 'weight_decay': 0.02}, {'params': rest, 'weight_decay': 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+        # The average copes with any module.
+        self.average = WeightAverage(cast(Any, self.net), 20_000 / config.batch_size)
+        self.state = RunState()
+        if (config.output / LAST).is_file():
+            self.state = load_run(config.output / LAST, self.net, self.average, self.optimizer)
+        self._told_to_stop = False
+
+    def run(self) -> dict[str, float]:
+        """
+        Train until the pictures or the hours are used up, or until SIGTERM.
+
+        :returns: figures of the last validation.
+        """
+        config, state = self.config, self.state
+        signal.signal(signal.SIGTERM, self._stop)
+        validation = Validation(config.renderer, config.real)
+        progress = Progress(config.images, state.samples)
+        data = DataConfig(
+            renderer=config.renderer,
+            render_size=FRAME_SIZE,
+            workers=config.workers,
+            pool_size=config.pool_size,
+            pool_start=min(600, config.pool_size),
+            reuse=config.reuse,
+        )
+        stream = DetectorStream(data, config.batch_size, (config.seed, state.step))
+        start, saved = time.monotonic(), time.monotonic()
+        before, sums = state.seconds, dict[str, float]()
+        try:
+            while self._done() < 1 and not self._told_to_stop:
+                for name, value in self._step(*next(stream)).items():
+                    sums[name] = sums.get(name, 0.0) + value
+                now = time.monotonic()
+                state.seconds = before + now - start
+                if state.step % _LOG_STEPS == 0:
+                    means = {name: value / _LOG_STEPS for name, value in sums.items()}
+                    progress.update(state.samples, means)
+                    sums = {}
+                if now - saved > _SAVE_SECONDS:
+                    self._save()
+                    saved = now
+                if state.samples % config.validate_every < config.batch_size:
+                    progress.say(self._validate(validation))
+                    progress.rest()
+        finally:
+            stream.close()
+            progress.close()
+        progress.say(self._validate(validation))
+        self._save()
+        return state.history[-1]
+
+    def _done(self) -> float:
+        """Share of the run that lies behind, by pictures or by time; 1 at the end."""
+        done = self.state.samples / self.config.images
+        if self.config.hours is not None:
+            done = max(done, self.state.seconds / (3600 * self.config.hours))
+        return done
+
+    def _step(self, images: torch.Tensor, targets: DetectorTargets) -> dict[str, float]:
+        config, state = self.config, self.state
+        self.net.train()
+        losses = detector_loss(self.net(images), targets)
+        losses['total'].backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        factor = rate_factor(_SCHEDULE, state.samples, self._done())
+        for group in self.optimizer.param_groups:
+            group['lr'] = config.learning_rate * factor
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.average.update(self.net)
+        state.step += 1
+        state.samples += len(images)
+        return {name: value.item() for name, value in losses.items()}
+
+    def _validate(self, validation: Validation) -> str:
+        """Measure the averaged weights, write them if they are the best so far."""
+        figures = validation.measure(cast(HandDetectorNet, self.average.net))
+        self.state.history.append({'samples': float(self.state.samples), **figures})
+        error = figures['missed'] + figures['false']
+        if error <= self.state.best:
+            self.state.best = error
+            self._write_weights(WEIGHTS)
+        return 'validation  ' + '  '.join(f'{name} {value:.4f}' for name, value in figures.items())
+
+    def _save(self) -> None:
+        save_run(self.config.output, self.state, self.net, self.average, self.optimizer)
+        self._write_weights('last_' + WEIGHTS)
+
+    def _write_weights(self, name: str) -> None:
+        facts: dict[str, Any] = {
+            'images': self.state.samples,
+            'hours': round(self.state.seconds / 3600, 2),
+            'figures': self.state.history[-1] if self.state.history else {},
+        }
+        save_detector(self.config.output / name, cast(HandDetectorNet, self.average.net), facts)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._told_to_stop = True

@@ -1,0 +1,179 @@
+"""Frames, targets and the loop of detector training, on ellipses instead of hands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from handmesh_model.detector import decode, load_detector
+from handmesh_model.errors import CheckpointError, ConfigError
+from handmesh_model.network.hand_detector import DetectorOutputs, HandDetectorNet
+from handmesh_model.training.detector_frames import (
+    FrameAugmenter,
+    LabelledFrame,
+    pack,
+    unpack,
+)
+from handmesh_model.training.detector_loss import detector_loss, targets_of
+from handmesh_model.training.detector_training import DetectorTrainer, DetectorTrainingConfig
+
+RENDERER = """
+import cv2
+import numpy as np
+from handmesh_model.training.detector_frames import LabelledFrame, pack
+
+def renderer():
+    def render(rng, size):
+        image = np.full((size, size, 3), rng.integers(0, 60), np.uint8)
+        count = int(rng.integers(0, 3))
+        boxes, right = [], rng.random(count) < 0.5
+        for i in range(count):
+            x, y = rng.uniform(40, size - 40, 2)
+            w, h = rng.uniform(14, 40, 2)
+            color = (230, 80, 60) if right[i] else (60, 80, 230)
+            cv2.ellipse(image, (int(x), int(y)), (int(w), int(h)), 0, 0, 360, color, -1)
+            boxes.append((x - w, y - h, x + w, y + h))
+        boxes = np.array(boxes).reshape(-1, 4)
+        return pack(LabelledFrame(image, boxes, right, np.zeros(count, bool)))
+    return render
+"""
+
+
+def frame_with_dot(color: tuple[int, int, int] = (255, 255, 255)) -> LabelledFrame:
+    """A black frame with one bright block where its hand is."""
+    image = np.zeros((256, 256, 3), np.uint8)
+    image[60:101, 120:181] = color
+    boxes = np.array([[120.0, 60.0, 180.0, 100.0]])
+    return LabelledFrame(image, boxes, np.array([True]), np.array([False]))
+
+
+def empty_frame() -> LabelledFrame:
+    nothing = np.zeros(0, bool)
+    return LabelledFrame(np.zeros((256, 256, 3), np.uint8), np.zeros((0, 4)), nothing, nothing)
+
+
+def test_frames_survive_the_pool() -> None:
+    again = unpack({key: np.asarray(value) for key, value in pack(frame_with_dot()).items()})
+    np.testing.assert_array_equal(again.boxes, frame_with_dot().boxes)
+    assert again.right.tolist() == [True]
+    none = unpack({key: np.asarray(value) for key, value in pack(empty_frame()).items()})
+    assert none.boxes.shape == (0, 4)
+
+
+def test_boxes_follow_the_picture_through_every_variation() -> None:
+    rng = np.random.default_rng(0)
+    augmenter = FrameAugmenter(192)
+    augmenter._colors.photometric = lambda image, rng: image  # type: ignore[method-assign]
+    flipped = shown = 0
+    for _ in range(200):
+        frame, other = frame_with_dot(), empty_frame()
+        varied = augmenter.vary(frame, other, rng)
+        assert varied.image.shape == (192, 192, 3)
+        if not len(varied.boxes) or varied.ignored.any():
+            continue
+        ((x_min, y_min, x_max, y_max),) = varied.boxes
+        block = (varied.image == 255).all(axis=2)
+        rows, columns = np.nonzero(block)
+        found = np.array([columns.min(), rows.min(), columns.max(), rows.max()])
+        if min(x_min, y_min) >= 0 and max(x_max, y_max) <= 107:
+            np.testing.assert_allclose(found, (x_min, y_min, x_max, y_max), atol=3.5)
+            shown += 1
+        flipped += not varied.right[0]
+    assert shown > 25
+    assert 40 < flipped < 160
+
+
+def test_hands_behind_another_picture_are_left_out() -> None:
+    rng = np.random.default_rng(1)
+    augmenter = FrameAugmenter(192)
+    seen = [len(augmenter.vary(empty_frame(), frame_with_dot(), rng).boxes) for _ in range(60)]
+    # The picture before it always fills the canvas, since it has no hand to be placed by.
+    assert max(seen) == 0
+
+
+def test_perfect_maps_decode_to_the_boxes_they_were_made_from() -> None:
+    image = np.zeros((192, 192, 3), np.uint8)
+    boxes = np.array([[20.0, 30, 90, 80], [100, 90, 180, 185], [2, 150, 20, 170]])
+    right = np.array([True, False, True])
+    targets = targets_of([LabelledFrame(image, boxes, right, np.zeros(3, bool))])
+    logits = torch.where(targets.heat >= 1, 6.0, -6.0)
+    outputs = DetectorOutputs(logits, 20 * targets.side - 10, targets.box)
+    (found,) = decode(outputs, 5, 0.3)
+    found.sort(key=lambda box: box.x_min)
+    assert [box.side for box in found] == ['right', 'right', 'left']
+    corners = [(box.x_min, box.y_min, box.x_max, box.y_max) for box in found]
+    np.testing.assert_allclose(corners, boxes[[2, 0, 1]], atol=1e-3)
+    losses = detector_loss(outputs, targets)
+    assert float(losses['box']) == 0
+    assert float(losses['side']) < 1e-3
+    assert float(losses['heat']) < 0.1
+
+
+def test_ignored_hands_are_neither_taught_nor_punished() -> None:
+    image = np.zeros((192, 192, 3), np.uint8)
+    boxes = np.array([[40.0, 40, 100, 100]])
+    frame = LabelledFrame(image, boxes, np.array([True]), np.array([True]))
+    targets = targets_of([frame])
+    assert not targets.weight.any()
+    maps = torch.full((1, 24, 24), -8.0)
+    maps[0, 8, 8] = 8.0
+    quiet = detector_loss(DetectorOutputs(maps, maps, torch.zeros(1, 4, 24, 24)), targets)
+    assert float(quiet['heat']) < 1e-3
+    none = targets_of([LabelledFrame(image, boxes[:0], np.zeros(0, bool), np.zeros(0, bool))])
+    punished = detector_loss(DetectorOutputs(maps, maps, torch.zeros(1, 4, 24, 24)), none)
+    assert float(punished['heat']) > 5
+
+
+@pytest.fixture
+def renderer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / 'ellipse_renderer.py').write_text(RENDERER)
+    monkeypatch.syspath_prepend(tmp_path)
+    return 'ellipse_renderer:renderer'
+
+
+def test_a_run_learns_is_saved_and_goes_on(
+    renderer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('handmesh_model.training.detector_validation.FRAMES', 12)
+    settings = {
+        'output': tmp_path / 'run',
+        'width': 4,
+        'batch_size': 8,
+        'learning_rate': 1e-2,
+        'pool_size': 64,
+        'renderer': renderer,
+        'validate_every': 1000,
+    }
+    first = DetectorTrainer(DetectorTrainingConfig(images=160, **settings))
+    losses = []
+    step = first._step
+    monkeypatch.setattr(first, '_step', lambda *b: losses.append(step(*b)) or losses[-1])
+    figures = first.run()
+    assert np.mean([x['heat'] for x in losses[-4:]]) < np.mean([x['heat'] for x in losses[:4]])
+    assert {'missed', 'false', 'side'} <= set(figures)
+    assert load_detector(tmp_path / 'run' / 'detector.safetensors').width == 4
+    second = DetectorTrainer(DetectorTrainingConfig(images=176, **settings))
+    assert (second.state.samples, second.state.step) == (160, 20)
+    for one, other in zip(first.net.parameters(), second.net.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+    second.run()
+    assert second.state.samples == 176
+
+
+def test_damaged_run_is_named(tmp_path: Path) -> None:
+    (tmp_path / 'last.pt').write_bytes(b'nothing')
+    with pytest.raises(CheckpointError, match=r'last\.pt'):
+        DetectorTrainer(DetectorTrainingConfig(output=tmp_path))
+
+
+@pytest.mark.parametrize('wrong', [{'images': 0}, {'learning_rate': 0.0}, {'workers': 0}])
+def test_wrong_numbers_are_named(tmp_path: Path, wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        DetectorTrainingConfig(output=tmp_path, **wrong)  # type: ignore[arg-type]
+
+
+def test_network_stays_small() -> None:
+    assert sum(p.numel() for p in HandDetectorNet().parameters()) < 1_000_000
