@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numba import njit
 
 from handmesh_model.synthesis import resolve as columns
 from handmesh_model.synthesis.appearance import SkinTone, skin_regions
@@ -19,6 +20,7 @@ from handmesh_model.synthesis.geometry import (
     unit_sphere,
 )
 from handmesh_model.synthesis.hand_model import FOREARM_PART, HandModel, PosedHand
+from handmesh_model.synthesis.noise import pick
 
 FAR_FROM_PAINT = 10.0
 """Metres; rest coordinates beyond it meet no painted line of the hand."""
@@ -36,12 +38,8 @@ def skin_material(tone: SkinTone) -> Material:
 
 def cloth_material(rng: np.random.Generator) -> Material:
     """A plain or patterned fabric."""
-    pattern = float(
-        rng.choice(
-            [columns.PLAIN, columns.STRIPES, columns.CHECKS, columns.BLOTCHES],
-            p=(0.68, 0.12, 0.1, 0.1),
-        )
-    )
+    kinds = (columns.PLAIN, columns.STRIPES, columns.CHECKS, columns.BLOTCHES)
+    pattern = kinds[pick(rng, (0.68, 0.12, 0.1, 0.1))]
     color, other = natural_color(rng), natural_color(rng)
     scale = float(rng.uniform(60, 500) if pattern != columns.BLOTCHES else rng.uniform(80, 400))
     return Material(
@@ -147,15 +145,14 @@ class Arm:
         camera_from_wrist: np.ndarray,
     ) -> None:
         near, far = _forearm_rings(model)
-        start, end = posed.vertices[near].mean(axis=0), posed.vertices[far].mean(axis=0)
+        start, start_radius = _ring(posed.vertices, near)
+        end, end_radius = _ring(posed.vertices, far)
         to_camera = camera_from_wrist[:, :3]
         self.scale = float(np.linalg.norm(posed.joints[9] - posed.joints[0]) / 0.0945)
-        direction = to_camera @ (end - start).astype(np.float64)
+        direction = to_camera @ (end - start)
         self.mesh_end = float(np.sqrt(direction @ direction))
         direction /= self.mesh_end
         first = to_camera @ start + camera_from_wrist[:, 3]
-        start_radius = _spread(posed.vertices[near] - start)
-        end_radius = _spread(posed.vertices[far] - end)
         forearm = float(rng.uniform(0.2, 0.25)) * self.scale
         upper = float(rng.uniform(0.24, 0.32)) * self.scale
         bend = float(rng.uniform(0.2, 2.2))
@@ -189,17 +186,50 @@ class Arm:
         self.radii = np.interp(self.along, knots, widths)
         self.shoulder = self.path[-1]
 
-    def part(self, start: float) -> tuple[np.ndarray, np.ndarray]:
-        """Path (R, 3) and radii (R,) from ``start`` metres after the wrist on."""
-        steps = np.linspace(start, self.along[-1], 14)
-        path = np.stack([np.interp(steps, self.along, self.path[:, d]) for d in range(3)], axis=1)
-        if start < 0:
-            path[steps < 0] = self.path[0] + steps[steps < 0, None] * self.direction
-        return path, np.interp(steps, self.along, self.radii)
+    def part(self, start: float, count: int = 14) -> tuple[np.ndarray, np.ndarray]:
+        """Path (count, 3) and radii (count,) from ``start`` metres after the wrist on."""
+        return _resampled(self.path, self.radii, self.along, start, count, self.direction)
 
 
-def _spread(offsets: np.ndarray) -> float:
-    return float(np.sqrt((offsets * offsets).sum(axis=1)).mean())
+@njit(cache=True)
+def _resampled(
+    path: np.ndarray,
+    radii: np.ndarray,
+    along: np.ndarray,
+    start: float,
+    count: int,
+    direction: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Even steps from ``start`` to the end of a path, which begins with a straight line."""
+    points, widths = np.empty((count, 3)), np.empty(count)
+    last = along.shape[0] - 1
+    k = 0
+    for i in range(count):
+        at = start + (along[last] - start) * i / (count - 1)
+        while k < last - 1 and along[k + 1] < at:
+            k += 1
+        share = (at - along[k]) / (along[k + 1] - along[k])
+        widths[i] = radii[k] + max(share, 0.0) * (radii[k + 1] - radii[k])
+        for d in range(3):
+            if at < 0:
+                points[i, d] = path[0, d] + at * direction[d]
+            else:
+                points[i, d] = path[k, d] + share * (path[k + 1, d] - path[k, d])
+    return points, widths
+
+
+@njit(cache=True)
+def _ring(vertices: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, float]:
+    """Middle of some vertices and their mean distance from it."""
+    middle = np.zeros(3)
+    for n in numbers:
+        middle += vertices[n]
+    middle /= len(numbers)
+    spread = 0.0
+    for n in numbers:
+        offset = vertices[n] - middle
+        spread += np.sqrt((offset * offset).sum())
+    return middle, spread / len(numbers)
 
 
 def add_arm(
@@ -225,19 +255,42 @@ def add_sleeve(
     radii = np.concatenate([[radii[0] * 0.8], radii])
     sides = 16
     vertices, faces = tube(path, radii, sides)
-    folds = rng.standard_normal((len(path), sides))
-    folds = 0.5 * folds + 0.3 * (np.roll(folds, 1, axis=1) + np.roll(folds, 1, axis=0))
-    folds[:2] *= 0.3
-    depth = loose * float(rng.uniform(0.1, 0.7))
-    outward = vertices.reshape(len(path), sides, 3) - path[:, None]
-    vertices = vertices + (outward / radii[:, None, None] * folds[..., None] * depth).reshape(
-        -1, 3
+    _fold(
+        vertices,
+        path,
+        rng.standard_normal((len(path), sides)),
+        loose * float(rng.uniform(0.1, 0.7)),
     )
-    angle = np.tile(np.arange(sides) * (2 * np.pi / sides), len(path))
-    rest = np.empty((len(vertices), 3))
-    rest[:, 0], rest[:, 1] = np.cos(angle) * 0.05, np.sin(angle) * 0.05
-    rest[:, 2] = np.repeat(np.concatenate([[start], np.linspace(start, arm.along[-1], 14)]), sides)
+    rest = _wound(len(path), sides, start, float(arm.along[-1]))
     assembly.add(vertices, faces, material, rest)
+
+
+@njit(cache=True)
+def _fold(vertices: np.ndarray, path: np.ndarray, noise: np.ndarray, depth: float) -> None:
+    """Move a tube's vertices in and out by smoothed noise (rings, sides), in place."""
+    rings, sides = noise.shape
+    for ring in range(rings):
+        weak = 0.3 if ring < 2 else 1.0
+        for side in range(sides):
+            fold = (
+                0.5 * noise[ring, side] + 0.3 * noise[ring, side - 1] + 0.3 * noise[ring - 1, side]
+            )
+            offset = vertices[ring * sides + side] - path[ring].astype(np.float32)
+            length = np.sqrt((offset * offset).sum()) + 1e-9
+            vertices[ring * sides + side] += offset * np.float32(weak * fold * depth / length)
+
+
+@njit(cache=True)
+def _wound(rings: int, sides: int, start: float, end: float) -> np.ndarray:
+    """(rings sides, 3) coordinates for a tube's pattern: around in x and y, along in z; metres."""
+    rest = np.empty((rings * sides, 3), dtype=np.float32)
+    for ring in range(rings):
+        for side in range(sides):
+            angle = 2 * np.pi * side / sides
+            rest[ring * sides + side, 0] = np.cos(angle) * 0.05
+            rest[ring * sides + side, 1] = np.sin(angle) * 0.05
+            rest[ring * sides + side, 2] = start + (end - start) * max(ring - 1, 0) / (rings - 2)
+    return rest
 
 
 def add_body(
@@ -245,7 +298,7 @@ def add_body(
 ) -> None:
     """Put a torso and a head in beside the shoulder, if they are behind the hand."""
     sphere, faces = unit_sphere()
-    side = rng.choice([-1.0, 1.0])
+    side = (-1.0, 1.0)[int(rng.integers(2))]
     down = np.array([0.0, 1.0, 0.0]) + 0.2 * rng.standard_normal(3)
     torso = arm.shoulder + np.array([side * 0.17, 0, 0.05]) + 0.2 * down
     if torso[2] < arm.path[0, 2] + 0.2:
@@ -301,7 +354,7 @@ def add_thing(
     :param size: metres, about its radius.
     :param axis: (3,) direction of a cylinder or of a box's longest side.
     """
-    shape = rng.choice(3, p=(0.4, 0.4, 0.2))
+    shape = pick(rng, (0.4, 0.4, 0.2))
     mesh, faces = (unit_box, unit_cylinder, unit_sphere)[shape]()
     extents = np.array([1.0, 1.0, 1.0])
     if shape == 0:
@@ -314,12 +367,13 @@ def add_thing(
     turn[:, 1] /= np.sqrt(turn[:, 1] @ turn[:, 1])
     turn[:, 0] = np.cross(turn[:, 1], turn[:, 2])
     local = mesh * (extents * size)
-    pattern = float(rng.choice([columns.PLAIN, columns.BANDS, columns.BLOTCHES, columns.CHECKS]))
+    kinds = (columns.PLAIN, columns.BANDS, columns.BLOTCHES, columns.CHECKS)
+    pattern = kinds[int(rng.integers(4))]
     material = Material(
         columns.SURFACE, natural_color(rng, 0.5), natural_color(rng, 0.5), pattern,
         float(rng.uniform(40, 300)), float(rng.uniform(0, 0.4)),
     )  # fmt: skip
-    gloss = float(rng.choice([0.0, rng.uniform(0, 2.5)]))
+    gloss = float(max(0.0, rng.uniform(-2.5, 2.5)))
     assembly.add(local @ turn.T + center, faces, material, local, gloss)
     reach = np.linspace(-0.7, 0.7, 3)[:, None] * turn[:, 2] * extents[2] * size
     assembly.add_occluders(np.column_stack([center + reach, np.full(3, size * 0.8)]))

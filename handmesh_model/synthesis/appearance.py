@@ -61,11 +61,12 @@ def sample_skin(rng: np.random.Generator) -> SkinTone:
     """A person of any skin tone, even over the visible range from very light to very dark."""
     # Lightness falls about with the logarithm of melanin: spread evenly on that scale.
     melanin = float(np.exp(rng.uniform(np.log(0.08), np.log(2.9))))
-    blood = float(np.clip(rng.normal(0.95, 0.35), 0.2, 2.2))
+    # Under much melanin less of the blood shows.
+    blood = float(np.clip(rng.normal(0.85, 0.35), 0.15, 2.0)) * float(np.exp(-0.2 * melanin))
     base = BLOODLESS * np.exp(rng.normal(0, 0.05) + rng.normal(0, [0.02, 0.02, 0.06]))
     painted = None
     if rng.random() < 0.06:
-        painted = tuple(map(float, rng.choice(_POLISH)))
+        painted = tuple(map(float, _POLISH[rng.integers(len(_POLISH))]))
     return SkinTone(
         base=tuple(map(float, base)),  # type: ignore[arg-type]
         melanin=melanin,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import cv2
@@ -38,8 +39,18 @@ def natural_colors(rng: np.random.Generator, count: int, vivid: float = 0.12) ->
 
 
 def natural_color(rng: np.random.Generator, vivid: float = 0.15) -> tuple[float, float, float]:
-    """One of :func:`natural_colors`."""
-    return tuple(map(float, natural_colors(rng, 1, vivid)[0]))  # type: ignore[return-value]
+    """One colour by the recipe of :func:`natural_colors`."""
+    light, warm, tint = (float(value) for value in rng.standard_normal(3))
+    luminance = min(max(math.exp(-1.5 + 0.95 * light), 0.012), 0.85)
+    warm, tint = 0.06 + 0.13 * warm, 0.05 * tint
+    red, green, blue = warm, -tint, tint - warm
+    if rng.random() < vivid:
+        hue, chroma = float(rng.uniform(0, 2 * math.pi)), float(rng.uniform(0.3, 1.2))
+        red += chroma * math.cos(hue)
+        green += 0.8 * chroma * math.cos(hue - 2.094)
+        blue += chroma * math.cos(hue + 2.094)
+    color = (luminance * math.exp(red), luminance * math.exp(green), luminance * math.exp(blue))
+    return min(color[0], 0.9), min(color[1], 0.9), min(color[2], 0.9)
 
 
 def _everywhere(rng: np.random.Generator, color: np.ndarray, **fields: float) -> np.ndarray:

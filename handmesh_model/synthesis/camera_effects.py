@@ -27,7 +27,7 @@ def _tone_curve(rng: np.random.Generator) -> np.ndarray:
     over = np.maximum(_LIGHT - knee, 0)
     rolled = np.minimum(_LIGHT, knee) + (1 - knee) * (1 - np.exp(-over / (1 - knee)))
     code = _srgb(rolled) ** float(np.exp(rng.normal(0, 0.1)))
-    contrast = float(rng.normal(0.15, 0.25))
+    contrast = float(rng.normal(0.1, 0.25))
     code = code + contrast * (code * code * (3 - 2 * code) - code)
     black, white = float(rng.uniform(0, 0.05) ** 1.3), float(rng.uniform(0.94, 1.0))
     return (255 * (black + (white - black) * code)).astype(np.float32)
@@ -81,12 +81,12 @@ def blur(rng: np.random.Generator, linear: np.ndarray, strength: float = 1.0) ->
     :param strength: scales the widths, for pictures larger than a crop.
     """
     kind = rng.random()
-    if kind < 0.45:
+    if kind < 0.55:
         return linear
-    if kind < 0.85:
-        sigma = float(rng.uniform(0.3, 1.0) if rng.random() < 0.8 else rng.uniform(1.0, 2.2))
+    if kind < 0.88:
+        sigma = float(rng.uniform(0.3, 0.9) if rng.random() < 0.8 else rng.uniform(0.9, 2.0))
         return cv2.GaussianBlur(linear, (0, 0), sigma * strength)
-    length = float(rng.uniform(1.5, 7)) * strength
+    length = float(1.5 + 6 * rng.random() ** 2) * strength
     size = int(length) | 1
     kernel = np.zeros((size + 2, size + 2), dtype=np.float32)
     angle, middle = rng.uniform(0, np.pi), (size + 1) / 2
@@ -116,10 +116,10 @@ def develop(
     balance = float(rng.normal(0, 0.07))
     tint = float(rng.normal(0, 0.025))
     gains = gain * np.exp(np.array([balance, -tint, -balance + tint]))
-    saturation = float(np.clip(rng.normal(1.0, 0.17), 0.4, 1.5))
+    saturation = float(np.clip(rng.normal(0.95, 0.15), 0.4, 1.4))
     if rng.random() < 0.04:
         saturation = 0.0
-    dim = float(rng.choice([rng.uniform(0, 0.3), rng.uniform(0.2, 1.0)], p=(0.7, 0.3))) * noise
+    dim = noise * float(rng.uniform(0, 0.25) if rng.random() < 0.75 else rng.uniform(0.2, 0.9))
     out = np.empty(linear.shape, dtype=np.uint8)
     _develop(
         linear, gains.astype(np.float32), np.float32(saturation), _tone_curve(rng),
@@ -134,7 +134,7 @@ def lose_resolution(rng: np.random.Generator, image: np.ndarray, lowest: float) 
 
     :param lowest: smallest share of the pixels' side that is kept.
     """
-    share = float(rng.uniform(lowest, 1.0))
+    share = lowest + (1 - lowest) * float(rng.random()) ** 0.6
     size = max(8, round(image.shape[0] * share))
     small = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
     how = (cv2.INTER_LINEAR, cv2.INTER_CUBIC)[int(rng.integers(2))]

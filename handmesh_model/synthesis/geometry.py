@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numba import njit
 
 
 @lru_cache(maxsize=64)
@@ -24,41 +25,49 @@ def tube_faces(rings: int, sides: int) -> np.ndarray:
 
 
 def tube(
-    centers: np.ndarray, radii: np.ndarray, sides: int, flat: float = 1.0, across: object = None
+    centers: np.ndarray, radii: np.ndarray, sides: int, across: tuple[float, ...] = (0.3, 0.9, 0.2)
 ) -> tuple[np.ndarray, np.ndarray]:
     """
-    A tube along a path.
+    A round tube along a path.
 
     :param centers: (R, 3) metres, the path.
     :param radii: (R,) metres.
-    :param flat: radius along the second axis over the radius along the first.
     :param across: (3,) rough direction of the first axis of the cross-section.
     :returns: (R sides, 3) float32 vertices and their faces.
     """
-    tangents = np.empty_like(centers)
-    tangents[1:-1] = centers[2:] - centers[:-2]
-    tangents[0], tangents[-1] = centers[1] - centers[0], centers[-1] - centers[-2]
-    tangents /= np.sqrt((tangents * tangents).sum(1, keepdims=True)) + 1e-12
-    hint = np.array([0.3, 0.9, 0.2]) if across is None else np.asarray(across, dtype=np.float64)
-    first = hint - (tangents @ hint)[:, None] * tangents
-    first /= np.sqrt((first * first).sum(1, keepdims=True)) + 1e-12
-    second = _cross(tangents, first)
-    angle = np.arange(sides) * (2 * np.pi / sides)
-    offsets = (
-        np.cos(angle)[None, :, None] * first[:, None]
-        + (np.sin(angle) * flat)[None, :, None] * second[:, None]
+    centers, radii = np.asarray(centers, np.float64), np.asarray(radii, np.float64)
+    vertices = _tube_vertices(
+        centers, radii, sides, float(across[0]), float(across[1]), float(across[2])
     )
-    vertices = centers[:, None] + offsets * np.asarray(radii)[:, None, None]
-    faces = tube_faces(len(centers), sides)
-    return vertices.reshape(-1, 3).astype(np.float32), faces
+    return vertices, tube_faces(len(centers), sides)
 
 
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """np.cross for (N, 3), without its overhead."""
-    x = a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1]
-    y = a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2]
-    z = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-    return np.stack([x, y, z], axis=1)
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+def _tube_vertices(
+    centers: np.ndarray, radii: np.ndarray, sides: int, hint_x: float, hint_y: float, hint_z: float
+) -> np.ndarray:
+    count = centers.shape[0]
+    vertices = np.empty((count * sides, 3), dtype=np.float32)
+    for ring in range(count):
+        before, after = max(ring - 1, 0), min(ring + 1, count - 1)
+        tx = centers[after, 0] - centers[before, 0]
+        ty = centers[after, 1] - centers[before, 1]
+        tz = centers[after, 2] - centers[before, 2]
+        scale = 1.0 / (np.sqrt(tx * tx + ty * ty + tz * tz) + 1e-12)
+        tx, ty, tz = tx * scale, ty * scale, tz * scale
+        along = hint_x * tx + hint_y * ty + hint_z * tz
+        ux, uy, uz = hint_x - along * tx, hint_y - along * ty, hint_z - along * tz
+        scale = 1.0 / (np.sqrt(ux * ux + uy * uy + uz * uz) + 1e-12)
+        ux, uy, uz = ux * scale, uy * scale, uz * scale
+        vx, vy, vz = ty * uz - tz * uy, tz * ux - tx * uz, tx * uy - ty * ux
+        for side in range(sides):
+            angle = 2 * np.pi * side / sides
+            c, s = np.cos(angle) * radii[ring], np.sin(angle) * radii[ring]
+            vertex = ring * sides + side
+            vertices[vertex, 0] = centers[ring, 0] + c * ux + s * vx
+            vertices[vertex, 1] = centers[ring, 1] + c * uy + s * vy
+            vertices[vertex, 2] = centers[ring, 2] + c * uz + s * vz
+    return vertices
 
 
 @lru_cache(maxsize=4)

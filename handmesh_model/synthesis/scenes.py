@@ -307,7 +307,7 @@ def _finish_crop(
 ) -> np.ndarray:
     linear = blur(rng, _compose(rng, picture, size, size, light))
     image = develop(rng, linear, min(_exposure(linear), 2.2))
-    if rng.random() < 0.4:
+    if rng.random() < 0.35:
         image = lose_resolution(rng, image, 0.3)
     if rng.random() < 0.5:
         image = compress(rng, image)

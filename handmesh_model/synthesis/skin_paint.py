@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
@@ -122,9 +123,7 @@ def _palm_strokes(joints: np.ndarray) -> list:
     )  # fmt: skip
     for points, width, strength in lines:
         path = [_on_palm(joints, s, t) for s, t in points]
-        strokes += [
-            _stroke(a, b, down, width, strength) for a, b in zip(path, path[1:], strict=False)
-        ]
+        strokes += [_stroke(a, b, down, width, strength) for a, b in pairwise(path)]
     for offset, strength in ((0.0, 0.8), (-0.006, 0.6)):
         a, b = joints[0] + [offset, 0.024, 0], joints[0] + [offset, -0.024, 0]
         strokes.append(_stroke(a, b, down, 1e-3, strength))
@@ -157,7 +156,7 @@ def _back(joints: np.ndarray) -> list:
     )
     for points in veins:
         path = [_on_palm(joints, s, t) for s, t in points]
-        strokes += [_stroke(a, b, up, 2e-3, 0.3) for a, b in zip(path, path[1:], strict=False)]
+        strokes += [_stroke(a, b, up, 2e-3, 0.3) for a, b in pairwise(path)]
     return strokes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from handmesh_model.synthesis.geometry import random_rotation, rotation_about
+from handmesh_model.synthesis.noise import pick
 
 
 def _looking(fingers: tuple[float, ...], back: tuple[float, ...]) -> np.ndarray:
@@ -28,7 +29,7 @@ _TYPICAL = (
     (_looking((0, -1, 0), (1, 0, 0)), 0.07),  # edge on, little finger before
     (_looking((0, 0, -1), (0, -1, 0)), 0.07),  # reaching for the camera
 )
-_SHARES = np.array([share for _, share in _TYPICAL])
+_SHARES = tuple(share for _, share in _TYPICAL)
 
 
 _ARM_BEFORE = 0.6
@@ -51,7 +52,7 @@ def sample_rotation(rng: np.random.Generator) -> np.ndarray:
 def _any_rotation(rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.45:
         return random_rotation(rng)
-    base = _TYPICAL[int(rng.choice(len(_TYPICAL), p=_SHARES / _SHARES.sum()))][0]
+    base = _TYPICAL[pick(rng, _SHARES)][0]
     tilt = rotation_about(rng.standard_normal(3), float(rng.normal(0, 0.5)))
     roll = float(rng.normal(0, 0.4) if rng.random() < 0.75 else rng.uniform(-np.pi, np.pi))
     return rotation_about(np.array([0.0, 0.0, 1.0]), roll) @ tilt @ base
