@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -25,7 +26,9 @@ _MOST_ZOOM = 2.5
 _SMALLEST_PIXELS = 9.0
 """Smaller hands are neither taught nor punished."""
 _HIDDEN, _HALF_HIDDEN = 0.7, 0.35
-_TURN_SHARE, _BEHIND_SHARE = 0.12, 0.3
+_TURN_SHARE, _BEHIND_SHARE, _SOFT_SHARE = 0.12, 0.85, 0.6
+_LEAST_FIT = 0.55
+"""Least zoom of a frame over the one at which it just fits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,13 +125,12 @@ class FrameAugmenter:
         color = tuple(int(c) for c in rng.integers(0, 256, 3))
         canvas = np.full((height, width, 3), color, dtype=np.uint8)
         behind: list[LabelledFrame] = []
-        if rng.random() < _BEHIND_SHARE:
+        if not _covers(frame, affine, width, height) and rng.random() < _BEHIND_SHARE:
             cover = _covering_view(other, width, height, rng)
             cv2.warpAffine(other.image, cover, (width, height), dst=canvas)
             cut = _seen(_moved(other, cover), width, height)
             behind = [_hide(cut, affine, frame.image.shape, width, height)]
-        flags, border = cv2.INTER_LINEAR, cv2.BORDER_TRANSPARENT
-        cv2.warpAffine(frame.image, affine, (width, height), canvas, flags, border)
+        _put(canvas, frame.image, affine, soft=rng.random() < _SOFT_SHARE)
         image = self._letterboxed(canvas, rng)
         parts = [_moved(frame, affine), *behind]
         result = LabelledFrame(
@@ -150,7 +152,7 @@ class FrameAugmenter:
 
 def _view(frame: LabelledFrame, width: int, height: int, rng: np.random.Generator) -> np.ndarray:
     """(2, 3) frame to canvas: one of its hands gets a random size and place."""
-    least = 0.35 * _fit(frame, width, height)
+    least = _LEAST_FIT * _fit(frame, width, height)
     if not len(frame.boxes):
         return _covering_view(frame, width, height, rng)
     box = frame.boxes[int(rng.integers(len(frame.boxes)))]
@@ -164,6 +166,33 @@ def _view(frame: LabelledFrame, width: int, height: int, rng: np.random.Generato
     target = canvas_middle + reach * rng.uniform(-1, 1, 2)
     shift = target - zoom * (box[:2] + box[2:]) / 2
     return np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]])
+
+
+def _covers(frame: LabelledFrame, affine: np.ndarray, width: int, height: int) -> bool:
+    """Whether the frame leaves nothing of the canvas free."""
+    low = affine[:, 2]
+    high = low + affine[0, 0] * (np.array(frame.image.shape[1::-1]) - 1)
+    return bool((low <= 0).all() and (high >= (width - 1, height - 1)).all())
+
+
+def _put(canvas: np.ndarray, image: np.ndarray, affine: np.ndarray, soft: bool) -> None:
+    """Lay a picture over the canvas; soft edges keep edges from telling where hands are."""
+    size = (canvas.shape[1], canvas.shape[0])
+    if not soft:
+        flags, border = cv2.INTER_LINEAR, cv2.BORDER_TRANSPARENT
+        cv2.warpAffine(image, affine, size, canvas, flags, border)
+        return
+    alpha = cv2.warpAffine(_feather(*image.shape[:2]), affine, size)[..., None]
+    moved = cv2.warpAffine(image, affine, size, borderMode=cv2.BORDER_REPLICATE)
+    canvas[:] = canvas + (moved.astype(np.float32) - canvas) * alpha
+
+
+@lru_cache(maxsize=4)
+def _feather(height: int, width: int) -> np.ndarray:
+    """(H, W) float32: 0 at the border, 1 from a twelfth of the side on."""
+    y, x = np.ogrid[:height, :width]
+    from_border = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, height - 1 - y))
+    return np.clip(from_border / (max(height, width) / 12), 0, 1).astype(np.float32)
 
 
 def _fit(frame: LabelledFrame, width: int, height: int) -> float:
