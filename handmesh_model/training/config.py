@@ -21,6 +21,8 @@ T = TypeVar('T')
 class OptimizerConfig:
     """
     :param name: 'adam' or 'adamw'.
+    :param head_factor: learning rate of the heatmap heads over that of the rest. Their inputs are
+        means over a whole row, so that peaks need large weights, which small steps reach late.
     :param clip_norm: largest norm of the whole gradient; 0 leaves it as it is.
     """
 
@@ -29,6 +31,7 @@ class OptimizerConfig:
     weight_decay: float = 0.01
     beta1: float = 0.9
     beta2: float = 0.999
+    head_factor: float = 1.0
     clip_norm: float = 1.0
 
 
@@ -103,9 +106,9 @@ class AugmentationConfig:
     :param erase: probability of an erased rectangle.
     """
 
-    shift: float = 0.06
-    scale: float = 0.12
-    rotation: float = 0.4
+    shift: float = 0.04
+    scale: float = 0.1
+    rotation: float = 0.35
     gain: float = 0.25
     white_balance: float = 0.1
     saturation: float = 0.3
@@ -150,7 +153,8 @@ class TrainingConfig:
         none.
     :param init_weights: weights to start from, 'open' or a file; empty for random ones.
     :param losses: factors of the loss terms, see :class:`handmesh_model.losses.LossWeights`.
-    :param loss_ramps: term -> [first, last] samples between which its factor rises from 0.
+    :param loss_ramps: term -> [samples, factor, samples, factor, ...]: its weight is multiplied
+        with the factor interpolated at the samples seen.
     """
 
     network: str
@@ -184,8 +188,11 @@ class TrainingConfig:
         _one_of('schedule.kind', self.schedule.kind, ('cosine', 'steps', 'trapezoid'))
         _one_of('data.kind', self.data.kind, ('synthetic', 'freihand', 'obman', 'samples'))
         for term, span in self.loss_ramps.items():
-            if len(span) != 2 or span[0] > span[1]:
-                raise ConfigError(f'loss_ramps.{term} is {span}, expected [first, last] samples')
+            if len(span) < 2 or len(span) % 2 or list(span[::2]) != sorted(span[::2]):
+                raise ConfigError(
+                    f'loss_ramps.{term} is {list(span)}, expected [samples, factor, ...] with '
+                    'rising samples'
+                )
 
 
 def load_training_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConfig:

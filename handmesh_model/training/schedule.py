@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from handmesh_model.training.config import ScheduleConfig
 
 
@@ -26,15 +28,10 @@ def rate_factor(config: ScheduleConfig, samples: float, progress: float) -> floa
     return warmup * max(low, min(1.0, left))
 
 
-def ramp(span: tuple[float, ...] | None, samples: float) -> float:
+def ramp(knots: tuple[float, ...], samples: float) -> float:
     """
-    Share 0..1 of its factor that a loss term has reached.
+    What a loss term's weight is multiplied with.
 
-    :param span: (first, last) samples of the rise; None for none.
+    :param knots: samples, factor, samples, factor, ...; linear in between, constant outside.
     """
-    if span is None:
-        return 1.0
-    first, last = span
-    if samples >= last:
-        return 1.0
-    return max(0.0, (samples - first) / max(last - first, 1e-9))
+    return float(np.interp(samples, knots[::2], knots[1::2]))

@@ -129,7 +129,7 @@ class Trainer:
         )
         factor = rate_factor(config.schedule, state.samples, self._run_progress())
         for group in self.optimizer.param_groups:
-            group['lr'] = config.optimizer.learning_rate * factor
+            group['lr'] = config.optimizer.learning_rate * factor * group['factor']
         self.criterion.weights = self._ramped_weights()
         self.net.train()
         with torch.autocast('cuda', torch.bfloat16, enabled=self._amp):
