@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format clean
 
-SOURCE ?=
+export SOURCE
 PYTEST_ARGS ?=
 ACTIVATE := source ./env.sh
 
@@ -17,7 +17,7 @@ setup:
 	@tools/setup.sh
 
 demo: setup
-	@$(ACTIVATE) && exec python -m handmesh_ros.demo $(if $(SOURCE),--source '$(SOURCE)')
+	@$(ACTIVATE) && exec python -m handmesh_ros.demo $${SOURCE:+--source "$$SOURCE"}
 
 lint: setup
 	@$(ACTIVATE) && ruff check . && ruff format --check . && mypy
@@ -27,6 +27,7 @@ format: setup
 
 # The nodes' tests start processes that talk to each other: one after the other, or their timing suffers.
 test: lint
+	@$(ACTIVATE) && python -c 'import rclpy, handmesh_ros.msg'
 	@$(ACTIVATE) && OMP_NUM_THREADS=1 python -m pytest -n 2 --ignore=test/handmesh_ros $(PYTEST_ARGS) test
 	@$(ACTIVATE) && python -m pytest $(PYTEST_ARGS) test/handmesh_ros
 
