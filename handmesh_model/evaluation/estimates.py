@@ -1,4 +1,4 @@
-"""What a network or a predictor says of one hand, in the image's frame and the camera's."""
+"""Running a network on hands whose places in the pictures are known."""
 
 from __future__ import annotations
 
@@ -11,28 +11,10 @@ import torch
 
 from handmesh_model.camera import place_in_camera
 from handmesh_model.crop import Crop, apply_affine, crop_hands
-from handmesh_model.hand import HandBox, Side
+from handmesh_model.hand import Hand, HandBox, Side
+from handmesh_model.joints import JOINT_COUNT
 from handmesh_model.network import HandMeshNet, StageOutputs
 from handmesh_model.training.targets import LixelScale
-
-
-@dataclass(frozen=True, eq=False)
-class Estimate:
-    """
-    One estimated hand.
-
-    :param joints_image: (21, 2) pixels.
-    :param joints_camera: (21, 3) metres, absolute with intrinsics, else relative to the wrist.
-    :param vertices_image: (V, 2) pixels.
-    :param vertices_camera: (V, 3) metres, as the joints.
-    :param joints_confidence: (21,) 0..1, or None.
-    """
-
-    joints_image: np.ndarray
-    joints_camera: np.ndarray
-    vertices_image: np.ndarray
-    vertices_camera: np.ndarray
-    joints_confidence: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,61 +34,91 @@ class Query:
     hand_size: float | None = None
 
 
-def estimate_hands(
-    net: HandMeshNet, queries: Sequence[Query], batch_size: int = 32
-) -> Iterator[Estimate]:
+class NetworkRunner:
     """
-    Run a network on hands whose boxes are given, a batch at a time, on the device it lies on.
+    A network as something that estimates hands, a batch at a time, on the device it lies on.
 
     :param net: left in the mode (training or not) that it was in.
-    :param queries: the hands.
+    :param metric_depth: whether the network's depth is in metres, as of networks trained on
+        datasets of real hands; else it is for a hand of the topology's size. None decides by the
+        topology: the open hand's networks are of the second kind.
     :param batch_size: crops in one forward pass.
-    :returns: one estimate a query, in order.
     """
-    size = net.config.input_size
-    scale = LixelScale(size, net.config.heatmap_size)
-    for start in range(0, len(queries), batch_size):
-        part = queries[start : start + batch_size]
-        crops = [crop_hands(query.load(), [query.box], size) for query in part]
-        outputs = _forward(net, np.concatenate([crop.images for crop in crops]))
-        for i, (query, crop) in enumerate(zip(part, crops, strict=True)):
-            yield _estimate(net, scale, outputs, i, query, crop)
 
+    def __init__(
+        self, net: HandMeshNet, metric_depth: bool | None = None, batch_size: int = 32
+    ) -> None:
+        self.net = net
+        self.batch_size = batch_size
+        if metric_depth is None:
+            metric_depth = net.topology.name != 'open'
+        self.metric_depth = metric_depth
+        self._scale = LixelScale(net.config.input_size, net.config.heatmap_size)
 
-def _forward(net: HandMeshNet, images: np.ndarray) -> StageOutputs:
-    device = next(net.parameters()).device
-    batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
-    with _evaluating(net), torch.no_grad():
-        return net(batch)
+    def estimate(self, queries: Sequence[Query]) -> Iterator[Hand]:
+        """
+        Estimate hands.
 
+        :returns: one hand a query, in order.
+        """
+        size = self.net.config.input_size
+        for start in range(0, len(queries), self.batch_size):
+            part = queries[start : start + self.batch_size]
+            crops = [crop_hands(query.load(), [query.box], size) for query in part]
+            outputs = self._forward(np.concatenate([crop.images for crop in crops]))
+            for i, (query, crop) in enumerate(zip(part, crops, strict=True)):
+                yield self._hand(outputs, i, query, crop)
 
-def _estimate(
-    net: HandMeshNet, scale: LixelScale, outputs: StageOutputs, i: int, query: Query, crop: Crop
-) -> Estimate:
-    def in_image(lixels: torch.Tensor) -> np.ndarray:
-        points = scale.from_lixels(lixels[i].double().cpu().numpy())
+    def _forward(self, images: np.ndarray) -> StageOutputs:
+        device = next(self.net.parameters()).device
+        batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
+        with _evaluating(self.net), torch.no_grad():
+            return self.net(batch)
+
+    def _hand(self, outputs: StageOutputs, i: int, query: Query, crop: Crop) -> Hand:
+        joints = self._in_image(outputs.joints[i], crop)
+        vertices = self._in_image(outputs.vertices[i], crop)
+        confidence = np.ones(JOINT_COUNT)
+        if outputs.confidence is not None:
+            confidence = outputs.confidence[i].double().cpu().numpy()
+        presence = 1.0 if outputs.presence is None else float(outputs.presence[i].sigmoid())
+        side: Side = query.box.side or 'right'
+        topology = self.net.topology
+        if self.metric_depth and query.hand_size is not None and query.intrinsics is not None:
+            # What is placed is multiplied by the hand's relative size.
+            joints[:, 2] *= topology.hand_size / query.hand_size
+            vertices[:, 2] *= topology.hand_size / query.hand_size
+        placed = place_in_camera(
+            joints[:, :2],
+            joints[:, 2],
+            vertices[:, :2],
+            vertices[:, 2],
+            side=side,
+            topology=topology,
+            intrinsics=query.intrinsics,
+            hand_size=query.hand_size,
+            confidence=confidence,
+        )
+        return Hand(
+            side=side,
+            score=presence,
+            box=HandBox.around(vertices[:, :2], score=presence, side=side),
+            joints_image=joints[:, :2],
+            joints_confidence=confidence,
+            vertices_image=vertices[:, :2],
+            joints_camera=placed.joints_camera,
+            vertices_camera=placed.vertices_camera,
+            wrist_pose=placed.wrist_pose,
+            wrist_covariance=placed.wrist_covariance,
+            scale_source=placed.scale_source,
+            hand_size=placed.hand_size,
+        )
+
+    def _in_image(self, lixels: torch.Tensor, crop: Crop) -> np.ndarray:
+        """(N, 3): pixels of the picture, and metres relative to the wrist."""
+        points = self._scale.from_lixels(lixels.double().cpu().numpy())
         points[:, :2] = apply_affine(crop.image_from_crop[0], points[:, :2])
         return points
-
-    joints, vertices = in_image(outputs.joints), in_image(outputs.vertices)
-    confidence = None
-    if outputs.confidence is not None:
-        confidence = outputs.confidence[i].double().cpu().numpy()
-    side: Side = query.box.side or 'right'
-    placed = place_in_camera(
-        joints[:, :2],
-        joints[:, 2],
-        vertices[:, :2],
-        vertices[:, 2],
-        side=side,
-        topology=net.topology,
-        intrinsics=query.intrinsics,
-        hand_size=query.hand_size,
-        confidence=confidence,
-    )
-    return Estimate(
-        joints[:, :2], placed.joints_camera, vertices[:, :2], placed.vertices_camera, confidence
-    )
 
 
 @contextmanager

@@ -2,20 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
+from handmesh_model.boxes import intersection_over_union
 from handmesh_model.datasets.real_images import RealSample, read_real_images
-from handmesh_model.evaluation.estimates import Estimate, Query, estimate_hands
+from handmesh_model.evaluation.estimates import NetworkRunner, Query
+from handmesh_model.hand import Hand, HandBox
 from handmesh_model.joints import WRIST
-from handmesh_model.metrics import align, box_diagonal, point_errors
+from handmesh_model.metrics import align, box_diagonal, iou, point_errors
 from handmesh_model.network import HandMeshNet
+from handmesh_model.zbuffer import NOTHING, visible_faces
+
+if TYPE_CHECKING:
+    from handmesh_model.predictor import HandMeshPredictor
 
 PCK_SHARE = 0.05
 """Share of the box diagonal within which a joint counts as correct."""
+FOUND_IOU = 0.1
+"""Overlap with the reference joints' box from which a detected hand counts as the one sought."""
+
+JOINTLESS = ('side', 'iou')
+"""Figures that do not rest on reference joints."""
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class RealResult:
+    """
+    What came out on one set of photographs.
+
+    :param samples: the photographs.
+    :param hands: the hand seen in each, or None.
+    :param rows: the figures of each, see :func:`score_sample`.
+    :param comparison: the figures of another method whose joints came with the photographs.
+    """
+
+    samples: Sequence[RealSample]
+    hands: Sequence[Hand | None]
+    rows: Sequence[Row]
+    comparison: Sequence[Row] | None = None
+
+    @property
+    def summary(self) -> Row:
+        """Means over the photographs, see :func:`summarize`."""
+        return summarize(self.samples, self.rows)
+
+    @property
+    def comparison_summary(self) -> Row | None:
+        """The same of the other method."""
+        if self.comparison is None:
+            return None
+        return summarize(self.samples, self.comparison)
 
 
 def evaluate_network_on_real(
@@ -28,79 +72,149 @@ def evaluate_network_on_real(
     :param root: a folder as :mod:`handmesh_model.datasets.real_images` describes it.
     :param batch_size: crops in one forward pass.
     :returns: flat figures such as ``labelled_error_2d`` (mean, share of the box diagonal, lower is
-        better), ``labelled_pck_05``, ``labelled_pa_mpjpe_mm``, ``clip_error_2d``, ...
+        better), ``labelled_pck_05``, ``labelled_pa_mpjpe_mm``, ``clip_error_2d``, ``clip_iou``.
     :raises DatasetError: if a file is missing.
     """
     figures: dict[str, float] = {}
     for name, samples in read_real_images(root).items():
-        rows = [
-            score_sample(sample, estimate)
-            for sample, estimate in zip(
-                samples, estimate_on_reference_boxes(net, samples, batch_size), strict=True
-            )
+        queries = [
+            Query(_loader(sample), sample.vertex_box, sample.intrinsics) for sample in samples
         ]
-        summary = summarize(samples, rows)
-        figures |= {f'{name}_{key}': value for key, value in summary.items()}
+        hands = NetworkRunner(net, batch_size=batch_size).estimate(queries)
+        rows = [
+            score_sample(sample, hand, net.topology.faces)
+            for sample, hand in zip(samples, hands, strict=True)
+        ]
+        figures |= {f'{name}_{key}': value for key, value in summarize(samples, rows).items()}
     return figures
 
 
-def estimate_on_reference_boxes(
-    net: HandMeshNet, samples: Sequence[RealSample], batch_size: int = 32
-) -> list[Estimate]:
-    """Run a network on the crops around the reference joints."""
-    queries = [
-        Query(lambda sample=sample: sample.rgb, sample.vertex_box, sample.intrinsics)  # type: ignore[misc]
+def evaluate_predictor_on_real(
+    predictor: HandMeshPredictor,
+    root: str | Path,
+    reference_boxes: bool = False,
+    watch: Callable[[Sequence[RealSample]], Iterable[RealSample]] = iter,
+) -> dict[str, RealResult]:
+    """
+    Measure the whole predictor, detector included, on real photographs.
+
+    :param root: a folder as :mod:`handmesh_model.datasets.real_images` describes it.
+    :param reference_boxes: give the predictor the reference boxes instead of letting it look: what
+        the network does without the detector's mistakes.
+    :param watch: wraps the loop over samples, for a progress bar.
+    :returns: results of 'labelled' and 'clip', those that the folder holds.
+    :raises DatasetError: if a file is missing.
+    """
+    results = {}
+    faces = predictor.topology.faces
+    for name, samples in read_real_images(root).items():
+        hands: list[Hand | None] = []
+        for sample in watch(samples):
+            boxes = [sample.vertex_box] if reference_boxes else None
+            found = predictor.predict(sample.rgb, sample.intrinsics, boxes)
+            hands.append(found[0] if reference_boxes else _matching(found, sample.box))
+        rows = [score_sample(s, hand, faces) for s, hand in zip(samples, hands, strict=True)]
+        results[name] = RealResult(samples, hands, rows, _compare(samples))
+    return results
+
+
+def score_sample(sample: RealSample, hand: Hand | None, faces: np.ndarray) -> Row:
+    """
+    Compare one hand with the reference; None was not found.
+
+    :param faces: (F, 3) of the hand's mesh.
+    :returns: ``found`` 0 or 1 and, if found, ``error_2d`` (mean, share of the diagonal of the
+        reference joints' box), ``pck_05`` (share of joints within 0.05 of it), ``side`` (1 if it
+        is right); where the reference is three-dimensional, ``pa_mpjpe_mm`` (without mirroring)
+        and ``mpjpe_mm`` (relative to the wrist); where there is a silhouette, ``iou`` with it
+        inside the area where it is valid.
+    """
+    if hand is None:
+        return {'found': 0.0}
+    row = _joint_row(sample, hand.joints_image, hand.joints_camera)
+    row['side'] = float(hand.side == sample.side)
+    if sample.mask is not None:
+        valid = np.ones_like(sample.mask) if sample.mask_valid is None else sample.mask_valid
+        painted = silhouette(hand.vertices_image, faces, *sample.mask.shape)
+        row['iou'] = iou(painted & valid, sample.mask & valid)
+    return row
+
+
+def summarize(samples: Sequence[RealSample], rows: Sequence[Row]) -> Row:
+    """
+    Average over samples.
+
+    :returns: ``count``, ``found`` (share); the means over found hands of what
+        :func:`score_sample` gives, of joints where the reference is reliable; and ``pck_05_all``,
+        where a hand not found has no correct joint.
+    """
+    figures = {'count': float(len(rows)), 'found': _mean([row['found'] for row in rows])}
+    judged = [row for sample, row in zip(samples, rows, strict=True) if sample.reliable]
+    for key in {key: None for row in rows for key in row if key != 'found'}:
+        counting = rows if key in JOINTLESS else judged
+        figures[key] = _mean([row[key] for row in counting if key in row])
+    figures['pck_05_all'] = _mean([row.get('pck_05', 0.0) for row in judged])
+    return figures
+
+
+def silhouette(
+    vertices_image: np.ndarray, faces: np.ndarray, height: int, width: int
+) -> np.ndarray:
+    """
+    Pixels that a mesh covers.
+
+    :param vertices_image: (V, 2) pixels.
+    :param faces: (F, 3).
+    :returns: (height, width) bool.
+    """
+    flat = torch.from_numpy(np.pad(vertices_image, ((0, 0), (0, 1))))[None]
+    seen = visible_faces(flat, torch.from_numpy(faces.astype(np.int64)), height, width)
+    return (seen[0] != NOTHING).numpy()
+
+
+def _compare(samples: Sequence[RealSample]) -> list[Row] | None:
+    """Figures of the other method's joints, if there are any."""
+    if all(sample.comparison_image is None for sample in samples):
+        return None
+    return [
+        {'found': 0.0}
+        if sample.comparison_image is None
+        else _joint_row(sample, sample.comparison_image, sample.comparison_camera)
         for sample in samples
     ]
-    return list(estimate_hands(net, queries, batch_size))
 
 
-def score_sample(sample: RealSample, estimate: Estimate | None) -> dict[str, float]:
-    """
-    Compare one estimate with the reference; without an estimate the hand was not found.
-
-    :returns: ``found`` 0 or 1 and, if found, ``error_2d`` (mean, share of the diagonal of the
-        reference joints' box), ``pck_05`` (share of joints within 0.05 of it) and, where the
-        reference is three-dimensional, ``pa_mpjpe_mm`` (without mirroring) and ``mpjpe_mm``
-        (relative to the wrist).
-    """
-    if estimate is None:
-        return {'found': 0.0}
-    relative = point_errors(estimate.joints_image, sample.joints_image)
+def _joint_row(
+    sample: RealSample, joints_image: np.ndarray, joints_camera: np.ndarray | None
+) -> Row:
+    relative = point_errors(joints_image, sample.joints_image)
     relative = relative / box_diagonal(sample.joints_image)
     row = {
         'found': 1.0,
         'error_2d': float(relative.mean()),
         'pck_05': float((relative <= PCK_SHARE).mean()),
     }
-    if sample.joints_camera is not None:
-        row |= _errors_in_space(estimate.joints_camera, sample.joints_camera)
+    if sample.joints_camera is not None and joints_camera is not None:
+        true = sample.joints_camera
+        rooted = joints_camera - joints_camera[WRIST]
+        aligned_errors = point_errors(align(joints_camera, true), true)
+        row['pa_mpjpe_mm'] = float(aligned_errors.mean() * 1000)
+        row['mpjpe_mm'] = float(point_errors(rooted, true - true[WRIST]).mean() * 1000)
     return row
 
 
-def summarize(samples: Sequence[RealSample], rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """
-    Average over samples.
+def _matching(hands: Sequence[Hand], box: HandBox) -> Hand | None:
+    """The hand whose joints' box overlaps the reference's most, if it does so at all."""
 
-    :returns: ``count``, ``found`` (share); the means over found hands whose reference is reliable
-        of what :func:`score_sample` gives; and ``pck_05_all``, where a hand not found has no
-        correct joint.
-    """
-    figures = {'count': float(len(rows)), 'found': _mean([row['found'] for row in rows])}
-    judged = [row for sample, row in zip(samples, rows, strict=True) if sample.reliable]
-    keys = {key: None for row in judged for key in row if key != 'found'}
-    for key in keys:
-        figures[key] = _mean([row[key] for row in judged if key in row])
-    figures['pck_05_all'] = _mean([row.get('pck_05', 0.0) for row in judged])
-    return figures
+    def overlap(hand: Hand) -> float:
+        return intersection_over_union(HandBox.around(hand.joints_image), box)
+
+    best = max(hands, key=overlap, default=None)
+    return best if best is not None and overlap(best) >= FOUND_IOU else None
 
 
-def _errors_in_space(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    rooted, true_rooted = predicted - predicted[WRIST], true - true[WRIST]
-    return {
-        'pa_mpjpe_mm': float(point_errors(align(predicted, true), true).mean() * 1000),
-        'mpjpe_mm': float(point_errors(rooted, true_rooted).mean() * 1000),
-    }
+def _loader(sample: RealSample) -> Callable[[], np.ndarray]:
+    return lambda: sample.rgb
 
 
 def _mean(values: Sequence[float]) -> float:

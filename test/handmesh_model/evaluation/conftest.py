@@ -1,5 +1,6 @@
 """A miniature folder of "real" images, and a stand-in network that knows the answers."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -9,6 +10,7 @@ import torch
 
 from handmesh_model.crop import apply_affine, image_from_crop, invert_affine
 from handmesh_model.datasets.real_images import read_real_images
+from handmesh_model.hand import Hand, HandBox
 from handmesh_model.joints import WRIST
 from handmesh_model.topology import HandTopology
 from handmesh_model.training.targets import LixelScale
@@ -101,7 +103,7 @@ class KnowingNet(torch.nn.Module):
         assert crops.shape[1:] == (3, SIZE, SIZE)
         lixels = torch.tensor(np.stack(self.answers[: len(crops)]), dtype=torch.float32)
         self.answers = self.answers[len(crops) :]
-        return SimpleNamespace(joints=lixels, vertices=lixels, confidence=None)
+        return SimpleNamespace(joints=lixels, vertices=lixels, confidence=None, presence=None)
 
 
 @pytest.fixture
@@ -110,3 +112,46 @@ def knowing_net(real_folder, topology):
         return KnowingNet(real_folder, topology, **options)
 
     return build
+
+
+def as_hand(sample, joints_camera, shift=0.0):
+    """The hand that a predictor would report for a sample."""
+    joints_image = sample.joints_image + shift
+    return Hand(
+        side=sample.side,
+        score=0.9,
+        box=HandBox.around(joints_image, side=sample.side),
+        joints_image=joints_image,
+        joints_confidence=np.ones(21),
+        vertices_image=joints_image,
+        joints_camera=joints_camera,
+        vertices_camera=joints_camera,
+        wrist_pose=np.eye(4),
+    )
+
+
+class KnowingPredictor:
+    """Reports the true hand of every picture but the first of each set, where it sees nothing."""
+
+    def __init__(self, root, topology):
+        self.topology = topology
+        self.backend = SimpleNamespace(name='knowing')
+        self.boxes = []
+        self._hands = [
+            (i, as_hand(sample, place(i, sample.side == 'left'), shift=float(i)))
+            for samples in read_real_images(root).values()
+            for i, sample in enumerate(samples)
+        ]
+
+    def predict(self, rgb, intrinsics=None, boxes=None):
+        self.boxes.append(boxes)
+        number, hand = self._hands.pop(0)
+        elsewhere = replace(hand, joints_image=hand.joints_image + 500)
+        if boxes is not None:
+            return [hand]
+        return [elsewhere] if number == 0 else [elsewhere, hand]
+
+
+@pytest.fixture
+def knowing_predictor(real_folder, topology):
+    return KnowingPredictor(real_folder, topology)

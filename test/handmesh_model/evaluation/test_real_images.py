@@ -36,7 +36,7 @@ def test_hand_not_found_has_no_error_but_no_correct_joint_either(real_folder):
     samples = read_real_images(real_folder)['labelled'][:2]
     rows = [
         {'found': 1.0, 'error_2d': 0.1, 'pck_05': 0.8},
-        score_sample(samples[1], None),
+        score_sample(samples[1], None, np.zeros((1, 3), int)),
     ]
     figures = summarize(samples, rows)
     assert figures['found'] == 0.5

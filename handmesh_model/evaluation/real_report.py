@@ -1,0 +1,100 @@
+"""The report on photographs of real hands: table, JSON, curve and the worst pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from handmesh_model.evaluation.plots import draw_worst, overlay, plot_pck
+from handmesh_model.evaluation.real_images import RealResult, Row, evaluate_predictor_on_real
+from handmesh_model.evaluation.report import format_table, write_json
+from handmesh_model.metrics import box_diagonal, pck_auc, pck_curve, point_errors
+from handmesh_model.topology import HandTopology
+
+if TYPE_CHECKING:
+    from handmesh_model.predictor import HandMeshPredictor
+
+PCK_RANGE = (0.0, 0.2)
+"""Shares of the box diagonal that the curve covers."""
+
+
+def report_real_images(
+    predictor: HandMeshPredictor,
+    root: str | Path,
+    out: Path,
+    reference_boxes: bool = False,
+    weights: str = '',
+) -> dict[str, Row]:
+    """
+    Measure a predictor, print the table, write results.json, pck.png and worst_*.png.
+
+    :param root: a folder as :mod:`handmesh_model.datasets.real_images` describes it.
+    :param out: folder for the results.
+    :param reference_boxes: give the predictor the hands' boxes instead of letting it look.
+    :param weights: what to call the weights in the report.
+    :returns: the figures of each row of the table.
+    :raises DatasetError: if a file is missing.
+    """
+    results = evaluate_predictor_on_real(
+        predictor, root, reference_boxes, lambda samples: tqdm(samples, unit='image', disable=None)
+    )
+    table = {}
+    for name, result in results.items():
+        table[name] = result.summary
+        if result.comparison_summary is not None:
+            table[f'{name}: MediaPipe'] = result.comparison_summary
+    print(format_table(table))
+    document: dict[str, Any] = {
+        'dataset': 'real-images',
+        'folder': str(root),
+        'weights': weights,
+        'backend': predictor.backend.name,
+        'boxes': 'reference' if reference_boxes else 'detected',
+        'summary': table,
+        'images': {name: _per_image(result) for name, result in results.items()},
+    }
+    write_json(out / 'results.json', document)
+    curves = {name: _curve(result) for name, result in results.items()}
+    plot_pck(out / 'pck.png', curves, 'share of the box diagonal')
+    for name, result in results.items():
+        _draw_worst(out / f'worst_{name}.png', result, predictor.topology)
+    print(f'{out}/results.json, pck.png, worst_*.png')
+    return table
+
+
+def _per_image(result: RealResult) -> list[dict[str, Any]]:
+    return [
+        {'file': sample.path.name, 'reliable': sample.reliable, **row}
+        for sample, row in zip(result.samples, result.rows, strict=True)
+    ]
+
+
+def _curve(result: RealResult) -> tuple[np.ndarray, np.ndarray, float]:
+    """PCK over all joints of reliable samples; joints of hands not found are infinitely far."""
+    errors = []
+    for sample, hand in zip(result.samples, result.hands, strict=True):
+        if sample.reliable and hand is not None:
+            distance = point_errors(hand.joints_image, sample.joints_image)
+            errors.append(distance / box_diagonal(sample.joints_image))
+        elif sample.reliable:
+            errors.append(np.full(len(sample.joints_image), np.finfo(float).max))
+    array = np.stack(errors)
+    return *pck_curve(array, *PCK_RANGE), pck_auc(array, *PCK_RANGE)
+
+
+def _draw_worst(path: Path, result: RealResult, topology: HandTopology) -> None:
+    errors = [
+        row.get('error_2d', np.inf) if sample.reliable else np.nan
+        for sample, row in zip(result.samples, result.rows, strict=True)
+    ]
+
+    def draw(i: int) -> np.ndarray:
+        sample, hand = result.samples[i], result.hands[i]
+        said = 'not found' if hand is None else f'{errors[i]:.3f}'
+        caption = f'{sample.path.name} {said}'
+        return overlay(sample.rgb, hand, topology, sample.joints_image, caption)
+
+    draw_worst(path, errors, draw)
