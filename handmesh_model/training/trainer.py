@@ -167,8 +167,6 @@ class Trainer:
         if not self._box.finish:
             return planned
         start = self._start_progress
-        if self.config.schedule.kind == 'trapezoid':
-            start = max(start, 1 - self.config.schedule.cooldown)
         return max(planned, start + (1 - start) * self._elapsed())
 
     def _done(self) -> bool:
