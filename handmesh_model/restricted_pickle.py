@@ -85,9 +85,11 @@ class _FromBuffer(Record):
     """Stands for the function by which pickles of protocol 5 make arrays."""
 
     def __new__(cls, *arguments: object) -> Any:
-        if len(arguments) != 4 or not isinstance(arguments[0], bytes | bytearray):
+        if len(arguments) != 4:
             raise pickle.UnpicklingError('an array without contents')
         data, dtype, shape, order = arguments
+        if not isinstance(data, bytes | bytearray):
+            raise pickle.UnpicklingError('an array whose bytes lie elsewhere')
         array = ArrayRecord()
         array.state = (1, shape, dtype, order == 'F', bytes(data))
         return array
