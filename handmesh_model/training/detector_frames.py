@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from handmesh_model.detector import DETECTOR_INPUT
+from handmesh_model.camera import project
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.config import AugmentationConfig
 
@@ -25,6 +25,7 @@ _SMALLEST, _LARGEST = 0.10, 1.05
 _MOST_ZOOM = 2.5
 _SMALLEST_PIXELS = 9.0
 """Smaller hands are neither taught nor punished."""
+_SEEN_ENOUGH = 0.3
 _HIDDEN, _HALF_HIDDEN = 0.7, 0.35
 _TURN_SHARE, _BEHIND_SHARE, _SOFT_SHARE = 0.12, 0.85, 0.6
 _LEAST_FIT = 0.55
@@ -57,11 +58,12 @@ def frame_renderer() -> Callable[[np.random.Generator, int], dict[str, Any]]:
 
     def render(rng: np.random.Generator, size: int) -> dict[str, Any]:
         frame = render_frame(rng, model, size, size)
-        boxes = [hand.box for hand in frame.hands]
-        corners = np.array([(b.x_min, b.y_min, b.x_max, b.y_max) for b in boxes]).reshape(-1, 4)
+        # The whole hand counts, also where the picture cuts it: crops are to be cut around it.
+        points = [project(hand.vertices_camera, frame.intrinsics) for hand in frame.hands]
+        boxes = [np.concatenate([p.min(axis=0), p.max(axis=0)]) for p in points]
         right = np.array([hand.side == 'right' for hand in frame.hands], dtype=bool)
-        ignored = np.zeros(len(boxes), dtype=bool)
-        return pack(LabelledFrame(frame.image, corners, right, ignored))
+        ignored = np.array([hand.visible < _SEEN_ENOUGH for hand in frame.hands], dtype=bool)
+        return pack(LabelledFrame(frame.image, np.reshape(boxes, (-1, 4)), right, ignored))
 
     return render
 
@@ -70,12 +72,13 @@ def pack(frame: LabelledFrame) -> dict[str, Any]:
     """
     A frame in the fields of a crop sample: each hand takes two rows of ``vertices``.
 
-    These are x_min, y_min, 1 and x_max, y_max, whether it is a right hand; rows of zeros are free.
+    These are x_min, y_min, 1 (2 if ignored) and x_max, y_max, whether it is a right hand; rows of
+    zeros are free.
     """
     size = frame.image.shape[0]
     rows = np.zeros((2 * MOST_HANDS, 3), dtype=np.float32)
     for i, box in enumerate(frame.boxes[:MOST_HANDS]):
-        rows[2 * i] = box[0], box[1], 1
+        rows[2 * i] = box[0], box[1], 1 + frame.ignored[i]
         rows[2 * i + 1] = box[2], box[3], frame.right[i]
     return {
         'image': frame.image,
@@ -93,8 +96,7 @@ def unpack(sample: dict[str, np.ndarray]) -> LabelledFrame:
     first, second = sample['vertices'][::2], sample['vertices'][1::2]
     taken = first[:, 2] > 0
     boxes = np.concatenate([first[:, :2], second[:, :2]], axis=1)[taken].astype(np.float64)
-    ignored = np.zeros(int(taken.sum()), dtype=bool)
-    return LabelledFrame(sample['image'], boxes, second[taken, 2] > 0.5, ignored)
+    return LabelledFrame(sample['image'], boxes, second[taken, 2] > 0.5, first[taken, 2] > 1.5)
 
 
 class FrameAugmenter:
@@ -104,7 +106,7 @@ class FrameAugmenter:
     :param size: side of the square that is filled; the network's input.
     """
 
-    def __init__(self, size: int = DETECTOR_INPUT) -> None:
+    def __init__(self, size: int) -> None:
         self.size = size
         self._colors = Augmenter(AugmentationConfig(), size)
 

@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import torch
 
+from handmesh_model.detector import DETECTOR_INPUT
 from handmesh_model.training.config import DataConfig
 from handmesh_model.training.detector_frames import MOST_HANDS, FrameAugmenter, unpack
 from handmesh_model.training.detector_loss import DetectorTargets, targets_of
@@ -31,7 +32,7 @@ class DetectorStream:
         self.batch_size = batch_size
         slots = -(-config.pool_size // config.workers) * config.workers
         layout = PoolLayout(slots, config.workers, config.render_size, 2 * MOST_HANDS)
-        self._augmenter = FrameAugmenter()
+        self._augmenter = FrameAugmenter(DETECTOR_INPUT)
         self._rng = np.random.default_rng(np.random.SeedSequence(key))
         self._team = RendererTeam(config, layout, key)
         self._drawn = 0

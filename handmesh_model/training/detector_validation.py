@@ -66,7 +66,7 @@ def measure(detector: HandDetector, examples: Iterable[Example]) -> dict[str, fl
     for rgb, truth in examples:
         boxes = detector.detect(rgb, _MOST_BOXES)
         height, width = rgb.shape[:2]
-        asked = [box for box in truth if _is_asked_for(box, width, height)]
+        asked = [box for box in truth if box.score and _is_asked_for(box, width, height)]
         found = [(hand, _best(hand, boxes)) for hand in asked]
         missed += sum(box is None for _, box in found)
         wrong_sides += sum(box is not None and box.side != hand.side for hand, box in found)
@@ -96,9 +96,12 @@ def _is_asked_for(box: HandBox, width: int, height: int) -> bool:
 
 
 def _example(sample: dict[str, np.ndarray]) -> Example:
+    """Ignored hands get a score of 0: they are neither asked for nor false."""
     frame = unpack(sample)
     boxes = [
-        HandBox.around(corners.reshape(2, 2), side='right' if right else 'left')
-        for corners, right in zip(frame.boxes, frame.right, strict=True)
+        HandBox.around(
+            corners.reshape(2, 2), score=float(not ignored), side='right' if right else 'left'
+        )
+        for corners, right, ignored in zip(frame.boxes, frame.right, frame.ignored, strict=True)
     ]
     return frame.image, boxes

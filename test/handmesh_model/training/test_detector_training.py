@@ -56,7 +56,10 @@ def empty_frame() -> LabelledFrame:
 
 
 def test_frames_survive_the_pool() -> None:
-    again = unpack({key: np.asarray(value) for key, value in pack(frame_with_dot()).items()})
+    dot = frame_with_dot()
+    sample = pack(LabelledFrame(dot.image, dot.boxes, dot.right, ~dot.ignored))
+    again = unpack({key: np.asarray(value) for key, value in sample.items()})
+    assert again.ignored.tolist() == [True]
     np.testing.assert_array_equal(again.boxes, frame_with_dot().boxes)
     assert again.right.tolist() == [True]
     none = unpack({key: np.asarray(value) for key, value in pack(empty_frame()).items()})
