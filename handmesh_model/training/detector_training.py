@@ -26,7 +26,7 @@ from handmesh_model.training.schedule import rate_factor
 
 WEIGHTS = 'detector.safetensors'
 RENDERER = 'handmesh_model.training.detector_frames:frame_renderer'
-_SCHEDULE = ScheduleConfig(kind='cosine', warmup_samples=6000, final_factor=0.01)
+_WARMUP = 6000
 _SAVE_SECONDS = 180
 _LOG_STEPS = 50
 
@@ -102,6 +102,8 @@ class DetectorTrainer:
         self.state = RunState()
         if (config.output / LAST).is_file():
             self.state = load_run(config.output / LAST, self.net, self.average, self.optimizer)
+        warmup = min(_WARMUP, config.images // 20)
+        self._schedule = ScheduleConfig(kind='cosine', warmup_samples=warmup, final_factor=0.01)
         self._told_to_stop = False
 
     def run(self) -> dict[str, float]:
@@ -161,7 +163,7 @@ class DetectorTrainer:
         losses = detector_loss(self.net(images), targets)
         losses['total'].backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-        factor = rate_factor(_SCHEDULE, state.samples, self._done())
+        factor = rate_factor(self._schedule, state.samples, self._done())
         for group in self.optimizer.param_groups:
             group['lr'] = config.learning_rate * factor
         self.optimizer.step()
