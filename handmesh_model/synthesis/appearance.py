@@ -154,4 +154,5 @@ def skin_regions(model: HandModel) -> SkinRegions:
     tip = near([4, 8, 12, 16, 20], 0.013)
     pads = near([2, 5, 9, 13, 17], 0.014) * palm
     fields = (palm, knuckle, np.maximum(tip, 0.7 * pads), model.nail)
-    return SkinRegions(*(field.astype(np.float32) for field in fields), paint_skin(joints))
+    first, second, third, fourth = (field.astype(np.float32) for field in fields)
+    return SkinRegions(first, second, third, fourth, paint_skin(joints))

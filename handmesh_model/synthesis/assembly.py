@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
 from numba import njit
 
 from handmesh_model.synthesis import resolve as columns
@@ -55,12 +54,13 @@ class Picture:
     :param color: (H, W, 3) float32 linear RGB times coverage.
     :param cover: (H, W, 3) float32 share of a pixel covered by anything, by the hand, by what a
         mask should ignore.
-    :param depth: (2 H, 2 W) float32 inverse depth of the samples, 0 for nothing.
+    :param owners: (2 H, 2 W) int16, number of the hand (without forearm) seen at each sample; -1
+        for anything else.
     """
 
     color: np.ndarray
     cover: np.ndarray
-    depth: np.ndarray
+    owners: np.ndarray
 
 
 class Assembly:
@@ -72,6 +72,7 @@ class Assembly:
         self._surfaces: list[np.ndarray] = []
         self._face_material: list[np.ndarray] = []
         self._face_class: list[np.ndarray] = []
+        self._face_owner: list[np.ndarray] = []
         self._materials: list[Material] = []
         self._spheres: list[np.ndarray] = []
         self._count = 0
@@ -85,6 +86,7 @@ class Assembly:
         pigments: np.ndarray | float = 0.0,
         nail: np.ndarray | float = 0.0,
         face_class: np.ndarray | int = columns.NEUTRAL,
+        owner: int = -1,
     ) -> None:
         """
         Put a mesh in.
@@ -95,12 +97,14 @@ class Assembly:
         :param pigments: (N, 3) or (3,) melanin, blood, gloss; a number is the gloss alone.
         :param nail: (N,) 0..1.
         :param face_class: (F,) or one class of ``resolve``.
+        :param owner: number of the hand that the faces of class HAND belong to.
         """
         count = len(vertices)
         # rest, melanin, blood, gloss, nail, softness
         surface = np.empty((count, 8), dtype=np.float32)
         surface[:, :3] = rest
-        surface[:, 3:6] = (0.0, 0.0, pigments) if np.isscalar(pigments) else pigments
+        only_gloss = isinstance(pigments, float)
+        surface[:, 3:6] = np.array([0.0, 0.0, pigments]) if only_gloss else pigments
         surface[:, 6] = nail
         surface[:, 7] = 1.0 if material.kind == columns.SKIN else 0.0
         self._vertices.append(np.asarray(vertices, dtype=np.float32))
@@ -110,6 +114,7 @@ class Assembly:
         if isinstance(face_class, int):
             face_class = np.full(len(faces), face_class, dtype=np.uint8)
         self._face_class.append(face_class)
+        self._face_owner.append(np.where(face_class == columns.HAND, owner, -1).astype(np.int16))
         self._materials.append(material)
         self._count += count
 
@@ -144,10 +149,10 @@ class Assembly:
         cover = np.zeros((height, width, 3), dtype=np.float32)
         depth = np.zeros((SAMPLES * height, SAMPLES * width), dtype=np.float32)
         if self.is_empty:
-            return Picture(color, cover, depth)
+            return Picture(color, cover, np.full(depth.shape, -1, dtype=np.int16))
         vertices, faces = np.concatenate(self._vertices), np.concatenate(self._faces)
         surface = np.concatenate(self._surfaces)
-        points = _project(vertices, intrinsics)
+        points = project(vertices, intrinsics)
         ids = np.full(depth.shape, NO_FACE, dtype=np.int32)
         rasterize(points, faces, depth, ids)
         attributes = self._attributes(vertices, faces, surface, light, center, gloss_exponent)
@@ -158,7 +163,9 @@ class Assembly:
             np.concatenate(self._face_class), table, polishes, noise_block(), paint.block,
             paint.bricks, paint.origin, seed, _ABSORPTION, color, cover,
         )  # fmt: skip
-        return Picture(color, cover, depth)
+        # Nothing seen is face -1, the last row.
+        owners = np.append(np.concatenate(self._face_owner), np.int16(-1))[ids]
+        return Picture(color, cover, owners)
 
     def _attributes(
         self,
@@ -210,8 +217,13 @@ class Assembly:
         return np.array(rows, dtype=np.float32), np.array(polishes, dtype=np.float32)
 
 
-def _project(vertices: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-    """Vertices as samples x, y (two a pixel, pixel centres at integers) and depth; (N, 3) float32."""
+def project(vertices: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
+    """
+    Where vertices are seen.
+
+    :param intrinsics: (3, 3), pixel centres at integers.
+    :returns: (N, 3) float32: x, y in samples, :data:`SAMPLES` a pixel, and depth.
+    """
     points = np.empty_like(vertices)
     depth = vertices[:, 2]
     safe = np.where(np.abs(depth) < 1e-6, np.float32(1e-6), depth)

@@ -210,8 +210,9 @@ def _greenery(rng: np.random.Generator) -> np.ndarray:
         edge = rng.uniform(-1.2, 0.3)
         layers.append(
             shapes(
-                np.array([[0, edge - 2.0]]), np.array([[3.0, 2.0]]), sky[None], texture=painter.CLOUD,
-                scale=0.3, shade_y=0.2, seed=rng.uniform(0, 60), soft=rng.uniform(0, 0.15),
+                np.array([[0, edge - 2.0]]), np.array([[3.0, 2.0]]), sky[None],
+                texture=painter.CLOUD, scale=0.3, shade_y=0.2, seed=rng.uniform(0, 60),
+                soft=rng.uniform(0, 0.15),
             )
         )  # fmt: skip
     count = int(rng.integers(15, 60))
@@ -261,10 +262,10 @@ def _person(rng: np.random.Generator) -> np.ndarray:
     cloth, hair = natural_colors(rng, 2, 0.2)
     hair = hair / hair.max() * rng.uniform(0.01, 0.12)
     dark = skin * 0.3
-    centers = np.array([[0, 2.1], [0, -0.25], [0, 0], [0, 1.0], [-0.3, -0.1], [0.3, -0.1], [0, 0.5],
-                        [-1.5, 2.0]])  # fmt: skip
-    halves = np.array([[1.7, 1.15], [0.82, 0.95], [0.7, 0.95], [0.33, 0.4], [0.13, 0.06], [0.13, 0.06],
-                       [0.22, 0.06], [0.25, 1.0]])  # fmt: skip
+    centers = np.array([[0, 2.1], [0, -0.25], [0, 0], [0, 1.0], [-0.3, -0.1], [0.3, -0.1],
+                        [0, 0.5], [-1.5, 2.0]])  # fmt: skip
+    halves = np.array([[1.7, 1.15], [0.82, 0.95], [0.7, 0.95], [0.33, 0.4], [0.13, 0.06],
+                       [0.13, 0.06], [0.22, 0.06], [0.25, 1.0]])  # fmt: skip
     colors = np.stack([cloth, hair, skin, skin * 0.85, dark, dark, skin * [0.7, 0.4, 0.4], skin])
     turn = rng.normal(0, 0.3)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
@@ -313,7 +314,7 @@ def paint_background(rng: np.random.Generator, width: int, height: int) -> np.nd
     # Out of focus, fewer pixels will do.
     shrink = 2 if blur > 2 else 1
     size = (width // shrink, height // shrink)
-    picture = np.zeros((size[1], size[0], 3), dtype=np.float32)
+    picture: np.ndarray = np.zeros((size[1], size[0], 3), dtype=np.float32)
     layer = recipe(rng)
     seen_through(layer, _view(rng, *size), size)
     paint(picture, layer)
@@ -330,6 +331,6 @@ def paint_background(rng: np.random.Generator, width: int, height: int) -> np.nd
 
 def _light_falloff(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """Uneven light: a smooth field (H, W, 3), equal in all colours, enlarged from few values."""
-    field = np.exp(rng.normal(0, 0.28, (3, 3))).astype(np.float32)
-    field = cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC)
+    few = np.exp(rng.normal(0, 0.28, (3, 3))).astype(np.float32)
+    field = cv2.resize(few, (width, height), interpolation=cv2.INTER_CUBIC)
     return cv2.merge([field, field, field])

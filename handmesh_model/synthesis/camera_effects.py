@@ -123,7 +123,8 @@ def develop(
     out = np.empty(linear.shape, dtype=np.uint8)
     _develop(
         linear, gains.astype(np.float32), np.float32(saturation), _tone_curve(rng),
-        np.float32(0.004 * dim**2), np.float32((0.012 * dim) ** 2), np.uint64(rng.integers(1, 2**63)), out,
+        np.float32(0.004 * dim**2), np.float32((0.012 * dim) ** 2),
+        np.uint64(rng.integers(1, 2**63)), out,
     )  # fmt: skip
     return out
 
@@ -135,14 +136,15 @@ def lose_resolution(rng: np.random.Generator, image: np.ndarray, lowest: float) 
     :param lowest: smallest share of the pixels' side that is kept.
     """
     share = lowest + (1 - lowest) * float(rng.random()) ** 0.6
-    size = max(8, round(image.shape[0] * share))
-    small = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+    height, width = image.shape[:2]
+    size = (max(8, round(width * share)), max(8, round(height * share)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     how = (cv2.INTER_LINEAR, cv2.INTER_CUBIC)[int(rng.integers(2))]
-    return cv2.resize(small, image.shape[1::-1], interpolation=how)
+    return cv2.resize(small, (width, height), interpolation=how)
 
 
 def compress(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Through JPEG and back, at a random quality."""
     quality = int(rng.uniform(35, 96))
     _, data = cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, quality))
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))

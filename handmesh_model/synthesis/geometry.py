@@ -93,20 +93,21 @@ def unit_cylinder(rings: int = 6, sides: int = 18) -> tuple[np.ndarray, np.ndarr
 def unit_box(cuts: int = 4) -> tuple[np.ndarray, np.ndarray]:
     """A box from -1 to 1, each side cut into squares with vertices of its own (sharp edges)."""
     steps = np.linspace(-1, 1, cuts + 1)
-    u, v = np.meshgrid(steps, steps, indexing='ij')
-    u, v = u.ravel(), v.ravel()
+    grid_u, grid_v = np.meshgrid(steps, steps, indexing='ij')
+    u, v = grid_u.ravel(), grid_v.ravel()
     one = np.ones_like(u)
     corner = (np.arange(cuts)[:, None] * (cuts + 1) + np.arange(cuts)).ravel()
     a, b, c, d = corner, corner + cuts + 1, corner + cuts + 2, corner + 1
     square = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
-    vertices, faces = [], []
+    vertices: list[np.ndarray] = []
+    faces: list[np.ndarray] = []
     for axis in range(3):
         for sign in (1, -1):
-            columns = [np.empty(0)] * 3
+            columns: list[np.ndarray] = [u, u, u]
             columns[axis], columns[(axis + 1) % 3], columns[(axis + 2) % 3] = sign * one, u, v
             vertices.append(np.stack(columns, axis=1))
-            side = square if sign > 0 else square[:, ::-1]
-            faces.append(side + (len(vertices) - 1) * len(u))
+            wound = square if sign > 0 else square[:, ::-1]
+            faces.append(wound + (len(vertices) - 1) * len(u))
     return (
         np.concatenate(vertices).astype(np.float32),
         np.ascontiguousarray(np.concatenate(faces), dtype=np.int32),

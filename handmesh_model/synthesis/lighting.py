@@ -64,7 +64,7 @@ _TINT = np.array([0.0, -1.0, 1.0])
 
 
 def light_colors(rng: np.random.Generator, count: int, spread: float = 1.0) -> np.ndarray:
-    """(count, 3) colours of lamps, windows, skies along the line from warm to cool, green near 1."""
+    """(count, 3) colours of lamps and skies along the line from warm to cool, green near 1."""
     warm = rng.normal(0.02, 0.10, count) * spread
     tint = rng.normal(0.0, 0.015, count) * spread
     return np.exp(np.outer(warm, _WARM) + np.outer(tint, _TINT))
@@ -155,10 +155,8 @@ def _lit(depth: np.ndarray, x: float, y: float, z: float, softness: float) -> fl
     for step_y in range(-1, 2):
         for step_x in range(-1, 2):
             column, row = int(x + step_x * softness + 0.5), int(y + step_y * softness + 0.5)
-            if column < 0 or row < 0 or column >= size or row >= size:
-                free += 1
-            elif depth[row, column] <= limit:
-                free += 1
+            outside = column < 0 or row < 0 or column >= size or row >= size
+            free += outside or depth[row, column] <= limit
     return free / 9.0
 
 

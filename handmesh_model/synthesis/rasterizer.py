@@ -15,7 +15,7 @@ def rasterize(
     points: np.ndarray, faces: np.ndarray, inverse_depth: np.ndarray, face_ids: np.ndarray
 ) -> None:
     """
-    Draw the front faces of a mesh into a depth buffer and a face buffer, which keep what is in them.
+    Draw a mesh's front faces into a depth buffer and a face buffer, behind what is nearer there.
 
     A face is drawn where its vertices run clockwise in the picture (y down), which is
     counter-clockwise seen from outside.
@@ -99,7 +99,7 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     :param faces: (F, 3) int32, counter-clockwise seen from outside.
     :returns: (N, 3) float32.
     """
-    normals = np.zeros(vertices.shape, dtype=np.float32)
+    normals = np.zeros((vertices.shape[0], 3), dtype=np.float32)
     for face in range(faces.shape[0]):
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
         ux, uy, uz = (

@@ -20,7 +20,8 @@ class SkinPaint:
     """
     Lines of the skin around the hand at rest.
 
-    :param block: (X, Y, Z, 2) uint8, strength of palm creases and of wrinkles and veins of the back.
+    :param block: (X, Y, Z, 2) uint8, strength of palm creases, and of wrinkles and veins of the
+        back.
     :param bricks: (X / 4, Y / 4, Z / 4) uint8, whether anything is painted in 4 x 4 x 4 voxels;
         small enough to stay in a processor's cache.
     :param origin: (3,) float32 metres, centre of the first voxel.
@@ -56,11 +57,13 @@ def _stroke(
     return [*a, *b, *normal, width, strength]
 
 
-def _bone_frame(joints: np.ndarray, finger: int, bone: int) -> tuple[np.ndarray, ...]:
+def _bone_frame(
+    joints: np.ndarray, finger: int, bone: int
+) -> tuple[np.ndarray, np.ndarray, float, np.ndarray, np.ndarray]:
     """Start, direction, length, palm side and axis across of a finger's bone."""
     chain = joints[1 + 4 * finger : 5 + 4 * finger]
     vector = chain[bone + 1] - chain[bone]
-    length = np.linalg.norm(vector)
+    length = float(np.linalg.norm(vector))
     direction = vector / length
     if finger == 0:
         palm = np.cross(np.cross(chain[1] - chain[0], chain[3] - chain[2]), direction)
