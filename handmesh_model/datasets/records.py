@@ -1,0 +1,123 @@
+"""What all datasets have in common: one hand in one picture, and training samples cut from it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from handmesh_model.camera import project
+from handmesh_model.datasets.augmentation import PaperAugmentation, crop_sample
+from handmesh_model.hand import HandBox, Side
+from handmesh_model.joints import BONES, MIDDLE_KNUCKLE, WRIST
+from handmesh_model.topology import HandTopology
+
+
+@dataclass(frozen=True, eq=False)
+class HandRecord:
+    """
+    One hand in one picture, as a dataset has it.
+
+    :param name: of the sample, unique in its dataset.
+    :param load: reads the picture, (H, W, 3) uint8 RGB.
+    :param intrinsics: (3, 3).
+    :param joints_camera: (21, 3) metres, camera frame; None where they are kept secret.
+    :param vertices_camera: (V, 3) metres, camera frame, or None.
+    :param load_mask: reads the silhouette, (H, W) uint8, 1 hand, 0 background, 255 not known; None
+        if there is none.
+    :param reference_bone: metres from the middle knuckle to the next joint of that finger, where
+        it is told without the joints.
+    """
+
+    name: str
+    load: Callable[[], np.ndarray]
+    intrinsics: np.ndarray
+    side: Side = 'right'
+    joints_camera: np.ndarray | None = None
+    vertices_camera: np.ndarray | None = None
+    load_mask: Callable[[], np.ndarray] | None = None
+    reference_bone: float | None = None
+
+    @property
+    def box(self) -> HandBox | None:
+        """The tight box around the vertices (the joints without them), if there are any."""
+        points = self.joints_camera if self.vertices_camera is None else self.vertices_camera
+        if points is None:
+            return None
+        return HandBox.around(project(points, self.intrinsics), side=self.side)
+
+    def hand_size(self, topology: HandTopology) -> float | None:
+        """
+        Metres from wrist to middle knuckle, if anything tells.
+
+        :param topology: its template's proportions turn the reference bone into the hand's size.
+        """
+        if self.joints_camera is not None:
+            palm = self.joints_camera[MIDDLE_KNUCKLE] - self.joints_camera[WRIST]
+            return float(np.linalg.norm(palm))
+        if self.reference_bone is None:
+            return None
+        bone = topology.bone_lengths[BONES.index((MIDDLE_KNUCKLE, MIDDLE_KNUCKLE + 1))]
+        return float(self.reference_bone * topology.hand_size / bone)
+
+
+class HandDataset(ABC):
+    """
+    A map-style dataset of crop samples.
+
+    :param size: side of the crops, pixels.
+    :param augmentation: how to vary them; None for none.
+    :param seed: what the variations are drawn from, together with the epoch and the index.
+    """
+
+    def __init__(
+        self, size: int = 256, augmentation: PaperAugmentation | None = None, seed: int = 0
+    ) -> None:
+        self.size = size
+        self.augmentation = augmentation
+        self.seed = seed
+        self.epoch = 0
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    @abstractmethod
+    def record(self, index: int) -> HandRecord:
+        """The sample as the dataset has it."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other variations from now on."""
+        self.epoch = epoch
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        """
+        A training sample.
+
+        :returns: ``image`` (S, S, 3) uint8 RGB; ``vertices`` (V, 3), ``joints`` (21, 3) float32,
+            crop pixels x, y and metres of depth from the wrist; ``mask`` (S/2, S/2) uint8, 1 hand,
+            0 background, 255 ignored; ``mesh_valid``, ``presence``, ``side``.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f'sample {index} of {len(self)}')
+        rng = np.random.default_rng((self.seed, self.epoch, index))
+        record = self.record(index)
+        if record.joints_camera is None or record.vertices_camera is None:
+            raise IndexError(f'sample {index} ({record.name}) has no mesh to train on')
+        box = record.box
+        assert box is not None
+        joints = _flat(record.joints_camera, record)
+        vertices = _flat(record.vertices_camera, record)
+        mask = None if record.load_mask is None else record.load_mask()
+        return crop_sample(
+            record.load(), box, joints, vertices, mask, self.size, self.augmentation, rng
+        )
+
+
+def _flat(points_camera: np.ndarray, record: HandRecord) -> np.ndarray:
+    """(N, 3): pixels x, y of the picture and metres of depth from the wrist."""
+    assert record.joints_camera is not None
+    depth = points_camera[:, 2] - record.joints_camera[WRIST, 2]
+    return np.column_stack([project(points_camera, record.intrinsics), depth])

@@ -1,0 +1,155 @@
+"""FreiHAND: splits, background variants, samples, and what is said of broken folders."""
+
+import json
+
+import numpy as np
+import pytest
+
+from handmesh_model.datasets import freihand as module
+from handmesh_model.datasets import open_dataset
+from handmesh_model.datasets.freihand import FreiHand, alignment_samples, read_numbers
+from handmesh_model.errors import ConfigError, DatasetError
+from handmesh_model.topology import HandTopology
+
+
+def test_training_has_all_background_variants(freihand):
+    dataset = FreiHand(freihand)
+    assert len(dataset) == 80
+    greys = [dataset.record(i).load().mean() for i in (0, 19, 20, 79)]
+    np.testing.assert_allclose(greys, [0, 38, 40, 158], atol=2)
+    first, variant = dataset.record(3), dataset.record(3 + 2 * 20)
+    assert first.name == '00000003'
+    assert variant.name == '00000043'
+    np.testing.assert_array_equal(first.joints_camera, variant.joints_camera)
+
+
+def test_chosen_variants(freihand):
+    dataset = FreiHand(freihand, versions=('auto', 'gs'))
+    assert [dataset.record(i).name for i in (0, 20)] == ['00000060', '00000000']
+    with pytest.raises(ConfigError, match='blue'):
+        FreiHand(freihand, versions=('blue',))
+
+
+def test_alignment_split_is_held_out_and_seeded(freihand):
+    held_out = FreiHand(freihand, split='alignment')
+    rest = FreiHand(freihand, split='train-alignment', versions=('gs',))
+    names = [{d.record(i).name for i in range(len(d))} for d in (held_out, rest)]
+    assert len(names[0]) == 2
+    assert names[0].isdisjoint(names[1])
+    assert len(names[0] | names[1]) == 20
+
+
+def test_alignment_draw_of_the_whole_dataset_never_changes():
+    chosen = alignment_samples(32560)
+    assert len(np.unique(chosen)) == 2000
+    assert chosen[:5].tolist() == [5, 21, 42, 53, 59]
+    assert chosen.max() < 32560
+
+
+def test_sample_is_in_the_crop(freihand):
+    sample = FreiHand(freihand, size=128)[4]
+    assert sample['image'].shape == (128, 128, 3)
+    assert sample['vertices'].shape == (778, 3)
+    assert sample['joints'].dtype == np.float32
+    low, high = sample['vertices'][:, :2].min(axis=0), sample['vertices'][:, :2].max(axis=0)
+    # The box of the vertices is centred and takes 1 / 1.25 of the crop's side.
+    np.testing.assert_allclose((low + high) / 2, [63.5, 63.5], atol=1e-3)
+    assert (high - low).max() == pytest.approx(128 / 1.25, abs=1e-3)
+    assert sample['joints'][0, 2] == 0
+    record = FreiHand(freihand).record(4)
+    depth = record.joints_camera[:, 2] - record.joints_camera[0, 2]
+    np.testing.assert_allclose(sample['joints'][:, 2], depth, atol=1e-6)
+    assert sample['mesh_valid']
+    assert sample['side'] == sample['presence'] == 1
+
+
+def test_mask_lies_on_the_hand(freihand):
+    dataset = FreiHand(freihand, size=128)
+    for i in range(5):
+        sample = dataset[i]
+        assert sample['mask'].shape == (64, 64)
+        rows, columns = np.nonzero(sample['mask'] == 1)
+        centre = np.array([columns.mean(), rows.mean()]) * 2 + 0.5
+        record = dataset.record(i)
+        joints = record.joints_camera @ record.intrinsics.T
+        middle = (joints[:, :2] / joints[:, 2:]).mean(axis=0).astype(int)
+        in_crop = sample['joints'][:, :2].mean(axis=0)
+        scale = 128 / 1.25 / max(record.box.width, record.box.height)
+        fraction = (joints[:, :2] / joints[:, 2:]).mean(axis=0) - middle
+        np.testing.assert_allclose(centre, in_crop - fraction * scale, atol=1.0)
+
+
+def test_evaluation_without_labels(freihand):
+    dataset = FreiHand(freihand, split='evaluation')
+    record = dataset.record(2)
+    assert len(dataset) == 3
+    assert record.joints_camera is None
+    assert record.box is None
+    assert record.load_mask is None
+    topology = HandTopology.open_hand()
+    bone = np.linalg.norm(topology.template_joints[10] - topology.template_joints[9])
+    assert record.hand_size(topology) == pytest.approx(0.030 * topology.hand_size / bone)
+    with pytest.raises(IndexError, match='no mesh'):
+        dataset[2]
+
+
+def test_evaluation_with_published_labels(freihand):
+    for key in ('xyz', 'verts'):
+        labels = json.loads((freihand / f'training_{key}.json').read_text())[:3]
+        (freihand / f'evaluation_{key}.json').write_text(json.dumps(labels))
+    record = FreiHand(freihand, split='evaluation').record(1)
+    assert record.vertices_camera.shape == (778, 3)
+    assert record.box.width > 20
+
+
+@pytest.mark.parametrize(
+    'missing',
+    ['training_K.json', 'training_verts.json', 'training_xyz.json', 'training/rgb/00000079.jpg'],
+)
+def test_missing_file_is_named_with_its_place(freihand, missing):
+    (freihand / missing).unlink()
+    with pytest.raises(DatasetError) as caught:
+        FreiHand(freihand)
+    assert missing in str(caught.value)
+    assert str(freihand) in str(caught.value)
+
+
+def test_wrong_folder_is_named(tmp_path):
+    with pytest.raises(DatasetError, match=r'nowhere.*training_K\.json'):
+        FreiHand(tmp_path / 'nowhere')
+
+
+def test_files_that_contradict_each_other(freihand):
+    joints = json.loads((freihand / 'training_xyz.json').read_text())
+    (freihand / 'training_xyz.json').write_text(json.dumps(joints[:-1]))
+    with pytest.raises(DatasetError, match='19 entries, expected 20'):
+        FreiHand(freihand)
+
+
+@pytest.mark.parametrize('content', ['[[1, 2', '{"a": 1}', '[["x", 2, 3]]', '[[1, 2, 3, 4]]', ''])
+@pytest.mark.parametrize('small', [0, 1 << 20])
+def test_broken_json_is_refused(tmp_path, monkeypatch, content, small):
+    monkeypatch.setattr(module, 'SMALL_FILE', small)
+    path = tmp_path / 'broken.json'
+    path.write_text(content)
+    with pytest.raises(DatasetError, match=r'broken\.json'):
+        read_numbers(path, (3,))
+
+
+def test_large_files_are_read_like_small_ones(freihand, monkeypatch):
+    path = freihand / 'training_verts.json'
+    plain = read_numbers(path, (778, 3))
+    monkeypatch.setattr(module, 'SMALL_FILE', 0)
+    np.testing.assert_array_equal(read_numbers(path, (778, 3)), plain)
+    assert plain.dtype == np.float32
+
+
+def test_opened_by_name_with_options(freihand):
+    options = {'split': 'alignment', 'size': 64, 'augmentation': {'rotation': 10.0}}
+    dataset = open_dataset('freihand', freihand, **options)
+    assert dataset.augmentation.rotation == 10.0
+    assert dataset[0]['image'].shape == (64, 64, 3)
+    with pytest.raises(ConfigError, match='imagenet'):
+        open_dataset('imagenet', freihand)
+    with pytest.raises(ConfigError, match='colour'):
+        open_dataset('freihand', freihand, colour=1)
