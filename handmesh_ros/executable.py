@@ -9,23 +9,30 @@ import rclpy
 from rclpy.exceptions import ROSInterruptException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from handmesh_model.errors import HandmeshError
 
 Serve = Callable[[Node], int | None]
 
 
-def run(make_node: Callable[[], Node], serve: Serve, args: Sequence[str] | None = None) -> int:
+def run(
+    make_node: Callable[[], Node],
+    serve: Serve,
+    args: Sequence[str] | None = None,
+    signals: SignalHandlerOptions = SignalHandlerOptions.ALL,
+) -> int:
     """
     Run one node until it ends or is told to.
 
     :param make_node: makes the node; ROS is up by then.
     :param serve: keeps the node going; what it returns is the exit code, None for 0.
+    :param signals: which ones end ROS at once.
     :returns: 0 also after SIGINT or SIGTERM; 1 after an error of the user's, which is logged.
     """
     node = None
     try:
-        rclpy.init(args=None if args is None else list(args))
+        rclpy.init(args=None if args is None else list(args), signal_handler_options=signals)
         node = make_node()
         return serve(node) or 0
     except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):

@@ -30,8 +30,10 @@ from handmesh_ros.images import rgb_to_image
 from handmesh_ros.parameters import CameraParameters
 from handmesh_ros.ros_parameters import ParameterServer
 
-ANSWER_TIMEOUT = 5.0
-"""Seconds that lockstep waits for the hands of an image before it goes on without them."""
+ANSWER_TIMEOUT = 10.0
+"""Seconds that lockstep waits for the hands of an image before it sends it again or goes on."""
+ATTEMPTS = 2
+"""How often lockstep sends an image: on a busy machine one may get lost on its way."""
 _WAIT_NOTICE = 5.0
 
 
@@ -90,18 +92,27 @@ class FolderCamera(Node):
         sent = unanswered = 0
         with self._frames_file() as file:
             due = time.monotonic()
+            end = due + (self.settings.duration or float('inf'))
             for frame in self._frames():
                 self._wait_until(lambda: False, until=due)
+                if time.monotonic() > end:
+                    break
                 due = max(due + 1 / self._rate, time.monotonic())
-                stamp = self._send(frame)
                 sent += 1
-                line = {'frame': frame.index, 'name': frame.name, 'stamp': stamp}
-                print(json.dumps(line), file=file, flush=True)
-                if self.settings.lockstep and not self._is_answered(stamp):
-                    unanswered += 1
-                    self.get_logger().warning(f"no answer on 'hands' to {frame.name}")
+                unanswered += not self._show(frame, file)
         self._images.wait_for_all_acked(Duration(seconds=2))
         self.get_logger().info(f'Done: {sent} images sent, {unanswered} unanswered')
+
+    def _show(self, frame: sources.Frame, file: TextIO) -> bool:
+        """Send a picture; in lockstep, whether it was answered."""
+        for _ in range(ATTEMPTS):
+            stamp = self._send(frame)
+            line = {'frame': frame.index, 'name': frame.name, 'stamp': stamp}
+            print(json.dumps(line), file=file, flush=True)
+            if not self.settings.lockstep or self._is_answered(stamp):
+                return True
+            self.get_logger().warning(f"no answer on 'hands' to {frame.name}")
+        return False
 
     def _is_listened_to(self) -> bool:
         enough = self.settings.subscribers

@@ -33,12 +33,14 @@ class Surroundings(NamedTuple):
     :param calibration: what is known of the camera, None if nothing can be relied on.
     :param now: seconds, by the node's clock.
     :param fault: say and remember a fault of a kind.
+    :param is_alive: whether messages can still be sent.
     """
 
     settings: Callable[[], NodeParameters]
     calibration: Callable[[], Calibration | None]
     now: Callable[[], float]
     fault: Callable[[str, str], None]
+    is_alive: Callable[[], bool]
 
 
 class FrameWorker:
@@ -103,6 +105,8 @@ class FrameWorker:
             except HandmeshError as error:
                 self._node.fault('inference', str(error))
             except Exception as error:  # the thread must outlive whatever an image brings about
+                if not self._node.is_alive():
+                    return  # a signal has ended ROS in the middle of this image
                 where = traceback.format_exc(limit=-2)
                 self._node.fault('inference', f'{type(error).__name__}: {error}\n{where}')
 

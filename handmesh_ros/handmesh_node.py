@@ -96,6 +96,7 @@ class HandmeshNode(LifecycleNode):
                 self._current_calibration,
                 lambda: self.get_clock().now().nanoseconds * 1e-9,
                 self._fault,
+                self.context.ok,
             ),
         )
         self._network = {

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 # Up to 101 every domain's ports stay below those that Linux hands out to others.
 HIGHEST_DOMAIN = 101
+FASTDDS_PROFILES = Path(__file__).resolve().with_name('fastdds.xml')
+"""Gives Fast DDS room for images; other kinds of DDS do not look at it."""
 
 
 def isolated_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -17,7 +20,8 @@ def isolated_environment(base: Mapping[str, str] | None = None) -> dict[str, str
     two demos or test runs beside each other do not meet either.
 
     :param base: what to start from; the environment of this process by default.
-    :returns: a copy with the domain and the discovery settings replaced.
+    :returns: a copy with the domain and the discovery settings replaced, and with room for images
+        unless the user has profiles of their own.
     """
     environment = dict(os.environ if base is None else base)
     environment['ROS_DOMAIN_ID'] = str(1 + os.getpid() % HIGHEST_DOMAIN)
@@ -25,4 +29,8 @@ def isolated_environment(base: Mapping[str, str] | None = None) -> dict[str, str
     environment['ROS_STATIC_PEERS'] = ''
     # The older setting of the same purpose would overrule the newer ones.
     environment.pop('ROS_LOCALHOST_ONLY', None)
+    # Jazzy's Fast DDS knows the older name alone, and later ones warn of it.
+    older = environment.get('ROS_DISTRO') == 'jazzy'
+    name = 'FASTRTPS_DEFAULT_PROFILES_FILE' if older else 'FASTDDS_DEFAULT_PROFILES_FILE'
+    environment.setdefault(name, str(FASTDDS_PROFILES))
     return environment

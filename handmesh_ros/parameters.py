@@ -119,6 +119,13 @@ class CameraParameters:
         high=240.0,
         read_only=True,
     )
+    duration: float = parameter(
+        0.0,
+        'Seconds after which to end even if the source goes on; 0 plays to its end.',
+        low=0.0,
+        high=86400.0,
+        read_only=True,
+    )
     loop: bool = parameter(False, 'Start over at the end of the source.', read_only=True)
     frame_id: str = parameter('camera_optical_frame', 'Frame of the images.', read_only=True)
     intrinsics_file: str = parameter(
@@ -156,12 +163,15 @@ class RecorderParameters:
     frames_file: str = parameter(
         '', 'What folder_camera wrote, to tell frame numbers from stamps.', read_only=True
     )
-    rate: float = parameter(
-        0.0,
-        'Images a second of the video; 0 takes the rate of the stamps.',
-        low=0.0,
-        high=240.0,
+    expected: int = parameter(
+        0,
+        'Images to come, for the progress shown; 0 if unknown.',
+        low=0,
+        high=10**9,
         read_only=True,
+    )
+    rate: float = parameter(
+        10.0, 'Images a second of the video.', low=0.1, high=240.0, read_only=True
     )
 
 

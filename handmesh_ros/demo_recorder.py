@@ -1,0 +1,185 @@
+"""
+Listens to everything that handmesh_node says and writes it down.
+
+Writes to the folder ``out``: overlay.mp4, contact_sheet.png, joints.npz and report.json. Ends,
+with everything written, after SIGINT or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+from tf2_msgs.msg import TFMessage
+
+from handmesh_model.errors import ConfigError
+from handmesh_ros import executable, msg
+from handmesh_ros.conversions import stamp_to_nanoseconds
+from handmesh_ros.images import image_to_rgb
+from handmesh_ros.outputs import TOPICS
+from handmesh_ros.parameters import RecorderParameters
+from handmesh_ros.record import Film, HandRow, Record, Tally, read_frames_file
+from handmesh_ros.ros_parameters import ParameterServer
+
+READY = 'Recorder ready'
+"""Logged once all topics are connected; whoever starts a camera may wait for it."""
+_QUIET = 1.0
+"""Seconds without a message after which all is taken to have arrived."""
+_PROGRESS_PERIOD = 2.0
+
+
+class DemoRecorder(Node):
+    """Keeps figures of all topics, and what the video and the arrays need of some."""
+
+    def __init__(self) -> None:
+        super().__init__('demo_recorder')
+        self.settings = ParameterServer(self, RecorderParameters).check()
+        self._folder = Path(self.settings.out)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"parameter 'out': cannot make '{self._folder}': {error}") from error
+        self._record = Record()
+        self._film = Film(self._folder / 'overlay.mp4', self.settings.rate)
+        self._last_message = self._last_progress = time.monotonic()
+        self._is_ready = self._is_ending = False
+        self._listen()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def _listen(self) -> None:
+        qos = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        read = {'hands': self._on_hands, 'overlay': self._on_overlay}
+        profiles = {'topology': latched}
+        kinds = TOPICS | {'topology': msg.HandTopology, '/tf': TFMessage}
+        self._heard = [
+            self.create_subscription(
+                kind,
+                topic,
+                self._counted(topic, read.get(topic)),
+                profiles.get(topic, qos),
+                # What is only counted stays bytes: making objects of a mesh's markers takes longer
+                # than the node took to find the hand.
+                raw=topic not in read,
+            )
+            for topic, kind in kinds.items()
+        ]
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._is_ending = True
+
+    def record(self) -> None:
+        """Serve until told to end and until no more comes; then write everything."""
+        executor = SingleThreadedExecutor()
+        executor.add_node(self)
+        while not self._is_ending or time.monotonic() - self._last_message < _QUIET:
+            executor.spin_once(timeout_sec=0.1)
+            self._say_ready()
+            self._say_progress()
+        self._write()
+
+    def _say_ready(self) -> None:
+        if not self._is_ready and self._record.topics.get('topology'):
+            self._is_ready = all(s.get_publisher_count() > 0 for s in self._heard)
+            if self._is_ready:
+                self.get_logger().info(READY)
+
+    def _say_progress(self) -> None:
+        now = time.monotonic()
+        answers = self._record.answers
+        if now - self._last_progress < _PROGRESS_PERIOD or not answers:
+            return
+        self._last_progress = now
+        of = f' of {self.settings.expected}' if self.settings.expected else ''
+        hands = sum(count > 0 for count in answers.values())
+        rate = self._record.topics['hands'].rate
+        latency = 1000 * np.median(self._record.latencies[-30:])
+        self.get_logger().info(
+            f'{len(answers)}{of} images, hands in {hands}, {rate:.1f} Hz, latency {latency:.0f} ms'
+        )
+
+    def _counted(
+        self, topic: str, keep: Callable[[Any], None] | None = None
+    ) -> Callable[[Any], None]:
+        """A callback that counts a topic's messages, and hands them on."""
+
+        def on_message(message: Any) -> None:
+            self._last_message = time.monotonic()
+            self._record.topics.setdefault(topic, Tally()).add(self._last_message)
+            if keep is not None:
+                keep(message)
+
+        return on_message
+
+    def _on_hands(self, message: msg.HandArray) -> None:
+        now = self.get_clock().now().nanoseconds
+        stamp = stamp_to_nanoseconds(message.header.stamp)
+        self._record.latencies.append((now - stamp) * 1e-9)
+        seen = [hand for hand in message.hands if hand.state == msg.Hand.TRACKED]
+        self._record.answers[stamp] = len(seen)
+        self._record.hands += [
+            HandRow(
+                stamp=stamp,
+                side=hand.side,
+                track_id=hand.track_id,
+                state=hand.state,
+                score=hand.score,
+                box=np.array(hand.box),
+                joints_image=np.array(hand.joints_image),
+                joints_camera=np.array(hand.joints_camera),
+            )
+            for hand in message.hands
+        ]
+
+    def _on_overlay(self, message: Image) -> None:
+        self._film.add(image_to_rgb(message))
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.hardware_id == 'handmesh':
+                part = status.name.rpartition(': ')[2]
+                values = {pair.key: pair.value for pair in status.values}
+                self._record.diagnostics[part] = {'message': status.message, **values}
+
+    def _write(self) -> None:
+        sent = read_frames_file(self.settings.frames_file)
+        self._film.close()
+        sheet = self._film.sheet()
+        if sheet is not None:
+            path = self._folder / 'contact_sheet.png'
+            cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        arrays: dict[str, Any] = self._record.arrays(sent)
+        np.savez_compressed(self._folder / 'joints.npz', **arrays)
+        report = self._record.report(sent) | {'video_frames': self._film.count}
+        text = json.dumps(report, indent=2)
+        (self._folder / 'report.json').write_text(text + '\n', encoding='utf-8')
+        self.get_logger().info(f"Written to '{self._folder}'")
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Record until told to end."""
+    return executable.run(
+        DemoRecorder,
+        lambda node: node.record(),  # type: ignore[attr-defined]
+        args,
+        SignalHandlerOptions.NO,
+    )
+
+
+if __name__ == '__main__':
+    sys.exit(main())

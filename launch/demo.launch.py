@@ -1,0 +1,55 @@
+"""
+Starts a camera made of files (or the embedded clip), handmesh_node and RViz.
+
+    ros2 launch handmesh_ros demo.launch.py source:=/path/to/images rviz:=true
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+ARGUMENTS = (
+    ('namespace', '', 'Namespace of both nodes and of their topics.'),
+    ('source', 'demo', "Folder of images, image, video file, camera number, or 'demo'."),
+    ('rate', '0.0', "Images a second; 0 takes the source's own rate."),
+    ('loop', 'true', 'Start over at the end of the source.'),
+    ('rviz', 'true', 'Open RViz.'),
+    ('log_level', 'info', 'debug, info, warn, error or fatal.'),
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The camera, and all of handmesh.launch.py."""
+    value = {name: LaunchConfiguration(name) for name, _, _ in ARGUMENTS}
+    camera = Node(
+        package='handmesh_ros',
+        executable='folder_camera',
+        name='folder_camera',
+        namespace=value['namespace'],
+        parameters=[
+            {
+                # Said to be text, or a camera's number would arrive as a number.
+                'source': ParameterValue(value['source'], value_type=str),
+                'rate': ParameterValue(value['rate'], value_type=float),
+                'loop': ParameterValue(value['loop'], value_type=bool),
+            }
+        ],
+        ros_arguments=['--log-level', value['log_level']],
+        output='screen',
+    )
+    folder = PathJoinSubstitution([FindPackageShare('handmesh_ros'), 'launch'])
+    hands = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(PathJoinSubstitution([folder, 'handmesh.launch.py'])),
+        launch_arguments={
+            name: value[name] for name in ('namespace', 'rviz', 'log_level')
+        }.items(),
+    )
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, default, description in ARGUMENTS
+    ]
+    return LaunchDescription([*declared, camera, hands])

@@ -1,0 +1,95 @@
+"""The launch files: run for real where launch_ros is installed, and against stand-ins anywhere."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import pytest
+import yaml
+
+from handmesh_ros.parameters import CameraParameters, defaults
+
+ROOT = Path(__file__).parents[2]
+MODULES = (
+    'launch',
+    'launch.actions',
+    'launch.conditions',
+    'launch.launch_description_sources',
+    'launch.substitutions',
+    'launch_ros',
+    'launch_ros.actions',
+    'launch_ros.parameter_descriptions',
+    'launch_ros.substitutions',
+)
+
+
+def load(name):
+    path = ROOT / 'launch' / name
+    spec = importlib.util.spec_from_file_location(name.replace('.', '_'), path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def stand_ins(monkeypatch):
+    """Modules of launch that note what they are asked for."""
+    modules = {name: MagicMock(name=name) for name in MODULES}
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return modules
+
+
+def declared(stand_ins):
+    calls = stand_ins['launch.actions'].DeclareLaunchArgument.call_args_list
+    return {call.args[0]: call.kwargs for call in calls}
+
+
+def test_handmesh_launch_starts_the_node_and_rviz(stand_ins):
+    load('handmesh.launch.py').generate_launch_description()
+    arguments = declared(stand_ins)
+    expected = ('namespace', 'image_topic', 'camera_info_topic', 'params_file', 'use_sim_time')
+    assert {*expected, 'rviz', 'log_level'} <= set(arguments)
+    assert all(kwargs['description'] for kwargs in arguments.values())
+    node, rviz = (call.kwargs for call in stand_ins['launch_ros.actions'].Node.call_args_list)
+    assert (node['package'], node['executable']) == ('handmesh_ros', 'handmesh_node')
+    assert [source for source, _ in node['remappings']] == ['image', 'camera_info']
+    assert (rviz['package'], rviz['executable']) == ('rviz2', 'rviz2')
+
+
+def test_demo_launch_gives_the_camera_parameters_that_it_has(stand_ins):
+    load('demo.launch.py').generate_launch_description()
+    (camera,) = (call.kwargs for call in stand_ins['launch_ros.actions'].Node.call_args_list)
+    assert camera['executable'] == 'folder_camera'
+    assert set(camera['parameters'][0]) <= set(defaults(CameraParameters))
+    include = stand_ins['launch.actions'].IncludeLaunchDescription.call_args.kwargs
+    passed = {name for name, _ in include['launch_arguments']}
+    stand_ins['launch.actions'].DeclareLaunchArgument.reset_mock()
+    load('handmesh.launch.py').generate_launch_description()
+    assert passed <= set(declared(stand_ins))
+
+
+def test_rviz_shows_topics_that_exist():
+    pytest.importorskip('rclpy')
+    pytest.importorskip('handmesh_ros.msg')
+    from handmesh_ros.outputs import TOPICS
+
+    config = yaml.safe_load((ROOT / 'config' / 'handmesh.rviz').read_text())
+    displays = config['Visualization Manager']['Displays']
+    topics = [display['Topic']['Value'] for display in displays if 'Topic' in display]
+    assert '/markers' in topics
+    assert {topic.lstrip('/') for topic in topics} <= set(TOPICS)
+
+
+@pytest.mark.parametrize('name', ['handmesh.launch.py', 'demo.launch.py'])
+def test_launch_files_are_understood_by_launch(name):
+    launch = pytest.importorskip('launch', reason='launch is not among the ROS wheels')
+    pytest.importorskip('launch_ros', reason='launch_ros is not among the ROS wheels')
+    description = load(name).generate_launch_description()
+    arguments = {argument.name for argument in description.get_launch_arguments()}
+    assert {'namespace', 'rviz', 'log_level'} <= arguments
+    service = launch.LaunchService(argv=['rviz:=false'])
+    service.include_launch_description(description)
+    service.emit_event(launch.events.Shutdown(reason='the test has seen it start'))
+    assert service.run() == 0
