@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-DATASETS = ('real-images',)
+DATASETS = ('real-images', 'freihand', 'freihand-alignment', 'obman', 'egodexter')
 
 
 def add_parser(subparsers: Any) -> None:
@@ -17,26 +17,47 @@ def add_parser(subparsers: Any) -> None:
         description='Prints a table; writes results.json, PCK curves and contact sheets of the '
         'worst samples.',
     )
-    parser.add_argument('folder', type=Path, help="the dataset's folder, as published")
+    parser.add_argument('folder', type=Path, help="the dataset's folder, laid out as published")
     parser.add_argument('--dataset', required=True, choices=DATASETS)
     parser.add_argument('--weights', default='open', help="'open', a folder or a file")
     parser.add_argument('--out', type=Path, default=Path('out/evaluation'), help='results folder')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda', ...")
-    parser.add_argument('--backend', default='auto', help="'auto' or a backend's name")
+    parser.add_argument(
+        '--backend', default='auto', help="'auto' or a backend's name, for real-images"
+    )
     parser.add_argument(
         '--boxes',
-        choices=('detected', 'reference'),
-        default='detected',
-        help='real-images: look for hands, or be told where they are',
+        choices=('detected', 'reference', 'image'),
+        help='look for hands, take the boxes that the dataset has, or the whole picture; by '
+        'default detected for real-images, reference else (detected without labels)',
+    )
+    parser.add_argument('--limit', type=int, default=0, help='samples at most; 0 for all')
+    parser.add_argument('--batch-size', type=int, default=32, help='crops in one forward pass')
+    parser.add_argument(
+        '--submission', type=Path, help="freihand: also write the competition's pred.json here"
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, write."""
+    if arguments.dataset == 'real-images':
+        _evaluate_real_images(arguments)
+    else:
+        _evaluate_benchmark(arguments)
+    return 0
+
+
+def _evaluate_real_images(arguments: argparse.Namespace) -> None:
+    from handmesh_model.errors import ConfigError
     from handmesh_model.evaluation.real_report import report_real_images
     from handmesh_model.predictor import HandMeshPredictor
 
+    for option in ('limit', 'submission'):
+        if getattr(arguments, option):
+            raise ConfigError(f'--{option} does not go with real-images')
+    if arguments.boxes == 'image':
+        raise ConfigError("--boxes is 'image', expected 'detected' or 'reference' for real-images")
     predictor = HandMeshPredictor(arguments.weights, arguments.device, arguments.backend)
     report_real_images(
         predictor,
@@ -45,4 +66,40 @@ def run(arguments: argparse.Namespace) -> int:
         reference_boxes=arguments.boxes == 'reference',
         weights=str(arguments.weights),
     )
-    return 0
+
+
+def _evaluate_benchmark(arguments: argparse.Namespace) -> None:
+    from handmesh_model.backends import choose_device
+    from handmesh_model.checkpoints import load_network
+    from handmesh_model.evaluation.benchmark_report import BenchmarkRun
+    from handmesh_model.evaluation.estimates import NetworkRunner
+
+    weights = Path(arguments.weights)
+    device = choose_device(arguments.device)
+    net = load_network(weights / 'mesh.safetensors' if weights.is_dir() else arguments.weights)
+    run = BenchmarkRun(
+        arguments.dataset,
+        arguments.folder,
+        str(arguments.weights),
+        arguments.out,
+        arguments.boxes,
+        _detector(weights, device) if arguments.boxes in (None, 'detected') else None,
+        arguments.limit,
+        arguments.submission,
+    )
+    run.report(NetworkRunner(net.to(device), batch_size=arguments.batch_size))
+
+
+def _detector(weights: Path, device: Any) -> Any:
+    """The detector beside the weights, else the shipped one, else None."""
+    from handmesh_model.checkpoints import weights_path
+    from handmesh_model.detector import HandDetector, load_detector
+    from handmesh_model.errors import CheckpointError
+    from handmesh_model.predictor import DETECTOR_FILE
+
+    own = (weights if weights.is_dir() else weights.parent) / DETECTOR_FILE
+    try:
+        file = own if own.is_file() else weights_path('open').parent / DETECTOR_FILE
+        return HandDetector(load_detector(file), device)
+    except CheckpointError:
+        return None

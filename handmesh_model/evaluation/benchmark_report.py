@@ -1,0 +1,197 @@
+"""Reports on published datasets: table, JSON, curves, the worst pictures, the submission."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from handmesh_model.camera import project
+from handmesh_model.datasets import FreiHand, HandDataset, ObMan
+from handmesh_model.datasets.egodexter import INTRINSICS, TipRecord, read_egodexter
+from handmesh_model.datasets.records import HandRecord
+from handmesh_model.errors import ConfigError
+from handmesh_model.evaluation.benchmarks import (
+    BenchmarkResult,
+    BoxSource,
+    choose_boxes,
+    evaluate_records,
+    evaluate_tips,
+)
+from handmesh_model.evaluation.estimates import NetworkRunner
+from handmesh_model.evaluation.plots import draw_worst, overlay, plot_pck
+from handmesh_model.evaluation.report import format_table, write_json
+from handmesh_model.joints import JOINT_COUNT, TIPS
+from handmesh_model.metrics import align, pck_auc, pck_curve, point_errors
+
+if TYPE_CHECKING:
+    from handmesh_model.detector import HandDetector
+
+MM = 1000.0
+BENCHMARKS = ('freihand', 'freihand-alignment', 'obman', 'egodexter')
+_PCK_RANGE = (0.0, 0.05)
+_THRESHOLDS = 'threshold, mm'
+
+
+@dataclass(frozen=True, eq=False)
+class BenchmarkRun:
+    """
+    One evaluation on a published dataset.
+
+    :param dataset: one of :data:`BENCHMARKS`.
+    :param root: the dataset's folder.
+    :param weights: what to call the weights in the report.
+    :param out: folder for the results.
+    :param boxes: where crops come from; None for the dataset's boxes, or detected ones where it
+        has none.
+    :param detector: for detected boxes.
+    :param limit: samples at most; 0 for all.
+    :param submission: where to write FreiHAND's pred.json, if it is wanted.
+    """
+
+    dataset: str
+    root: Path
+    weights: str
+    out: Path
+    boxes: BoxSource | None = None
+    detector: HandDetector | None = None
+    limit: int = 0
+    submission: Path | None = None
+
+    def report(self, runner: NetworkRunner) -> dict[str, float]:
+        """
+        Measure a network, print the table, write results.json, pck.png, worst.png.
+
+        :returns: the figures.
+        :raises DatasetError: if a file is missing.
+        :raises ConfigError: if what is asked for does not go with the dataset.
+        """
+        if self.submission is not None and self.dataset != 'freihand':
+            raise ConfigError(f"a submission is made of 'freihand', not of '{self.dataset}'")
+        if self.dataset == 'egodexter':
+            return self._report_tips(runner)
+        return self._report_records(runner)
+
+    def _report_records(self, runner: NetworkRunner) -> dict[str, float]:
+        data = _open(self.dataset, self.root)
+        records = [data.record(i) for i in range(self._count(len(data)))]
+        labelled = all(record.joints_camera is not None for record in records)
+        boxes = choose_boxes(records, self._box_source(labelled), self.detector)
+        relative = self.dataset == 'obman'
+        result = evaluate_records(runner, records, boxes, relative, _progress(len(records)))
+        if self.submission is not None:
+            write_submission(self.submission, result)
+            print(self.submission)
+        errors = None
+        if result.true_joints is not None:
+            errors = point_errors(_aligned(result), result.true_joints)
+            plain = point_errors(result.joints, result.true_joints)
+            self._plot({'joints': plain, 'joints, aligned': errors})
+            references = [project(r.joints_camera, r.intrinsics) for r in records]  # type: ignore[arg-type]
+            self._draw(runner, records, result.hands, errors.mean(axis=1), references)
+        self._write(result.scores, labelled, [r.name for r in records], errors)
+        return result.scores
+
+    def _report_tips(self, runner: NetworkRunner) -> dict[str, float]:
+        records = read_egodexter(self.root)
+        records = records[: self._count(len(records))]
+        boxes = choose_boxes(records, self._box_source(True), self.detector)
+        result = evaluate_tips(runner, records, boxes, _progress(len(records)))
+        self._plot({'fingertips': result.errors})
+        references = []
+        for record in records:
+            reference = np.full((JOINT_COUNT, 2), np.nan)
+            reference[list(TIPS)] = project(record.tips_camera, INTRINSICS)
+            references.append(reference)
+        mean_errors = np.nanmean(result.errors, axis=1)
+        self._draw(runner, records, result.hands, mean_errors, references)
+        names = [f'{record.sequence}/{record.path.stem}' for record in records]
+        self._write(result.scores, True, names, result.errors)
+        return result.scores
+
+    def _count(self, available: int) -> int:
+        return min(self.limit, available) if self.limit else available
+
+    def _box_source(self, labelled: bool) -> BoxSource:
+        return self.boxes or ('reference' if labelled else 'detected')
+
+    def _plot(self, errors: dict[str, np.ndarray]) -> None:
+        curves = {}
+        for name, values in errors.items():
+            thresholds, share = pck_curve(values, *_PCK_RANGE)
+            curves[name] = (thresholds * MM, share, pck_auc(values, *_PCK_RANGE))
+        plot_pck(self.out / 'pck.png', curves, _THRESHOLDS)
+
+    def _draw(
+        self,
+        runner: NetworkRunner,
+        records: Sequence[HandRecord | TipRecord],
+        hands: Sequence,
+        errors: np.ndarray,
+        references: Sequence[np.ndarray],
+    ) -> None:
+        def draw(i: int) -> np.ndarray:
+            record = records[i]
+            rgb = record.load() if isinstance(record, HandRecord) else record.rgb
+            name = record.name if isinstance(record, HandRecord) else record.path.stem
+            caption = f'{name} {errors[i] * MM:.1f} mm'
+            return overlay(rgb, hands[i], runner.net.topology, references[i], caption)
+
+        draw_worst(self.out / 'worst.png', errors.tolist(), draw)
+
+    def _write(
+        self,
+        scores: dict[str, float],
+        labelled: bool,
+        names: Sequence[str],
+        errors: np.ndarray | None,
+    ) -> None:
+        if scores:
+            print(format_table({self.dataset: scores}))
+        per_sample = None if errors is None else (np.nanmean(errors, axis=1) * MM).tolist()
+        write_json(
+            self.out / 'results.json',
+            {
+                'dataset': self.dataset,
+                'folder': str(self.root),
+                'weights': self.weights,
+                'boxes': self._box_source(labelled),
+                'summary': scores,
+                'samples': list(names),
+                'error_mm': per_sample,
+            },
+        )
+        print(f'{self.out}/results.json')
+
+
+def write_submission(path: Path, result: BenchmarkResult) -> None:
+    """
+    Write what the FreiHAND competition wants: a JSON list of all joints and all vertices.
+
+    :param path: the competition expects the name pred.json, inside a zip file.
+    """
+    joints = [np.round(points, 6).tolist() for points in result.joints]
+    vertices = [np.round(hand.vertices_camera, 6).tolist() for hand in result.hands]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([joints, vertices]))
+
+
+def _open(dataset: str, root: Path) -> HandDataset:
+    if dataset == 'obman':
+        return ObMan(root, 'test')
+    return FreiHand(root, 'alignment' if dataset == 'freihand-alignment' else 'evaluation')
+
+
+def _aligned(result: BenchmarkResult) -> np.ndarray:
+    assert result.true_joints is not None
+    pairs = zip(result.joints, result.true_joints, strict=True)
+    return np.stack([align(mine, true, reflection=True) for mine, true in pairs])
+
+
+def _progress(count: int):  # type: ignore[no-untyped-def]
+    return lambda hands: tqdm(hands, total=count, unit='hand', disable=None)

@@ -1,0 +1,215 @@
+"""Networks on published datasets: the figures of FreiHAND, ObMan and EgoDexter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from handmesh_model.crop import CROP_MARGIN
+from handmesh_model.datasets.egodexter import INTRINSICS as EGODEXTER_INTRINSICS
+from handmesh_model.datasets.egodexter import TipRecord
+from handmesh_model.datasets.records import HandRecord
+from handmesh_model.errors import ConfigError
+from handmesh_model.evaluation.estimates import NetworkRunner, Query
+from handmesh_model.hand import Hand, HandBox, Side
+from handmesh_model.joints import TIPS, WRIST
+from handmesh_model.metrics import (
+    align_fingertip_centroid,
+    pck_auc,
+    point_errors,
+    pose_scores,
+    silhouette_scores,
+)
+from handmesh_model.metrics.silhouettes import ALIGNMENT_SIZE
+from handmesh_model.rendering import PartRenderer
+from handmesh_model.topology import HandTopology
+
+if TYPE_CHECKING:
+    from handmesh_model.detector import HandDetector
+
+BoxSource = Literal['reference', 'detected', 'image']
+Watch = Callable[[Iterable[Hand]], Iterable[Hand]]
+MM = 1000.0
+
+
+@dataclass(frozen=True, eq=False)
+class BenchmarkResult:
+    """
+    What a network made of a dataset.
+
+    :param hands: one estimate a record.
+    :param joints: (S, 21, 3) metres, predicted, camera frame.
+    :param true_joints: (S, 21, 3) metres, or None where they are kept secret.
+    :param scores: the figures, empty without truth.
+    """
+
+    hands: Sequence[Hand]
+    joints: np.ndarray
+    true_joints: np.ndarray | None
+    scores: dict[str, float]
+
+
+def evaluate_records(
+    runner: NetworkRunner,
+    records: Sequence[HandRecord],
+    boxes: Sequence[HandBox],
+    root_relative: bool = False,
+    watch: Watch = iter,
+) -> BenchmarkResult:
+    """
+    Estimate every hand and compute pose, mesh and alignment figures.
+
+    The joints are regressed from the final mesh, as submissions to the FreiHAND competition are.
+    Alignment needs meshes of the network's own topology as truth.
+
+    :param boxes: where the hand is in each picture.
+    :param root_relative: compare relative to the wrist, for datasets that are measured so.
+    :param watch: wraps the loop over hands, for a progress bar.
+    """
+    topology = runner.net.topology
+    queries = [
+        Query(record.load, box, record.intrinsics, record.hand_size(topology))
+        for record, box in zip(records, boxes, strict=True)
+    ]
+    hands = list(watch(runner.estimate(queries)))
+    vertices = np.stack([hand.vertices_camera for hand in hands])
+    joints = np.stack([topology.joint_regressor @ mesh for mesh in vertices]).astype(np.float64)
+    known = [record.joints_camera for record in records]
+    if any(points is None for points in known):
+        return BenchmarkResult(hands, joints, None, {})
+    true_joints = np.stack([points for points in known if points is not None])
+    true_vertices = [r.vertices_camera for r in records if r.vertices_camera is not None]
+    if root_relative:
+        roots, true_roots = joints[:, WRIST, None], true_joints[:, WRIST, None]
+        true_vertices = [v - root for v, root in zip(true_vertices, true_roots, strict=False)]
+        joints, vertices = joints - roots, vertices - roots
+        true_joints = true_joints - true_roots
+    has_meshes = len(true_vertices) == len(records)
+    scores = {'count': float(len(records))}
+    meshes = (vertices, true_vertices) if has_meshes else (None, None)
+    scores |= pose_scores(joints, true_joints, *meshes)
+    if has_meshes and len(true_vertices[0]) == topology.vertex_count:
+        scores |= _alignment_scores(topology, records, hands)
+    return BenchmarkResult(hands, joints, true_joints, scores)
+
+
+@dataclass(frozen=True, eq=False)
+class TipResult:
+    """
+    What a network made of EgoDexter.
+
+    :param errors: (S, 5) metres, fingertips after alignment by their centroid, NaN without truth.
+    """
+
+    hands: Sequence[Hand]
+    errors: np.ndarray
+    scores: dict[str, float]
+
+
+def evaluate_tips(
+    runner: NetworkRunner,
+    records: Sequence[TipRecord],
+    boxes: Sequence[HandBox],
+    watch: Watch = iter,
+) -> TipResult:
+    """
+    Estimate every hand of EgoDexter and measure its fingertips, aligned by their centroid.
+
+    :param boxes: where the hand is in each picture.
+    :param watch: wraps the loop over hands, for a progress bar.
+    """
+    queries = [
+        Query(_loader(record), box, EGODEXTER_INTRINSICS)
+        for record, box in zip(records, boxes, strict=True)
+    ]
+    hands = list(watch(runner.estimate(queries)))
+    errors = np.stack(
+        [
+            point_errors(
+                align_fingertip_centroid(hand.joints_camera, record.tips_camera)[list(TIPS)],
+                record.tips_camera,
+            )
+            for hand, record in zip(hands, records, strict=True)
+        ]
+    )
+    scores = {
+        'count': float(len(records)),
+        'tip_error_mm': float(np.nanmean(errors) * MM),
+        'tip_auc_20_50': pck_auc(errors, 0.02, 0.05),
+        'tip_auc_0_50': pck_auc(errors, 0.0, 0.05),
+    }
+    return TipResult(hands, errors, scores)
+
+
+def choose_boxes(
+    records: Sequence[HandRecord | TipRecord],
+    source: BoxSource,
+    detector: HandDetector | None = None,
+) -> list[HandBox]:
+    """
+    Where to cut the crops.
+
+    :param source: 'reference' as the dataset says; 'detected' by the detector, the whole picture
+        where it finds nothing; 'image' the whole picture. The side is always the dataset's.
+    :raises ConfigError: if the dataset says nothing, or there is no detector.
+    """
+    boxes = []
+    for record in records:
+        side: Side = 'left' if isinstance(record, TipRecord) else record.side
+        if source == 'reference':
+            box = record.box
+            if box is None:
+                raise ConfigError(
+                    "boxes are 'reference', but the dataset has no labels to take them from; "
+                    "expected 'detected' or 'image'"
+                )
+            boxes.append(box)
+            continue
+        rgb = _loader(record)()
+        found: Sequence[HandBox] = ()
+        if source == 'detected':
+            if detector is None:
+                raise ConfigError("boxes are 'detected', but there is no detector")
+            found = detector.detect(rgb, 1)
+        best = found[0] if found else whole_picture(rgb)
+        boxes.append(
+            HandBox(best.x_min, best.y_min, best.x_max, best.y_max, best.score, side=side)
+        )
+    return boxes
+
+
+def whole_picture(rgb: np.ndarray) -> HandBox:
+    """The box whose crop is the largest centred square of a picture."""
+    height, width = rgb.shape[:2]
+    x, y, half = (width - 1) / 2, (height - 1) / 2, min(height, width) / CROP_MARGIN / 2
+    return HandBox(x - half, y - half, x + half, y + half)
+
+
+def _alignment_scores(
+    topology: HandTopology, records: Sequence[HandRecord], hands: Sequence[Hand]
+) -> dict[str, float]:
+    """Overlap of the painted meshes in pictures of 224 x 224 pixels."""
+    renderer = PartRenderer(topology, ALIGNMENT_SIZE)
+    paintings: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    # All pictures of a dataset have one size.
+    scale = ALIGNMENT_SIZE / max(records[0].load().shape[:2])
+    for record, hand in zip(records, hands, strict=True):
+        truth = record.vertices_camera
+        assert truth is not None
+        image = truth @ record.intrinsics.T
+        true_image = np.column_stack([image[:, :2] / image[:, 2:], truth[:, 2]])
+        predicted = np.column_stack([hand.vertices_image, hand.vertices_camera[:, 2]])
+        for points, painted in zip((predicted, true_image), paintings, strict=True):
+            points[:, :2] = (points[:, :2] + 0.5) * scale - 0.5
+            painted.append(renderer.part_maps(torch.from_numpy(points)[None])[0].numpy())
+    return silhouette_scores(np.stack(paintings[0]), np.stack(paintings[1]))
+
+
+def _loader(record: HandRecord | TipRecord) -> Callable[[], np.ndarray]:
+    if isinstance(record, HandRecord):
+        return record.load
+    return lambda: record.rgb

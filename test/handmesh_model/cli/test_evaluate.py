@@ -1,0 +1,119 @@
+"""``handmesh evaluate`` from the command line, on miniature datasets and a tiny random network."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from handmesh_model.checkpoints import save_checkpoint
+from handmesh_model.cli import USER_ERROR, main
+from handmesh_model.network import HandMeshNet, NetworkConfig
+from handmesh_model.topology import HandTopology
+
+INTRINSICS = [[480.0, 0, 112], [0, 480, 112], [0, 0, 1]]
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    """A network of 778 vertices, some of them the joints of the open hand's template."""
+    torch.manual_seed(0)
+    hand = HandTopology.open_hand()
+    template = np.resize(hand.template_joints, (778, 3))
+    faces = np.stack([np.arange(776), np.arange(1, 777), np.arange(2, 778)], axis=1)
+    parts = np.resize([0, 1, 1, 2, 3, 4, 5], 778)
+    topology = HandTopology(faces, np.eye(21, 778), parts, template)
+    config = NetworkConfig(
+        input_size=64,
+        heatmap_size=16,
+        depth=18,
+        mesh_depth=18,
+        width=8,
+        mesh_width=8,
+        decoder_channels=(8, 8, 8),
+        mesh_decoder_channels=(8, 8, 8),
+        depth_channels=8,
+        global_channels=8,
+        graph_hidden=8,
+        graph_width=8,
+        graph_tail=8,
+    )
+    path = tmp_path_factory.mktemp('weights') / 'mesh.safetensors'
+    save_checkpoint(path, HandMeshNet(config, topology), {})
+    return path
+
+
+@pytest.fixture
+def freihand(tmp_path):
+    root = tmp_path / 'freihand'
+    (root / 'evaluation/rgb').mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        picture = rng.integers(0, 255, (224, 224, 3), dtype=np.uint8)
+        cv2.imwrite(str(root / f'evaluation/rgb/{i:08d}.jpg'), picture)
+    points = rng.normal(size=(3, 778, 3)) * 0.03 + [0, 0, 0.6]
+    contents = {
+        'K': [INTRINSICS] * 3,
+        'scale': [0.03] * 3,
+        'xyz': points[:, :21].tolist(),
+        'verts': points.tolist(),
+    }
+    for key, content in contents.items():
+        (root / f'evaluation_{key}.json').write_text(json.dumps(content))
+    return root
+
+
+def evaluate(*arguments):
+    return main(['evaluate', *map(str, arguments), '--device', 'cpu'])
+
+
+def test_freihand_with_labels(freihand, weights, tmp_path, capsys):
+    out = tmp_path / 'out'
+    arguments = ('--dataset', 'freihand', freihand, '--weights', weights, '--out', out)
+    assert evaluate(*arguments, '--submission', out / 'pred.json') == 0
+    printed = capsys.readouterr().out
+    assert 'PA-MPVPE mm' in printed
+    assert 'finger mIoU' in printed
+    document = json.loads((out / 'results.json').read_text())
+    assert document['boxes'] == 'reference'
+    assert document['summary']['count'] == 3
+    assert len(document['error_mm']) == 3
+    joints, vertices = json.loads((out / 'pred.json').read_text())
+    assert np.shape(joints) == (3, 21, 3)
+    assert np.shape(vertices) == (3, 778, 3)
+    np.testing.assert_allclose(np.array(vertices)[:, :21], joints, atol=2e-6)
+    for name in ('pck.png', 'worst.png'):
+        assert cv2.imread(str(out / name)) is not None
+
+
+def test_freihand_without_labels_needs_no_truth_for_the_submission(freihand, weights, tmp_path):
+    for key in ('xyz', 'verts'):
+        (freihand / f'evaluation_{key}.json').unlink()
+    pred = tmp_path / 'pred.json'
+    arguments = ('--dataset', 'freihand', freihand, '--weights', weights, '--out', tmp_path)
+    assert evaluate(*arguments, '--boxes', 'image', '--submission', pred, '--limit', 2) == 0
+    assert np.shape(json.loads(pred.read_text())[0]) == (2, 21, 3)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('--dataset', 'obman'), 'test/meta'),
+        (('--dataset', 'freihand-alignment'), 'training_K.json'),
+        (('--dataset', 'egodexter'), 'Desk/annotation'),
+        (('--dataset', 'obman', '--submission', 'x.json'), 'obman'),
+        (('--dataset', 'real-images', '--limit', '3'), '--limit'),
+        (('--dataset', 'real-images', '--boxes', 'image'), "'image'"),
+    ],
+)
+def test_mistakes_end_with_a_line(freihand, weights, tmp_path, capsys, arguments, message):
+    code = evaluate(freihand, '--weights', weights, '--out', tmp_path, *arguments)
+    assert code == USER_ERROR
+    assert message in capsys.readouterr().err
+
+
+def test_missing_weights(freihand, tmp_path, capsys):
+    code = evaluate(freihand, '--dataset', 'freihand', '--weights', tmp_path / 'none.safetensors')
+    assert code == USER_ERROR
+    assert 'none.safetensors' in capsys.readouterr().err

@@ -1,0 +1,167 @@
+"""Benchmarks on records whose answers a stand-in network knows."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from handmesh_model.camera import project
+from handmesh_model.crop import apply_affine, image_from_crop, invert_affine
+from handmesh_model.datasets.egodexter import INTRINSICS as EGODEXTER
+from handmesh_model.datasets.egodexter import TipRecord
+from handmesh_model.datasets.records import HandRecord
+from handmesh_model.errors import ConfigError
+from handmesh_model.evaluation.benchmarks import (
+    choose_boxes,
+    evaluate_records,
+    evaluate_tips,
+    whole_picture,
+)
+from handmesh_model.evaluation.estimates import NetworkRunner
+from handmesh_model.hand import HandBox
+from handmesh_model.joints import TIPS, WRIST
+from handmesh_model.topology import HandTopology
+from handmesh_model.training.targets import LixelScale
+
+SIZE = 128
+INTRINSICS = np.array([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]])
+COUNT = 4
+
+
+@pytest.fixture(scope='module')
+def hand():
+    return HandTopology.open_hand()
+
+
+def meshes(hand, size=1.0, side='right'):
+    """The rest hand, of another size, turned, somewhere before the camera."""
+    turns = Rotation.random(COUNT, random_state=3).as_matrix()
+    mirror = [1, 1, -1 if side == 'left' else 1]
+    return [hand.template * size * mirror @ turn.T + [0.01, 0.02, 0.6] for turn in turns]
+
+
+def picture():
+    return np.full((224, 224, 3), 90, dtype=np.uint8)
+
+
+def make_records(hand, vertices, side='right'):
+    return [
+        HandRecord(
+            name=f'{i}',
+            load=picture,
+            intrinsics=INTRINSICS,
+            side=side,
+            joints_camera=hand.joint_regressor @ points,
+            vertices_camera=points,
+        )
+        for i, points in enumerate(vertices)
+    ]
+
+
+class KnowingNet(torch.nn.Module):
+    """Gives the true meshes, for the boxes that it will be asked for."""
+
+    def __init__(self, hand, vertices, boxes, intrinsics, depth_factor=1.0):
+        super().__init__()
+        self.config = SimpleNamespace(input_size=SIZE, heatmap_size=SIZE // 4)
+        self.topology = hand
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        scale = LixelScale(SIZE, SIZE // 4)
+        self.answers = []
+        for points, box in zip(vertices, boxes, strict=True):
+            affine = invert_affine(image_from_crop(box, SIZE, box.side == 'left'))
+            flat = apply_affine(affine, project(points, intrinsics))
+            wrist = (hand.joint_regressor @ points)[WRIST, 2]
+            depth = (points[:, 2] - wrist) * depth_factor
+            self.answers.append(scale.to_lixels(np.column_stack([flat, depth])))
+
+    def forward(self, crops):
+        batch = np.stack([self.answers.pop(0) for _ in range(len(crops))])
+        vertices = torch.tensor(batch, dtype=torch.float32)
+        joints = torch.tensor(self.topology.joint_regressor) @ vertices
+        return SimpleNamespace(joints=joints, vertices=vertices, confidence=None, presence=None)
+
+
+@pytest.mark.parametrize('side', ['right', 'left'])
+@pytest.mark.parametrize(('size', 'metric'), [(1.0, False), (1.15, True), (1.15, False)])
+def test_true_meshes_have_perfect_figures(hand, side, size, metric):
+    vertices = meshes(hand, size, side)
+    records = make_records(hand, vertices, side)
+    boxes = choose_boxes(records, 'reference')
+    net = KnowingNet(hand, vertices, boxes, INTRINSICS, 1.0 if metric else 1 / size)
+    result = evaluate_records(
+        NetworkRunner(net, metric_depth=metric, batch_size=3), records, boxes
+    )
+    scores = result.scores
+    assert scores['count'] == COUNT
+    assert scores['pa_mpvpe_mm'] < 0.1
+    assert scores['pa_mpjpe_mm'] < 0.1
+    assert scores['mpjpe_mm'] < 5.0
+    assert scores['pa_f_5'] == 1.0
+    assert scores['hand_miou'] > 0.99
+    assert scores['finger_miou'] > 0.97
+    assert scores['hand_hausdorff_px'] <= 1.5
+
+
+def test_wrong_meshes_are_noticed(hand):
+    vertices = meshes(hand)
+    records = make_records(hand, vertices)
+    boxes = choose_boxes(records, 'reference')
+    net = KnowingNet(hand, vertices[::-1], boxes, INTRINSICS)
+    result = evaluate_records(NetworkRunner(net), records, boxes, root_relative=True)
+    assert result.scores['mpjpe_mm'] > 20
+    assert result.scores['finger_miou'] < 0.6
+    np.testing.assert_allclose(result.joints[:, WRIST], 0, atol=1e-9)
+
+
+def test_secret_labels_give_predictions_without_figures(hand):
+    vertices = meshes(hand)
+    boxes = choose_boxes(make_records(hand, vertices), 'reference')
+    records = [HandRecord('x', picture, INTRINSICS, reference_bone=0.03) for _ in vertices]
+    result = evaluate_records(
+        NetworkRunner(KnowingNet(hand, vertices, boxes, INTRINSICS)), records, boxes
+    )
+    assert result.scores == {}
+    assert result.true_joints is None
+    assert result.joints.shape == (COUNT, 21, 3)
+
+
+def test_boxes(hand):
+    records = make_records(hand, meshes(hand), 'left')
+    whole = choose_boxes(records, 'image')[0]
+    assert whole.side == 'left'
+    affine = image_from_crop(whole, 224, mirrored=False)
+    np.testing.assert_allclose(affine, [[1, 0, 0], [0, 1, 0]], atol=1e-9)
+
+    found = [HandBox(1, 2, 30, 40, 0.9, 'right')]
+    detector = SimpleNamespace(detect=lambda rgb, count: found)
+    detected = choose_boxes(records, 'detected', detector)[0]
+    assert (detected.x_min, detected.y_max, detected.side) == (1, 40, 'left')
+    found.clear()
+    assert choose_boxes(records, 'detected', detector)[0].x_min == whole.x_min
+    with pytest.raises(ConfigError, match='no detector'):
+        choose_boxes(records, 'detected')
+    with pytest.raises(ConfigError, match='no labels'):
+        choose_boxes([HandRecord('x', picture, INTRINSICS)], 'reference')
+    assert whole_picture(np.zeros((480, 640, 3), np.uint8)).center == (319.5, 239.5)
+
+
+def test_fingertips(hand, tmp_path):
+    vertices = meshes(hand, side='left')
+    path = tmp_path / 'frame.png'
+    cv2.imwrite(str(path), picture())
+    records = []
+    for points in vertices:
+        tips = (hand.joint_regressor @ points)[list(TIPS)] + [0.0, 0.03, -0.1]
+        tips[1] = np.nan
+        records.append(TipRecord(path, 'Desk', tips))
+    boxes = [HandBox.around(project(points, EGODEXTER), side='left') for points in vertices]
+    runner = NetworkRunner(KnowingNet(hand, vertices, boxes, EGODEXTER))
+    result = evaluate_tips(runner, records, boxes)
+    assert np.isnan(result.errors[:, 1]).all()
+    assert result.scores['tip_error_mm'] < 3
+    assert result.scores['tip_auc_20_50'] == 1.0
+    assert result.scores['tip_auc_0_50'] > 0.9
