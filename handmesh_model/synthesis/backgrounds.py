@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import cv2
 import numpy as np
+from numba import njit
 
 from handmesh_model.synthesis import painter
 from handmesh_model.synthesis.appearance import sample_skin, skin_color
@@ -21,42 +21,43 @@ def natural_colors(rng: np.random.Generator, count: int, vivid: float = 0.12) ->
     :param vivid: share of vivid ones.
     :returns: (count, 3) linear RGB.
     """
-    luminance = np.exp(rng.normal(-1.5, 0.95, count)).clip(0.012, 0.85)
-    warm = rng.normal(0.06, 0.13, count)
-    tint = rng.normal(0.0, 0.05, count)
-    strong = rng.random(count) < vivid
-    hue = rng.random(count) * 2 * np.pi
-    chroma = np.where(strong, rng.uniform(0.3, 1.2, count), 0.0)
-    logs = np.stack(
-        [
-            warm + chroma * np.cos(hue),
-            -tint + chroma * np.cos(hue - 2.094) * 0.8,
-            -warm + tint + chroma * np.cos(hue + 2.094),
-        ],
-        axis=1,
-    )
-    return np.minimum(luminance[:, None] * np.exp(logs), 0.9)
+    return _colors(rng.standard_normal((count, 3)), rng.random((count, 3)), vivid)
+
+
+@njit(nogil=True, cache=True)
+def _colors(normal: np.ndarray, uniform: np.ndarray, vivid: float) -> np.ndarray:
+    """Colours from three standard normal and three uniform numbers each."""
+    colors = np.empty((normal.shape[0], 3))
+    for i in range(normal.shape[0]):
+        luminance = min(max(np.exp(-1.5 + 0.95 * normal[i, 0]), 0.012), 0.85)
+        warm, tint = 0.06 + 0.13 * normal[i, 1], 0.05 * normal[i, 2]
+        red, green, blue = warm, -tint, tint - warm
+        if uniform[i, 0] < vivid:
+            hue, chroma = 2 * np.pi * uniform[i, 1], 0.3 + 0.9 * uniform[i, 2]
+            red += chroma * np.cos(hue)
+            green += 0.8 * chroma * np.cos(hue - 2.094)
+            blue += chroma * np.cos(hue + 2.094)
+        colors[i, 0] = min(luminance * np.exp(red), 0.9)
+        colors[i, 1] = min(luminance * np.exp(green), 0.9)
+        colors[i, 2] = min(luminance * np.exp(blue), 0.9)
+    return colors
 
 
 def natural_color(rng: np.random.Generator, vivid: float = 0.15) -> tuple[float, float, float]:
-    """One colour by the recipe of :func:`natural_colors`."""
-    light, warm, tint = (float(value) for value in rng.standard_normal(3))
-    luminance = min(max(math.exp(-1.5 + 0.95 * light), 0.012), 0.85)
-    warm, tint = 0.06 + 0.13 * warm, 0.05 * tint
-    red, green, blue = warm, -tint, tint - warm
-    if rng.random() < vivid:
-        hue, chroma = float(rng.uniform(0, 2 * math.pi)), float(rng.uniform(0.3, 1.2))
-        red += chroma * math.cos(hue)
-        green += 0.8 * chroma * math.cos(hue - 2.094)
-        blue += chroma * math.cos(hue + 2.094)
-    color = (luminance * math.exp(red), luminance * math.exp(green), luminance * math.exp(blue))
-    return min(color[0], 0.9), min(color[1], 0.9), min(color[2], 0.9)
+    """One of :func:`natural_colors`."""
+    color = natural_colors(rng, 1, vivid)[0]
+    return float(color[0]), float(color[1]), float(color[2])
+
+
+_WIDE = 9.0
+"""Half width of shapes that are to fill any view."""
 
 
 def _everywhere(rng: np.random.Generator, color: np.ndarray, **fields: float) -> np.ndarray:
+    fields['scale'] = fields.get('scale', 1.0) * _WIDE / 3
     other = color * np.exp(rng.normal(0, 0.3)) * np.exp(rng.normal(0, 0.08, 3))
     return shapes(
-        np.zeros((1, 2)), np.full((1, 2), 3.0), color[None], np.minimum(other, 0.95)[None],
+        np.zeros((1, 2)), np.full((1, 2), _WIDE), color[None], np.minimum(other, 0.95)[None],
         seed=rng.uniform(0, 60), **fields,
     )  # fmt: skip
 
@@ -277,12 +278,12 @@ def _person(rng: np.random.Generator) -> np.ndarray:
 
 
 _RECIPES: tuple[tuple[Callable[[np.random.Generator], np.ndarray], float], ...] = (
-    (_wall, 0.2),
-    (_shelves, 0.19),
+    (_wall, 0.15),
+    (_shelves, 0.2),
     (_table, 0.17),
-    (_window, 0.1),
+    (_window, 0.11),
     (_greenery, 0.09),
-    (_clutter, 0.25),
+    (_clutter, 0.28),
 )
 _RECIPE_SHARES = tuple(share for _, share in _RECIPES)
 
@@ -303,6 +304,9 @@ def _view(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     return shift @ view @ to_unit
 
 
+_BLURS = (0.42, 0.33, 0.25)
+
+
 def paint_background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """
     A random scene.
@@ -310,18 +314,18 @@ def paint_background(rng: np.random.Generator, width: int, height: int) -> np.nd
     :returns: (height, width, 3) float32 linear RGB, mean about 0.25.
     """
     recipe = _RECIPES[pick(rng, _RECIPE_SHARES)][0]
-    blur = (0.4, float(rng.uniform(0.4, 1.2)), float(rng.uniform(1, 5)))[int(rng.integers(3))]
+    blur = (0.4, float(rng.uniform(0.4, 1.2)), float(rng.uniform(1, 4.5)))[pick(rng, _BLURS)]
     # Out of focus, fewer pixels will do.
     shrink = 2 if blur > 2 else 1
     size = (width // shrink, height // shrink)
     picture: np.ndarray = np.zeros((size[1], size[0], 3), dtype=np.float32)
     layer = recipe(rng)
     seen_through(layer, _view(rng, *size), size)
-    paint(picture, layer)
     if rng.random() < 0.2:
         person = _person(rng)
         seen_through(person, _view(rng, *size), size)
-        paint(picture, person)
+        layer = np.concatenate([layer, person])
+    paint(picture, layer)
     picture *= _light_falloff(rng, *size)
     picture = cv2.GaussianBlur(picture, (0, 0), blur * max(size) / 128)
     if shrink > 1:

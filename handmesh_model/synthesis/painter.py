@@ -41,17 +41,11 @@ def shapes(
     """
     count = len(centers)
     out = np.zeros((count, SHAPE_SIZE), dtype=np.float32)
-    cos, sin = np.cos(angles), np.sin(angles)
-    x, y = centers[:, 0], centers[:, 1]
-    width, height = halves[:, 0], halves[:, 1]
-    out[:, MATRIX], out[:, MATRIX + 1] = cos / width, sin / width
-    out[:, MATRIX + 2] = -(cos * x + sin * y) / width
-    out[:, MATRIX + 3], out[:, MATRIX + 4] = -sin / height, cos / height
-    out[:, MATRIX + 5] = (sin * x - cos * y) / height
-    out[:, MATRIX + 8] = 1
+    if np.isscalar(angles):
+        angles = np.full(count, angles)
+    _place(out, np.asarray(centers, float), np.asarray(halves, float), np.asarray(angles, float))
     out[:, COLOR : COLOR + 3] = colors
     out[:, OTHER : OTHER + 3] = colors if others is None else others
-    out[:, SCALE], out[:, OPACITY] = 1, 1
     names = {
         'kind': KIND, 'texture': TEXTURE, 'scale': SCALE, 'shade_x': SHADE, 'shade_y': SHADE + 1,
         'rough': ROUGH, 'opacity': OPACITY, 'seed': SEED, 'soft': SOFT,
@@ -61,6 +55,20 @@ def shapes(
     return out
 
 
+@njit(nogil=True, cache=True)
+def _place(out: np.ndarray, centers: np.ndarray, halves: np.ndarray, angles: np.ndarray) -> None:
+    """Fill in the matrices from the scene to each shape's own coordinates, scale and opacity."""
+    for i in range(out.shape[0]):
+        cos, sin = np.cos(angles[i]), np.sin(angles[i])
+        x, y, width, height = centers[i, 0], centers[i, 1], halves[i, 0], halves[i, 1]
+        out[i, MATRIX], out[i, MATRIX + 1] = cos / width, sin / width
+        out[i, MATRIX + 2] = -(cos * x + sin * y) / width
+        out[i, MATRIX + 3], out[i, MATRIX + 4] = -sin / height, cos / height
+        out[i, MATRIX + 5] = (sin * x - cos * y) / height
+        out[i, MATRIX + 8] = 1.0
+        out[i, SCALE], out[i, OPACITY] = 1.0, 1.0
+
+
 def seen_through(layer: np.ndarray, scene_from_pixel: np.ndarray, size: tuple[int, int]) -> None:
     """
     Turn shapes of the scene's plane into shapes of the picture, in place.
@@ -68,20 +76,50 @@ def seen_through(layer: np.ndarray, scene_from_pixel: np.ndarray, size: tuple[in
     :param scene_from_pixel: (3, 3) homography.
     :param size: width and height of the picture, pixels.
     """
-    matrices = layer[:, MATRIX : MATRIX + 9].reshape(-1, 3, 3) @ scene_from_pixel
-    layer[:, MATRIX : MATRIX + 9] = matrices.reshape(-1, 9)
-    corners = np.array([[-1, 1, 1, -1], [-1, -1, 1, 1], [1, 1, 1, 1]]) * [[1.1], [1.1], [1]]
-    placed = np.linalg.inv(matrices) @ corners
-    depth = placed[:, 2]
-    # The homography's scale is such that w is positive in the picture.
-    behind = (depth <= 1e-3).any(axis=1)
-    flat = placed[:, :2] / np.where(np.abs(depth) < 1e-3, 1e-3, depth)[:, None]
-    layer[:, BOX : BOX + 2] = np.where(behind[:, None], 0, flat.min(axis=2) - 1)
-    layer[:, BOX + 2 : BOX + 4] = np.where(behind[:, None], max(size), flat.max(axis=2) + 1)
+    _see_through(layer, scene_from_pixel.astype(np.float64), float(max(size)))
+
+
+@njit(nogil=True, cache=True, error_model='numpy')
+def _see_through(layer: np.ndarray, view: np.ndarray, size: float) -> None:
+    for i in range(layer.shape[0]):
+        m = np.empty((3, 3))
+        for row in range(3):
+            for column in range(3):
+                m[row, column] = 0.0
+                for k in range(3):
+                    m[row, column] += layer[i, MATRIX + 3 * row + k] * view[k, column]
+        for entry in range(9):
+            layer[i, MATRIX + entry] = m[entry // 3, entry % 3]
+        left, top, right, bottom = size, size, 0.0, 0.0
+        for corner in range(4):
+            u, v = (1.1 if corner & 1 else -1.1), (1.1 if corner & 2 else -1.1)
+            # The pixel (x, y, w) with m @ pixel = (u, v, 1), by Cramer's rule up to a factor.
+            x = _determinant(u, m[0, 1], m[0, 2], v, m[1, 1], m[1, 2], 1.0, m[2, 1], m[2, 2])
+            y = _determinant(m[0, 0], u, m[0, 2], m[1, 0], v, m[1, 2], m[2, 0], 1.0, m[2, 2])
+            w = _determinant(m[0, 0], m[0, 1], u, m[1, 0], m[1, 1], v, m[2, 0], m[2, 1], 1.0)
+            all_of_it = _determinant(
+                m[0, 0], m[0, 1], m[0, 2], m[1, 0], m[1, 1], m[1, 2], m[2, 0], m[2, 1], m[2, 2]
+            )
+            # The homography's scale is such that w is positive in the picture.
+            if w / all_of_it <= 1e-3:
+                left, top, right, bottom = 0.0, 0.0, size, size
+                break
+            left, right = min(left, x / w - 1), max(right, x / w + 1)
+            top, bottom = min(top, y / w - 1), max(bottom, y / w + 1)
+        layer[i, BOX], layer[i, BOX + 1] = max(left, 0.0), max(top, 0.0)
+        layer[i, BOX + 2], layer[i, BOX + 3] = min(right, size), min(bottom, size)
+
+
+@njit(nogil=True, cache=True, inline='always')
+def _determinant(
+    a: float, b: float, c: float, d: float, e: float, f: float, g: float, h: float, i: float
+) -> float:
+    """Of the matrix with rows a b c, d e f, g h i."""
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
 def paint(picture: np.ndarray, layer: np.ndarray) -> None:
-    """Draw shapes of the picture, first to last, into (H, W, 3) float32 linear RGB."""
+    """Draw shapes, first to last, into a black picture (H, W, 3) float32 linear RGB."""
     _paint(picture, layer, noise_block())
 
 
@@ -126,46 +164,58 @@ def _texture(
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+def _coverage(shape: np.ndarray, u: float, v: float, w: float) -> float:
+    """Opacity of a shape at local coordinates u, v, with a border about a pixel wide."""
+    if shape[KIND] == ELLIPSE:
+        inside = np.float32(1.0) - np.sqrt(u * u + v * v)
+        step = np.abs(shape[MATRIX]) + np.abs(shape[MATRIX + 1])
+        step += np.abs(shape[MATRIX + 3]) + np.abs(shape[MATRIX + 4])
+        step *= np.float32(0.35) / w
+    else:
+        du = (np.abs(shape[MATRIX]) + np.abs(shape[MATRIX + 1])) / w
+        dv = (np.abs(shape[MATRIX + 3]) + np.abs(shape[MATRIX + 4])) / w
+        to_u, to_v = np.float32(1.0) - np.abs(u), np.float32(1.0) - np.abs(v)
+        inside, step = (to_u, du) if to_u * dv < to_v * du else (to_v, dv)
+    if shape[SOFT] > step:
+        return min(max(inside / shape[SOFT], np.float32(0.0)), np.float32(1.0)) * shape[OPACITY]
+    share = inside / step + np.float32(0.5)
+    return min(max(share, np.float32(0.0)), np.float32(1.0)) * shape[OPACITY]
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
 def _paint(picture: np.ndarray, layer: np.ndarray, noise: np.ndarray) -> None:
+    """Front to back, so that what is hidden costs next to nothing."""
     height, width = picture.shape[:2]
-    for i in range(layer.shape[0]):
+    left_over = np.ones((height, width), dtype=np.float32)
+    for i in range(layer.shape[0] - 1, -1, -1):
         s = layer[i]
-        left, top = max(0, int(s[BOX])), max(0, int(s[BOX + 1]))
-        right = min(width - 1, int(s[BOX + 2]))
-        bottom = min(height - 1, int(s[BOX + 3]))
-        m = s[MATRIX : MATRIX + 9]
+        left, top = int(s[BOX]), int(s[BOX + 1])
+        right, bottom = min(width - 1, int(s[BOX + 2])), min(height - 1, int(s[BOX + 3]))
+        rough = s[ROUGH] > 0.0
         for y in range(top, bottom + 1):
+            row_u = s[MATRIX + 1] * y + s[MATRIX + 2]
+            row_v = s[MATRIX + 4] * y + s[MATRIX + 5]
+            row_w = s[MATRIX + 7] * y + s[MATRIX + 8]
             for x in range(left, right + 1):
-                w = m[6] * x + m[7] * y + m[8]
-                if w <= 1e-4:
+                free = left_over[y, x]
+                w = s[MATRIX + 6] * x + row_w
+                if free < 0.02 or w <= 1e-4:
                     continue
-                u = (m[0] * x + m[1] * y + m[2]) / w
-                v = (m[3] * x + m[4] * y + m[5]) / w
-                if s[KIND] == ELLIPSE:
-                    inside = 1.0 - np.sqrt(u * u + v * v)
-                    step = 0.7 * (np.abs(m[0]) + np.abs(m[1]) + np.abs(m[3]) + np.abs(m[4])) / w
-                    step *= 0.5
-                else:
-                    du = (np.abs(m[0]) + np.abs(m[1])) / w
-                    dv = (np.abs(m[3]) + np.abs(m[4])) / w
-                    if (1.0 - np.abs(u)) * dv < (1.0 - np.abs(v)) * du:
-                        inside, step = 1.0 - np.abs(u), du
-                    else:
-                        inside, step = 1.0 - np.abs(v), dv
-                step = max(step, s[SOFT])
-                alpha = min(max(inside / step + (0.5 if s[SOFT] == 0.0 else 0.0), 0.0), 1.0)
-                alpha *= s[OPACITY]
+                u = (s[MATRIX] * x + row_u) / w
+                v = (s[MATRIX + 3] * x + row_v) / w
+                alpha = _coverage(s, u, v, w)
                 if alpha <= 0.0:
                     continue
                 mix = _texture(s[TEXTURE], u, v, s[SCALE], s[SEED], noise)
-                bright = 1.0 + s[SHADE] * u + s[SHADE + 1] * v
+                bright = np.float32(1.0) + s[SHADE] * u + s[SHADE + 1] * v
                 if s[TEXTURE] == ROUND:
                     bright *= 0.35 + 0.65 * np.sqrt(max(0.0, 1.0 - u * u))
-                if s[ROUGH] > 0.0:
+                if rough:
                     bright += s[ROUGH] * sample_noise(
                         noise, 0, x * 0.35 + s[SEED], y * 0.35, s[SEED] * 1.7
                     )
-                bright = max(bright, 0.03)
+                bright = max(bright, np.float32(0.03)) * alpha * free
+                left_over[y, x] = free * (np.float32(1.0) - alpha)
                 for c in range(3):
                     tone = s[COLOR + c] + mix * (s[OTHER + c] - s[COLOR + c])
-                    picture[y, x, c] += alpha * (tone * bright - picture[y, x, c])
+                    picture[y, x, c] += tone * bright

@@ -103,7 +103,7 @@ def _crop_points(
 
 
 def _mirror(image: np.ndarray, sample: dict[str, Any], size: int) -> np.ndarray:
-    """The crop as a left hand would give it if it were not mirrored; labels are turned in place."""
+    """The crop as a left hand gives it unmirrored; labels are turned in place."""
     sample['mask'] = np.ascontiguousarray(sample['mask'][:, ::-1])
     for name in ('vertices', 'joints'):
         sample[name][:, 0] = size - 1 - sample[name][:, 0]

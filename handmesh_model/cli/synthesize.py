@@ -1,0 +1,130 @@
+"""``handmesh synthesize``: make training pictures, or the hand template they come from."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command and its arguments."""
+    parser = subparsers.add_parser(
+        'synthesize', help='make training pictures, or the hand template they come from'
+    )
+    parser.set_defaults(run=run)
+    what = parser.add_subparsers(dest='what', required=True, metavar='WHAT')
+    _add_dataset(what)
+    _add_sheet(what)
+    _add_clip(what)
+    benchmark = what.add_parser('benchmark', help='measure finished crops a second on one core')
+    benchmark.add_argument('--count', type=int, default=300)
+    benchmark.add_argument('--size', type=int, default=128, help='pixels of a side')
+    template = what.add_parser('template', help='make the open hand from its CC0 source')
+    template.add_argument('--out', type=Path, help="folder; by default the package's own assets")
+
+
+def _add_dataset(what: Any) -> None:
+    dataset = what.add_parser(
+        'dataset',
+        help='render labelled crops into a folder',
+        description='The same count, seed and size give the same pictures, bit for bit on '
+        'machines of one kind.',
+    )
+    dataset.add_argument('--count', type=int, required=True)
+    dataset.add_argument('--seed', type=int, default=1)
+    dataset.add_argument('--size', type=int, default=128, help='pixels of a side')
+    dataset.add_argument('--workers', type=int, default=1, help='processes')
+    dataset.add_argument('--out', type=Path, required=True, metavar='DIR')
+
+
+def _add_sheet(what: Any) -> None:
+    sheet = what.add_parser('sheet', help='a contact sheet of random crops')
+    sheet.add_argument('--count', type=int, default=64)
+    sheet.add_argument('--seed', type=int, default=1)
+    sheet.add_argument('--size', type=int, default=128, help='pixels of a side')
+    sheet.add_argument('--labels', action='store_true', help='draw the joints')
+    sheet.add_argument('--out', type=Path, default=Path('docs/synthesis_sheet.jpg'))
+
+
+def _add_clip(what: Any) -> None:
+    clip = what.add_parser(
+        'clip',
+        help='a video of moving hands with a JSON of what is true in each frame',
+        description='The JSON goes beside the video, with the same name.',
+    )
+    clip.add_argument('--out', type=Path, required=True, metavar='FILE.mp4')
+    clip.add_argument('--seed', type=int, default=1)
+    clip.add_argument('--seconds', type=float, default=7.0)
+    clip.add_argument('--width', type=int, default=640)
+    clip.add_argument('--height', type=int, default=480)
+    clip.add_argument('--hands', type=int, choices=(1, 2), default=2)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked for."""
+    import cv2
+
+    # Crops are small: threads of OpenCV would only get into each other's way.
+    cv2.setNumThreads(1)
+    {
+        'dataset': _dataset,
+        'sheet': _sheet,
+        'clip': _clip,
+        'benchmark': _benchmark,
+        'template': _template,
+    }[arguments.what](arguments)
+    return 0
+
+
+def _dataset(arguments: argparse.Namespace) -> None:
+    from handmesh_model.synthesis.dataset import write_dataset
+
+    write_dataset(
+        arguments.out, arguments.count, arguments.seed, arguments.size, arguments.workers
+    )
+    print(f'{arguments.count} samples in {arguments.out}')
+
+
+def _sheet(arguments: argparse.Namespace) -> None:
+    import cv2
+
+    from handmesh_model.synthesis.dataset import contact_sheet
+
+    image = contact_sheet(arguments.seed, arguments.count, arguments.size, labels=arguments.labels)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(
+        str(arguments.out), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92]
+    )
+    print(arguments.out)
+
+
+def _clip(arguments: argparse.Namespace) -> None:
+    from handmesh_model.synthesis.clip import write_clip
+
+    written = write_clip(
+        arguments.out,
+        seed=arguments.seed,
+        seconds=arguments.seconds,
+        width=arguments.width,
+        height=arguments.height,
+        hand_count=arguments.hands,
+    )
+    print(*written)
+
+
+def _benchmark(arguments: argparse.Namespace) -> None:
+    from handmesh_model.synthesis.dataset import measure_speed
+
+    for name, value in measure_speed(arguments.count, size=arguments.size).items():
+        print(f'{name.replace("_", " ")}: {value:.1f}')
+
+
+def _template(arguments: argparse.Namespace) -> None:
+    from handmesh_model.synthesis.hand_model import MODEL_FILE
+    from handmesh_model.synthesis.template import write_assets
+
+    folder = arguments.out or MODEL_FILE.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, value in write_assets(folder).items():
+        print(f'{name}: {value:.3f}')
