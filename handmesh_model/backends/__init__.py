@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ['BACKENDS', 'Backend', 'NetworkResult', 'choose_device', 'create_backend']
 
-BACKENDS = {'eager': 'EagerBackend'}
+BACKENDS = {'eager': 'EagerBackend', 'openvino': 'OpenVinoBackend'}
 """Module of this package -> its class."""
 
 
@@ -41,11 +42,13 @@ def create_backend(name: str, net: HandMeshNet, device: torch.device) -> Backend
     """
     Get a network ready to run.
 
-    :param name: 'auto' or one of :data:`BACKENDS`.
+    :param name: one of :data:`BACKENDS`, or 'auto': OpenVINO on a CPU where it is installed, else
+        eager PyTorch.
     :raises BackendError: if there is no such backend or it cannot run here.
     """
     if name == 'auto':
-        name = 'eager'
+        fits = device.type == 'cpu' and find_spec('openvino') is not None
+        name = 'openvino' if fits else 'eager'
     if name not in BACKENDS:
         known = ', '.join(['auto', *BACKENDS])
         raise BackendError(f"backend is '{name}', expected one of {known}")

@@ -48,9 +48,9 @@ class Backend(ABC):
 def complete(
     vertices: np.ndarray,
     joints: np.ndarray,
-    presence_logit: np.ndarray | None,
-    side_logit: np.ndarray | None,
-    confidence: np.ndarray | None,
+    presence_logit: np.ndarray | None = None,
+    side_logit: np.ndarray | None = None,
+    confidence: np.ndarray | None = None,
 ) -> NetworkResult:
     """Turn logits into probabilities, and put ones where the network has no such head."""
     count = len(vertices)
