@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,9 +58,12 @@ class OpenVinoBackend(Backend):
             with torch.inference_mode():
                 outputs = net(example.permute(0, 3, 1, 2).float() / 255)
             self._names = [name for name in _OUTPUTS if getattr(outputs, name) is not None]
-            model = openvino.convert_model(
-                _ArrayEdge(net), example_input=example, input=[example.shape]
-            )
+            with warnings.catch_warnings():
+                # Traced shapes are constants, as they should be: only one is ever run.
+                warnings.simplefilter('ignore')
+                model = openvino.convert_model(
+                    _ArrayEdge(net), example_input=example, input=[example.shape]
+                )
             hints = {
                 'PERFORMANCE_HINT': 'LATENCY',
                 # Newer CPUs would take bfloat16, which costs accuracy.

@@ -20,6 +20,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument('--hours', type=float, help='stop after so many hours')
     parser.add_argument('--batch-size', type=int, default=32)
     parser.add_argument('--learning-rate', type=float, default=2e-3)
+    parser.add_argument('--width', type=int, default=24, help='channels at stride 4')
     parser.add_argument('--workers', type=int, default=1, help='renderer processes')
     parser.add_argument('--reuse', type=float, default=5.0, help='draws of each rendered frame')
     parser.add_argument('--threads', type=int, default=1, help='threads of torch')
@@ -39,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         hours=arguments.hours,
         batch_size=arguments.batch_size,
         learning_rate=arguments.learning_rate,
+        width=arguments.width,
         workers=arguments.workers,
         reuse=arguments.reuse,
         threads=arguments.threads,

@@ -31,7 +31,7 @@ def test_overlay_mesh_and_numbers_are_written(
 ) -> None:
     out = tmp_path / 'out'
     files = [str(pictures / 'a.png'), str(pictures / 'more')]
-    arguments = ['--out', str(out), '--weights', str(weights_folder)]
+    arguments = ['--out', str(out), '--weights', str(weights_folder), '--backend', 'eager']
     assert main(['predict', *files, *arguments, '--intrinsics', '200', '200', '60', '50']) == 0
     assert cv2.imread(str(out / 'a_overlay.png')).shape == (100, 120, 3)
     assert (out / 'a_2_overlay.png').is_file()
@@ -56,7 +56,7 @@ def test_unreadable_files_are_named_and_the_others_still_done(
     (tmp_path / 'empty.png').touch()
     files = [str(broken), str(tmp_path / 'empty.png'), str(tmp_path / 'absent.png')]
     out = tmp_path / 'out'
-    arguments = ['--out', str(out), '--weights', str(weights_folder)]
+    arguments = ['--out', str(out), '--weights', str(weights_folder), '--backend', 'eager']
     assert main(['predict', *files, str(pictures / 'a.png'), *arguments]) == 1
     errors = capsys.readouterr().err
     for name in ('broken.png', 'empty.png', 'absent.png', '3 of 4'):
