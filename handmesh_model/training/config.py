@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar
-
-import yaml
+from typing import Any
 
 from handmesh_model.errors import ConfigError
+from handmesh_model.training.config_files import (
+    check_choice,
+    check_range,
+    from_mapping,
+    merge,
+    override_values,
+    read_values,
+)
 
-T = TypeVar('T')
+DATA_KINDS = ('synthetic', 'freihand', 'obman', 'samples')
+SCHEDULES = ('cosine', 'steps', 'trapezoid')
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,13 @@ class OptimizerConfig:
     beta2: float = 0.999
     head_factor: float = 1.0
     clip_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_choice('optimizer.name', self.name, ('adam', 'adamw'))
+        for name in ('learning_rate', 'weight_decay', 'head_factor', 'clip_norm'):
+            check_range(f'optimizer.{name}', getattr(self, name), 0)
+        for name in ('beta1', 'beta2'):
+            check_range(f'optimizer.{name}', getattr(self, name), 0, 1)
 
 
 @dataclass(frozen=True)
@@ -55,20 +66,30 @@ class ScheduleConfig:
     cooldown: float = 0.3
     final_factor: float = 0.01
 
+    def __post_init__(self) -> None:
+        check_choice('schedule.kind', self.kind, SCHEDULES)
+        check_range('schedule.warmup_samples', self.warmup_samples, 0)
+        for name in ('factor', 'cooldown', 'final_factor'):
+            check_range(f'schedule.{name}', getattr(self, name), 0, 1)
+        for i, milestone in enumerate(self.milestones):
+            check_range(f'schedule.milestones[{i}]', milestone, 0, 1)
+
 
 @dataclass(frozen=True)
 class DataConfig:
     """
     Where samples come from.
 
-    :param kind: 'synthetic' renders on the fly; 'freihand', 'obman' read ``root``; 'samples' reads
-        an npz file of crop samples.
+    :param kind: 'synthetic' renders on the fly; 'freihand' and 'obman' read the dataset at
+        ``root`` as it was published; 'samples' reads crop samples, see
+        :class:`handmesh_model.training.sample_files.SampleFile`.
     :param root: folder or file of the data, relative to the configuration file.
     :param options: further arguments of the dataset, by name.
     :param renderer: 'module:function'; the function returns a ``render(rng, size) -> crop
         sample``.
     :param render_size: pixels of the rendered crop, some more than the network's input.
-    :param workers: renderer or loader processes, shared out among the ranks.
+    :param workers: renderer or loader processes, shared out among the ranks; 0 lets trainers load
+        by themselves.
     :param pool_size: renders kept for reuse, over all ranks.
     :param pool_start: renders in the pool before training starts, over all ranks.
     :param reuse: how often each render is drawn on average.
@@ -85,6 +106,15 @@ class DataConfig:
     pool_start: int = 2000
     reuse: float = 4.0
     nice: int = 5
+
+    def __post_init__(self) -> None:
+        check_choice('data.kind', self.kind, DATA_KINDS)
+        if self.kind != 'synthetic' and not self.root:
+            raise ConfigError(f"data.root is '', expected where the {self.kind} data are")
+        for name in ('workers', 'nice'):
+            check_range(f'data.{name}', getattr(self, name), 0)
+        for name in ('pool_size', 'pool_start', 'render_size', 'reuse'):
+            check_range(f'data.{name}', getattr(self, name), 1)
 
 
 @dataclass(frozen=True)
@@ -119,6 +149,10 @@ class AugmentationConfig:
     grey: float = 0.02
     erase: float = 0.2
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            check_range(f'augmentation.{name}', value, 0)
+
 
 @dataclass(frozen=True)
 class ValidationConfig:
@@ -127,13 +161,18 @@ class ValidationConfig:
         use; 0 for none.
     :param seed: what it is rendered from.
     :param every_samples: training samples between two validations.
-    :param options: arguments of the dataset that differ from the training data's.
+    :param options: arguments of the dataset that differ from the training data's, ``root``
+        included; without any, a dataset's training samples would be measured.
     """
 
     samples: int = 512
     seed: int = 20_000_003
     every_samples: int = 200_000
     options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_range('validation.samples', self.samples, 0)
+        check_range('validation.every_samples', self.every_samples, 1)
 
 
 @dataclass(frozen=True)
@@ -152,6 +191,8 @@ class TrainingConfig:
     :param ema_samples: the moving average of the weights reaches back about so many samples; 0 for
         none.
     :param init_weights: weights to start from, 'open' or a file; empty for random ones.
+    :param encoder_weights: a torchvision ResNet's weights (ImageNet's) for both encoders, relative
+        to this file; empty for none.
     :param losses: factors of the loss terms, see :class:`handmesh_model.losses.LossWeights`.
     :param loss_ramps: term -> [samples, factor, samples, factor, ...]: its weight is multiplied
         with the factor interpolated at the samples seen.
@@ -168,6 +209,7 @@ class TrainingConfig:
     threads: int = 1
     ema_samples: int = 60_000
     init_weights: str = ''
+    encoder_weights: str = ''
     log_every: int = 50
     checkpoint_minutes: float = 5.0
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -179,14 +221,14 @@ class TrainingConfig:
     loss_ramps: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.total_samples < 1 or self.ranks < 1:
+        for name in ('batch_size', 'total_samples', 'ranks', 'log_every'):
+            check_range(name, getattr(self, name), 1)
+        for name in ('threads', 'ema_samples', 'checkpoint_minutes'):
+            check_range(name, getattr(self, name), 0)
+        if self.batch_size % self.ranks:
             raise ConfigError(
-                'batch_size, total_samples and ranks must be at least 1, they are '
-                f'{self.batch_size}, {self.total_samples} and {self.ranks}'
+                f'batch_size is {self.batch_size}, expected a multiple of ranks = {self.ranks}'
             )
-        _one_of('optimizer.name', self.optimizer.name, ('adam', 'adamw'))
-        _one_of('schedule.kind', self.schedule.kind, ('cosine', 'steps', 'trapezoid'))
-        _one_of('data.kind', self.data.kind, ('synthetic', 'freihand', 'obman', 'samples'))
         for term, span in self.loss_ramps.items():
             if len(span) < 2 or len(span) % 2 or list(span[::2]) != sorted(span[::2]):
                 raise ConfigError(
@@ -201,110 +243,10 @@ def load_training_config(path: str | Path, overrides: Sequence[str] = ()) -> Tra
 
     A key ``extends`` names another file whose entries hold where this one says nothing.
 
-    :param overrides: 'key.subkey=value' each, the value as YAML.
+    :param overrides: 'key.subkey=value' each, the value as YAML; paths in them are relative to the
+        working directory.
     :raises ConfigError: for a file that cannot be read, an unknown key or a value of the wrong
-        type.
+        type or out of its range.
     """
-    path = Path(path)
-    values = _read_extending(path)
-    for override in overrides:
-        _apply_override(values, override)
-    for key in ('network', 'topology', 'init_weights'):
-        if values.get(key) not in (None, '', 'open'):
-            values[key] = str(path.parent / str(values[key]))
-    data = values.get('data')
-    if isinstance(data, dict) and data.get('root'):
-        data['root'] = str(path.parent / str(data['root']))
+    values = merge(read_values(path), override_values(overrides))
     return from_mapping(TrainingConfig, values)
-
-
-def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = '') -> T:
-    """
-    Build a dataclass from plain values, checking names and types all the way down.
-
-    :raises ConfigError: naming the entry and what was expected.
-    """
-    hints = typing.get_type_hints(cls)
-    known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ConfigError(
-            f"unknown entry '{where}{unknown[0]}'; known are {', '.join(sorted(known))}"
-        )
-    missing = [
-        name
-        for name, f in known.items()
-        if name not in values
-        and f.default is dataclasses.MISSING
-        and f.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise ConfigError(f"entry '{where}{missing[0]}' is missing")
-    return cls(**{k: _convert(hints[k], v, where + k) for k, v in values.items()})
-
-
-def to_mapping(config: Any) -> dict[str, Any]:
-    """Plain values that :func:`from_mapping` turns back into the same configuration."""
-    return dataclasses.asdict(config)
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"'{where}' is {value!r}, expected a mapping")
-        return from_mapping(typing.cast(type, hint), value, where + '.')
-    origin = typing.get_origin(hint)
-    if origin is tuple:
-        if not isinstance(value, Sequence) or isinstance(value, str):
-            raise ConfigError(f"'{where}' is {value!r}, expected a list")
-        item = typing.get_args(hint)[0]
-        return tuple(_convert(item, v, f'{where}[{i}]') for i, v in enumerate(value))
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"'{where}' is {value!r}, expected a mapping")
-        item = typing.get_args(hint)[1]
-        return {str(k): _convert(item, v, f'{where}.{k}') for k, v in value.items()}
-    if hint is Any or origin is UnionType:
-        return value
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if hint is int and isinstance(value, float) and value == int(value):
-        return int(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ConfigError(f"'{where}' is {value!r}, expected {hint.__name__}")
-    return value
-
-
-def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"{name} is '{value}', expected one of {', '.join(allowed)}")
-
-
-def _read_extending(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read configuration '{path}': {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"configuration '{path}' holds {values!r}, expected a mapping")
-    base = values.pop('extends', None)
-    return values if base is None else _merge(_read_extending(path.parent / base), values)
-
-
-def _merge(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in top.items():
-        nested = isinstance(value, Mapping) and isinstance(base.get(key), dict)
-        base[key] = _merge(base[key], value) if nested else value
-    return base
-
-
-def _apply_override(values: dict[str, Any], override: str) -> None:
-    name, equals, text = override.partition('=')
-    if not equals:
-        raise ConfigError(f"override '{override}' is not of the form key.subkey=value")
-    *parents, last = name.split('.')
-    for parent in parents:
-        values = values.setdefault(parent, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"override '{override}': '{parent}' holds no further entries")
-    values[last] = yaml.safe_load(text)

@@ -61,7 +61,7 @@ class Progress:
             return rate
         left = (self.total - done) / max(rate, 1e-9)
         if seconds_left is not None:
-            left = min(left, seconds_left)
+            left = max(0.0, min(left, seconds_left))
         self.say(f'{done:,} of {self.total:,}  {figures}  {rate:.0f} img/s  {duration(left)} left')
         return rate
 

@@ -1,4 +1,4 @@
-"""From a configuration to the parts of a run: network, losses, optimizer, data."""
+"""From a configuration to the parts of a run: network, losses, optimizer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 import yaml
 from torch import nn
 
-from handmesh_model.errors import ConfigError
+from handmesh_model.checkpoints import read_checkpoint, state_problems
+from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.losses import LossWeights
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.network.soft_argmax import LixelHead
 from handmesh_model.topology import HandTopology
-from handmesh_model.training.augmentation import Augmenter
-from handmesh_model.training.config import OptimizerConfig, TrainingConfig, from_mapping
-from handmesh_model.training.distributed import Ranks
-from handmesh_model.training.synthetic_stream import SyntheticStream
+from handmesh_model.training.config import OptimizerConfig, TrainingConfig
+from handmesh_model.training.config_files import check_range, from_mapping
+from handmesh_model.training.encoder_weights import load_encoders
 from handmesh_model.training.targets import LixelScale
 
 
@@ -27,9 +27,10 @@ def load_topology(name: str) -> HandTopology:
 
 def build_network(config: TrainingConfig) -> HandMeshNet:
     """
-    A network with random weights from the run's seed, or with ``init_weights``.
+    A network with random weights from the run's seed, or with those that the run starts from.
 
     :raises ConfigError: if the network's file cannot be read.
+    :raises CheckpointError: if weights to start from do not fit.
     """
     try:
         values = yaml.safe_load(Path(config.network).read_text())
@@ -38,10 +39,17 @@ def build_network(config: TrainingConfig) -> HandMeshNet:
     network_config = NetworkConfig.from_dict({**(values or {}), **config.network_options})
     torch.manual_seed(config.seed)
     net = HandMeshNet(network_config, load_topology(config.topology))
+    if config.encoder_weights:
+        load_encoders(net, Path(config.encoder_weights))
     if config.init_weights:
-        from handmesh_model.checkpoints import load_network
-
-        net.load_state_dict(load_network(config.init_weights).state_dict())
+        state = read_checkpoint(config.init_weights).state
+        problems = state_problems(net.state_dict(), state)
+        if problems:
+            raise CheckpointError(
+                f"'{config.init_weights}' does not fit the network to train:\n  "
+                + '\n  '.join(problems)
+            )
+        net.load_state_dict(state)
     return net
 
 
@@ -51,8 +59,20 @@ def lixel_scale(net: HandMeshNet) -> LixelScale:
 
 
 def loss_weights(config: TrainingConfig) -> LossWeights:
-    """The factors of the loss terms, checked."""
-    return from_mapping(LossWeights, config.losses, 'losses.')
+    """
+    The factors of the loss terms.
+
+    :raises ConfigError: for a term that does not exist or a negative factor.
+    """
+    weights = from_mapping(LossWeights, config.losses, 'losses.')
+    for name, value in vars(weights).items():
+        check_range(f'losses.{name}', value, 0)
+    unknown = sorted(set(config.loss_ramps) - set(vars(weights)))
+    if unknown:
+        raise ConfigError(
+            f"unknown entry 'loss_ramps.{unknown[0]}'; known are {', '.join(vars(weights))}"
+        )
+    return weights
 
 
 def build_optimizer(config: OptimizerConfig, net: nn.Module) -> torch.optim.Optimizer:
@@ -81,26 +101,3 @@ def build_optimizer(config: OptimizerConfig, net: nn.Module) -> torch.optim.Opti
     betas = (config.beta1, config.beta2)
     groups = [group for group in groups if group['params']]
     return kind(groups, lr=config.learning_rate, betas=betas, fused=True)
-
-
-def build_stream(
-    config: TrainingConfig, net: HandMeshNet, ranks: Ranks, step: int
-) -> SyntheticStream:
-    """
-    This rank's training data from a step on.
-
-    :raises ConfigError: if the batch cannot be shared out evenly.
-    """
-    if config.batch_size % ranks.count:
-        raise ConfigError(
-            f'batch_size is {config.batch_size}, expected a multiple of the {ranks.count} ranks'
-        )
-    return SyntheticStream(
-        config.data,
-        Augmenter(config.augmentation, net.config.input_size),
-        lixel_scale(net),
-        net.topology.vertex_count,
-        config.batch_size // ranks.count,
-        (config.seed, ranks.rank, step),
-        ranks.count,
-    )

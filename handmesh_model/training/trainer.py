@@ -12,21 +12,23 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from handmesh_model.losses import HandMeshLoss
 from handmesh_model.network import HandMeshNet
 from handmesh_model.training import setup
-from handmesh_model.training.config import TrainingConfig, to_mapping
+from handmesh_model.training.config import TrainingConfig
+from handmesh_model.training.config_files import to_mapping
+from handmesh_model.training.data import SampleStream, build_stream, validation_samples
+from handmesh_model.training.dataset_stream import dead_workers_reported
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.gradients import GradientBlock
 from handmesh_model.training.progress import Progress
 from handmesh_model.training.run_state import LAST, RunState, load_run, save_run
 from handmesh_model.training.schedule import ramp, rate_factor
-from handmesh_model.training.validation import render_validation_set, to_tensors, validate
+from handmesh_model.training.validation import to_tensors, validate
 
 CUDA_STOP_EVERY = 20
 """Steps between two looks at whether any rank is to stop, where asking costs a synchronization."""
@@ -91,9 +93,9 @@ class Trainer:
         if self.ranks.is_first:
             self._prepare_logging()
         self.ranks.barrier()
-        stream = setup.build_stream(self.config, self.net, self.ranks, self.state.step)
+        stream = build_stream(self.config, self.net, self.ranks, self.state.step)
         try:
-            with _signals(self._ask_to_stop):
+            with _signals(self._ask_to_stop), dead_workers_reported():
                 self._loop(stream)
         finally:
             stream.close()
@@ -102,7 +104,7 @@ class Trainer:
             self._progress.close()
         return self.state
 
-    def _loop(self, stream: Iterator[dict[str, np.ndarray]]) -> None:
+    def _loop(self, stream: SampleStream) -> None:
         saved = time.monotonic()
         sums: dict[str, Tensor] = {}
         while not self._done():
@@ -195,16 +197,7 @@ class Trainer:
             f'{sum(p.numel() for p in self.net.parameters()) / 1e6:.2f} M parameters, '
             f'{self.ranks.count} ranks on {self.ranks.device}, from sample {state.samples:,}'
         )
-        self._validation_set = None
-        if config.validation.samples:
-            self._validation_set = render_validation_set(
-                config.data.renderer,
-                config.validation.samples,
-                config.validation.seed,
-                self.net.config.input_size,
-                self.net.topology.vertex_count,
-                self.folder / 'validation.npz',
-            )
+        self._validation_set = validation_samples(config, self.net, self.folder)
 
     def _log(self, means: dict[str, float], stream: Any) -> None:
         rate = self.optimizer.param_groups[0]['lr']

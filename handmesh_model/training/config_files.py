@@ -1,0 +1,178 @@
+"""Configuration files: YAML to dataclasses and back, strict about names and types."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar
+
+import yaml
+
+from handmesh_model.errors import ConfigError
+
+T = TypeVar('T')
+
+PATHS = (
+    ('network',),
+    ('topology',),
+    ('init_weights',),
+    ('encoder_weights',),
+    ('data', 'root'),
+    ('validation', 'options', 'root'),
+)
+"""Entries that are paths, relative to the file that they stand in."""
+NO_PATH = (None, '', 'open')
+
+
+def read_values(path: str | Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """
+    Read a configuration file; a key ``extends`` names another file whose entries hold where this
+    one says nothing.
+
+    :returns: plain values, paths absolute.
+    :raises ConfigError: if a file cannot be read, is no mapping, or extends itself.
+    """
+    path = Path(path).absolute()
+    if path in seen:
+        raise ConfigError(f"configuration '{path}' extends itself")
+    values = read_own_values(path)
+    base = values.pop('extends', None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise ConfigError(f"extends in '{path}' is {base!r}, expected a file's name")
+    return merge(read_values(path.parent / base, (*seen, path)), values)
+
+
+def read_own_values(path: Path) -> dict[str, Any]:
+    """
+    Read what one file says itself, ``extends`` included.
+
+    :raises ConfigError: if the file cannot be read or is no mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read configuration '{path}': {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"configuration '{path}' holds {values!r}, expected a mapping")
+    make_paths_absolute(values, path.absolute().parent)
+    return values
+
+
+def make_paths_absolute(values: dict[str, Any], folder: Path) -> None:
+    """Make the entries that are paths absolute, in place."""
+    for *parents, last in PATHS:
+        place: Any = values
+        for parent in parents:
+            place = place.get(parent) if isinstance(place, dict) else None
+        if isinstance(place, dict) and place.get(last) not in NO_PATH:
+            place[last] = str(folder / str(place[last]))
+
+
+def merge(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the entries of one mapping over another's, mappings in them likewise; in place."""
+    for key, value in top.items():
+        nested = isinstance(value, Mapping) and isinstance(base.get(key), dict)
+        base[key] = merge(base[key], value) if nested else value
+    return base
+
+
+def override_values(overrides: Sequence[str]) -> dict[str, Any]:
+    """
+    Values given on a command line; paths are relative to the working directory.
+
+    :param overrides: 'key.subkey=value' each, the value as YAML.
+    :raises ConfigError: if one is not of that form.
+    """
+    values: dict[str, Any] = {}
+    for override in overrides:
+        name, equals, text = override.partition('=')
+        if not equals or not name:
+            raise ConfigError(f"override '{override}' is not of the form key.subkey=value")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"override '{override}' has no YAML value: {error}") from error
+        for part in reversed(name.split('.')):
+            value = {part: value}
+        merge(values, value)
+    make_paths_absolute(values, Path.cwd())
+    return values
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], where: str = '') -> T:
+    """
+    Build a dataclass from plain values, checking names and types all the way down.
+
+    :raises ConfigError: naming the entry and what was expected.
+    """
+    hints = typing.get_type_hints(cls)
+    known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"unknown entry '{where}{unknown[0]}'; known are {', '.join(sorted(known))}"
+        )
+    missing = [
+        name
+        for name, f in known.items()
+        if name not in values
+        and f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"entry '{where}{missing[0]}' is missing")
+    return cls(**{k: _convert(hints[k], v, where + k) for k, v in values.items()})
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """Plain values that :func:`from_mapping` turns back into the same configuration."""
+    return dataclasses.asdict(config)
+
+
+def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """
+    :raises ConfigError: if the value is none of those allowed.
+    """
+    if value not in allowed:
+        raise ConfigError(f"{name} is '{value}', expected one of {', '.join(allowed)}")
+
+
+def check_range(name: str, value: float, low: float, high: float = float('inf')) -> None:
+    """
+    :raises ConfigError: if the value is not between the limits, which are allowed themselves.
+    """
+    if not low <= value <= high:
+        wanted = f'at least {low:g}' if high == float('inf') else f'{low:g} to {high:g}'
+        raise ConfigError(f'{name} is {value:g}, expected {wanted}')
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"'{where}' is {value!r}, expected a mapping")
+        return from_mapping(typing.cast(type, hint), value, where + '.')
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise ConfigError(f"'{where}' is {value!r}, expected a list")
+        item = typing.get_args(hint)[0]
+        return tuple(_convert(item, v, f'{where}[{i}]') for i, v in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"'{where}' is {value!r}, expected a mapping")
+        item = typing.get_args(hint)[1]
+        return {str(k): _convert(item, v, f'{where}.{k}') for k, v in value.items()}
+    if hint is Any or origin is UnionType:
+        return value
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if hint is int and isinstance(value, float) and value == int(value):
+        return int(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(f"'{where}' is {value!r}, expected {hint.__name__}")
+    return value

@@ -1,0 +1,143 @@
+"""From a configuration to samples: what a run trains on and what it is measured on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from handmesh_model.datasets import PaperAugmentation, open_dataset
+from handmesh_model.errors import ConfigError
+from handmesh_model.network import HandMeshNet
+from handmesh_model.training.augmentation import Augmenter
+from handmesh_model.training.config import TrainingConfig
+from handmesh_model.training.config_files import from_mapping
+from handmesh_model.training.dataset_stream import Batch, DatasetStream, SampleSource
+from handmesh_model.training.distributed import Ranks
+from handmesh_model.training.sample_files import SampleFile
+from handmesh_model.training.setup import lixel_scale
+from handmesh_model.training.synthetic_stream import SyntheticStream
+from handmesh_model.training.validation import render_validation_set
+
+VALIDATION_FILE = 'validation.npz'
+
+
+class SampleStream(Protocol):
+    """Batches without end: images (B, S, S, 3) uint8, points in lixels."""
+
+    def __next__(self) -> Batch:
+        """The next batch."""
+
+    def close(self) -> None:
+        """Stop the processes behind it."""
+
+
+def build_stream(
+    config: TrainingConfig, net: HandMeshNet, ranks: Ranks, step: int
+) -> SampleStream:
+    """
+    This rank's training data from a step on.
+
+    :raises ConfigError: if the batch cannot be shared out evenly or the data do not fit the
+        network.
+    :raises DatasetError: if a file of the dataset is missing or damaged.
+    """
+    if config.batch_size % ranks.count:
+        raise ConfigError(
+            f'batch_size is {config.batch_size}, expected a multiple of the {ranks.count} ranks'
+        )
+    batch_size = config.batch_size // ranks.count
+    key = (config.seed, ranks.rank, step)
+    if config.data.kind == 'synthetic':
+        return SyntheticStream(
+            config.data,
+            Augmenter(config.augmentation, net.config.input_size),
+            lixel_scale(net),
+            net.topology.vertex_count,
+            batch_size,
+            key,
+            ranks.count,
+        )
+    source = open_source(config, net.config.input_size, config.data.options, varied=True)
+    check_mesh(source, net)
+    workers = -(-config.data.workers // ranks.count)
+    return DatasetStream(
+        source, lixel_scale(net), batch_size, key, ranks.count, workers, config.data.nice
+    )
+
+
+def open_source(
+    config: TrainingConfig, size: int, options: dict[str, Any], varied: bool
+) -> SampleSource:
+    """
+    Open the dataset that a run's data section names.
+
+    :param size: pixels of the network's input.
+    :param options: arguments of the dataset; ``root`` replaces the data section's, and
+        ``augmentation`` may hold the paper's.
+    :param varied: whether the samples are augmented.
+    :raises ConfigError: if an option is unknown.
+    :raises DatasetError: if a file is missing or damaged.
+    """
+    kind, options = config.data.kind, dict(options)
+    root = options.pop('root', config.data.root)
+    seed = config.seed
+    if kind == 'samples':
+        unknown = sorted(set(options) - {'start', 'stop'})
+        if unknown:
+            raise ConfigError(
+                f"unknown entry 'data.options.{unknown[0]}'; known are root, start, stop"
+            )
+        augmentation = config.augmentation if varied else None
+        return SampleFile(root, augmentation, size, seed, **options)
+    paper = from_mapping(
+        PaperAugmentation, options.pop('augmentation', {}), 'data.options.augmentation.'
+    )
+    return open_dataset(
+        kind, root, size=size, augmentation=paper if varied else None, seed=seed, **options
+    )
+
+
+def check_mesh(source: SampleSource, net: HandMeshNet) -> None:
+    """
+    :raises ConfigError: if the samples' mesh is not the one that the network predicts.
+    """
+    count = len(source[0]['vertices']) if len(source) else net.topology.vertex_count
+    if count != net.topology.vertex_count:
+        raise ConfigError(
+            f"the dataset's meshes have {count} vertices, the topology "
+            f"'{net.topology.name}' has {net.topology.vertex_count}"
+        )
+
+
+def validation_samples(
+    config: TrainingConfig, net: HandMeshNet, folder: Path
+) -> dict[str, np.ndarray] | None:
+    """
+    The samples that a run is measured on, plain.
+
+    :param folder: of the run, where rendered ones are kept.
+    :returns: arrays as in a batch, points in crop pixels and metres; None if none are wanted.
+    :raises ConfigError: if nothing tells them from the training samples.
+    """
+    wanted = config.validation
+    size, vertex_count = net.config.input_size, net.topology.vertex_count
+    if not wanted.samples:
+        return None
+    if config.data.kind == 'synthetic':
+        renderer, cache = config.data.renderer, folder / VALIDATION_FILE
+        return render_validation_set(
+            renderer, wanted.samples, wanted.seed, size, vertex_count, cache
+        )
+    if not wanted.options:
+        raise ConfigError(
+            'validation.options is {}, expected what tells the validation samples from the '
+            "training samples (such as 'split: alignment' of FreiHAND), or validation.samples 0"
+        )
+    options = {**config.data.options, **wanted.options}
+    source = open_source(config, size, options, varied=False)
+    check_mesh(source, net)
+    count = min(wanted.samples, len(source))
+    chosen = [source[i * len(source) // count] for i in range(count)]
+    return {name: np.stack([sample[name] for sample in chosen]) for name in chosen[0]}

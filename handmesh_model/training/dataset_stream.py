@@ -1,0 +1,178 @@
+"""
+Training batches from a finite dataset: shuffled anew each epoch, read by worker processes.
+
+Which samples a step gets, and how they are varied, depends on seed, step and rank alone, so that a
+resumed run goes on with the very batches that it would have seen.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from handmesh_model.errors import ConfigError, HandmeshError
+from handmesh_model.training.targets import LixelScale
+
+Batch = dict[str, np.ndarray]
+DEAD_WORKER = 'DataLoader worker'
+"""What torch's messages about a dead loader process start with."""
+
+
+class LoaderError(HandmeshError):
+    """A process that loads training samples died."""
+
+
+class SampleSource(Protocol):
+    """A map-style dataset of crop samples whose variations depend on epoch and index."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """A crop sample of the network's input size."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other variations from now on."""
+
+
+class DatasetStream:
+    """
+    Batches for one trainer out of a dataset, without end.
+
+    :param source: the samples.
+    :param scale: lixels of the network.
+    :param batch_size: samples of each of this rank's batches.
+    :param key: seed, rank and first step.
+    :param ranks: number of trainers that share each step's samples.
+    :param workers: processes that load for this trainer; 0 loads when a batch is asked for.
+    :param nice: how much they stand back behind the trainer, 0..19.
+    :raises ConfigError: if there are no samples.
+    """
+
+    def __init__(
+        self,
+        source: SampleSource,
+        scale: LixelScale,
+        batch_size: int,
+        key: tuple[int, int, int],
+        ranks: int = 1,
+        workers: int = 0,
+        nice: int = 0,
+    ) -> None:
+        if not len(source):
+            raise ConfigError('the dataset has 0 samples, expected at least 1')
+        self.scale = scale
+        self._nice = nice
+        seed, rank, step = key
+        loader = DataLoader(
+            _Keyed(source),
+            batch_sampler=_Order(len(source), seed, step, batch_size, rank, ranks),
+            collate_fn=_collate,
+            num_workers=workers,
+            worker_init_fn=self._settle if workers else None,
+            # Forked workers share the annotations in memory.
+            multiprocessing_context='fork' if workers else None,
+        )
+        self._batches = iter(loader)
+
+    def __next__(self) -> Batch:
+        """
+        The next batch: images (B, S, S, 3) uint8, points in lixels.
+
+        :raises LoaderError: if a loader process died.
+        """
+        with dead_workers_reported():
+            batch = {name: value.numpy() for name, value in next(self._batches).items()}
+        for name in ('vertices', 'joints'):
+            batch[name] = self.scale.to_lixels(batch[name])
+        return batch
+
+    def __iter__(self) -> DatasetStream:
+        return self
+
+    def close(self) -> None:
+        """Stop the loader processes."""
+        shut_down = getattr(self._batches, '_shutdown_workers', None)
+        if shut_down is not None:
+            shut_down()
+
+    def _settle(self, worker: int) -> None:
+        # The trainer decides what an interrupt means; its loaders must not die of it first.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.nice(self._nice)
+        cv2.setNumThreads(0)
+
+
+@contextmanager
+def dead_workers_reported() -> Iterator[None]:
+    """
+    Turn torch's news of a dead loader process into an error for users.
+
+    torch raises it wherever the trainer happens to be, so that the whole loop belongs within.
+
+    :raises LoaderError: if a loader process died.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith(DEAD_WORKER):
+            raise
+        raise LoaderError(f'a process that loads samples died: {error}') from error
+
+
+class _Keyed(Dataset):
+    """The source, asked by (epoch, index)."""
+
+    def __init__(self, source: SampleSource) -> None:
+        self._source = source
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        epoch, index = key
+        self._source.set_epoch(epoch)
+        return self._source[index]
+
+
+class _Order(Sampler[list[tuple[int, int]]]):
+    """
+    The keys of this rank's batches from a step on: position after position of a permutation drawn
+    for each epoch, each step's shared out among the ranks.
+    """
+
+    def __init__(
+        self, count: int, seed: int, step: int, batch_size: int, rank: int, ranks: int
+    ) -> None:
+        self._count, self._seed, self._step = count, seed, step
+        self._batch_size, self._rank, self._ranks = batch_size, rank, ranks
+        self._order: tuple[int, np.ndarray] = (-1, np.zeros(0, int))
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        step = self._step
+        while True:
+            first = (step * self._ranks + self._rank) * self._batch_size
+            yield [self._key(first + i) for i in range(self._batch_size)]
+            step += 1
+
+    def _key(self, position: int) -> tuple[int, int]:
+        epoch, place = divmod(position, self._count)
+        if self._order[0] != epoch:
+            rng = np.random.default_rng((self._seed, epoch))
+            self._order = (epoch, rng.permutation(self._count))
+        return epoch, int(self._order[1][place])
+
+
+def _collate(samples: list[dict[str, Any]]) -> dict[str, Tensor]:
+    # As tensors, because those reach the trainer through shared memory.
+    return {
+        name: torch.from_numpy(np.stack([np.asarray(sample[name]) for sample in samples]))
+        for name in samples[0]
+    }

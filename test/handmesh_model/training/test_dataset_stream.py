@@ -1,0 +1,113 @@
+"""Order, repetition and failures of batches from a finite dataset."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handmesh_model.errors import ConfigError, DatasetError
+from handmesh_model.training.dataset_stream import DatasetStream, LoaderError
+from handmesh_model.training.targets import LixelScale
+
+COUNT = 10
+
+
+class Numbers:
+    """Samples that say which they are: x is the index, y the epoch."""
+
+    def __init__(self, count: int = COUNT, fails_at: int = -1, dies_at: int = -1) -> None:
+        self.count, self.fails_at, self.dies_at = count, fails_at, dies_at
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if index == self.fails_at:
+            raise DatasetError(f"sample {index} is missing, expected at '/data/{index}.jpg'")
+        if index == self.dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        place = np.array([[index * 4, self.epoch * 4, 0]], np.float32)
+        return {
+            'image': np.full((8, 8, 3), index, np.uint8),
+            'vertices': place,
+            'joints': np.repeat(place, 21, axis=0),
+            'mask': np.zeros((4, 4), np.uint8),
+            'mesh_valid': np.bool_(index % 2),
+            'presence': np.float32(1),
+            'side': np.float32(1),
+        }
+
+
+def stream_from(step: int = 0, rank: int = 0, ranks: int = 1, **options: Any) -> DatasetStream:
+    source = options.pop('source', Numbers())
+    return DatasetStream(source, LixelScale(64, 16), 4, (7, rank, step), ranks, **options)
+
+
+def keys(stream: DatasetStream, batches: int) -> list[tuple[int, int]]:
+    """(epoch, index) of the samples of so many batches."""
+    found = []
+    for _ in range(batches):
+        for x, y, _ in next(stream)['vertices'][:, 0]:
+            found.append((int(y), int(x)))
+    stream.close()
+    return found
+
+
+def test_every_epoch_has_each_sample_once_in_an_order_of_its_own() -> None:
+    drawn = keys(stream_from(), 5)
+    first, second = drawn[:COUNT], drawn[COUNT:]
+    assert sorted(first) == [(0, i) for i in range(COUNT)]
+    assert sorted(second) == [(1, i) for i in range(COUNT)]
+    assert [i for _, i in first] != [i for _, i in second]
+
+
+def test_batches_are_what_the_trainer_expects() -> None:
+    batch = next(stream_from())
+    assert batch['image'].dtype == np.uint8
+    assert batch['mesh_valid'].dtype == bool
+    np.testing.assert_array_equal(batch['image'][:, 0, 0, 0], batch['vertices'][:, 0, 0])
+    np.testing.assert_allclose(batch['joints'][:, 0, 2], 8)
+
+
+def test_a_later_step_starts_where_it_would_have_come_to() -> None:
+    assert keys(stream_from(step=3), 4) == keys(stream_from(), 7)[12:]
+
+
+def test_ranks_share_each_step() -> None:
+    alone = keys(DatasetStream(Numbers(), LixelScale(64, 16), 8, (7, 0, 0)), 3)
+    halves = [keys(stream_from(rank=rank, ranks=2), 3) for rank in range(2)]
+    for step in range(3):
+        together = [half[4 * step : 4 * step + 4] for half in halves]
+        assert together[0] + together[1] == alone[8 * step : 8 * step + 8]
+
+
+def test_workers_change_nothing() -> None:
+    assert keys(stream_from(workers=2), 6) == keys(stream_from(), 6)
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_unreadable_sample_is_reported(workers: int) -> None:
+    stream = stream_from(source=Numbers(fails_at=3), workers=workers)
+    with pytest.raises(DatasetError, match='sample 3 is missing, expected at'):
+        keys(stream, 3)
+    stream.close()
+
+
+def test_dead_worker_is_reported() -> None:
+    stream = stream_from(source=Numbers(dies_at=3), workers=1)
+    with pytest.raises(LoaderError, match='a process that loads samples died'):
+        keys(stream, 3)
+    stream.close()
+
+
+def test_empty_dataset_is_named() -> None:
+    with pytest.raises(ConfigError, match='has 0 samples'):
+        stream_from(source=Numbers(count=0))

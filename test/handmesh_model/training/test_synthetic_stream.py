@@ -1,0 +1,191 @@
+"""Pool, renderer processes and the stream of batches that they feed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from handmesh_model.errors import ConfigError
+from handmesh_model.training.augmentation import Augmenter
+from handmesh_model.training.config import AugmentationConfig, DataConfig
+from handmesh_model.training.renderer import fill, load_renderer, sample_rng
+from handmesh_model.training.sample_pool import FIELDS, PoolLayout, SamplePool
+from handmesh_model.training.synthetic_stream import RendererError, SyntheticStream
+from handmesh_model.training.targets import LixelScale
+
+VERTICES = 5
+RENDERER = """
+import os
+import numpy as np
+
+def renderer():
+    def render(rng, size):
+        value = rng.integers(1, 250)
+        return {
+            'image': np.full((size, size, 3), value, np.uint8),
+            'vertices': np.full((5, 3), value, np.float32),
+            'joints': np.full((21, 3), value, np.float32),
+            'mask': np.full((size // 2, size // 2), value % 2, np.uint8),
+            'mesh_valid': np.bool_(True),
+            'presence': np.float32(1),
+            'side': np.float32(value % 3) - 1,
+        }
+    return render
+
+def dying():
+    os._exit(9)
+
+def failing():
+    def render(rng, size):
+        raise ValueError('cannot draw')
+    return render
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / 'plain_renderer.py').write_text(RENDERER)
+    monkeypatch.syspath_prepend(tmp_path)
+    return 'plain_renderer'
+
+
+@pytest.fixture
+def pool() -> Iterator[SamplePool]:
+    pool = SamplePool(PoolLayout(6, 2, 16, VERTICES))
+    yield pool
+    pool.close()
+
+
+def config_for(renderer: str, **changes: object) -> DataConfig:
+    values = {'render_size': 16, 'workers': 2, 'pool_size': 8, 'pool_start': 4, 'reuse': 2.0}
+    return DataConfig(renderer=renderer, **{**values, **changes})  # type: ignore[arg-type]
+
+
+def stream_of(config: DataConfig) -> SyntheticStream:
+    plain = AugmentationConfig(*[0.0] * 12)
+    return SyntheticStream(config, Augmenter(plain, 16), LixelScale(16, 4), VERTICES, 4, (1, 0, 0))
+
+
+def test_pool_gives_back_what_was_put(pool: SamplePool, module: str) -> None:
+    render = load_renderer(f'{module}:renderer')
+    sample = render(np.random.default_rng(0), 16)
+    pool.put(1, sample)
+    assert pool.finished.tolist() == [0, 1]
+    taken = pool.take(np.random.default_rng(0))
+    for name in FIELDS:
+        np.testing.assert_array_equal(taken[name], sample[name])
+
+
+def test_empty_pool_says_so(pool: SamplePool) -> None:
+    with pytest.raises(LookupError, match='no sample yet'):
+        pool.take(np.random.default_rng(0))
+
+
+def test_oldest_slots_are_written_over(pool: SamplePool, module: str) -> None:
+    render = load_renderer(f'{module}:renderer')
+    for value in range(5):
+        sample = render(np.random.default_rng(0), 16)
+        sample['presence'] = np.float32(value)
+        pool.put(0, sample)
+    rng = np.random.default_rng(0)
+    # Worker 0 owns three of the six slots; worker 1 has rendered nothing.
+    assert {float(pool.take(rng)['presence']) for _ in range(50)} == {2.0, 3.0, 4.0}
+
+
+def test_slot_that_is_being_written_is_not_taken(pool: SamplePool, module: str) -> None:
+    render = load_renderer(f'{module}:renderer')
+    for worker in (0, 1):
+        sample = render(np.random.default_rng(0), 16)
+        sample['presence'] = np.float32(worker)
+        pool.put(worker, sample)
+    pool.array['version'][0] += 1
+    rng = np.random.default_rng(0)
+    assert {float(pool.take(rng)['presence']) for _ in range(30)} == {1.0}
+
+
+def test_renderer_makes_no_more_than_allowed_and_numbers_its_samples(
+    pool: SamplePool, module: str
+) -> None:
+    render = load_renderer(f'{module}:renderer')
+    pool.allowed = 5
+    turns = []
+
+    def alive() -> bool:
+        turns.append(int(pool.finished[0]))
+        return len(turns) < 6
+
+    fill(pool, 0, render, [3, 4], alive)
+    # Of five renders worker 0 of two makes the first, third and fifth.
+    assert pool.finished.tolist() == [3, 0]
+    expected = render(sample_rng(3, 4, 0, 2), 16)
+    np.testing.assert_array_equal(pool.array['image'][4], expected['image'])
+
+
+def test_stream_gives_batches_in_lixels(module: str) -> None:
+    stream = stream_of(config_for(f'{module}:renderer'))
+    try:
+        batches = [next(stream) for _ in range(6)]
+    finally:
+        stream.close()
+    for batch in batches:
+        assert batch['image'].shape == (4, 16, 16, 3)
+        value = batch['image'][:, 0, 0, 0].astype(np.float32)
+        np.testing.assert_allclose(batch['vertices'][:, 0, 0], value / 4)
+        assert set(batch['side']) <= {-1.0, 0.0, 1.0}
+
+
+def test_stream_waits_for_new_renders(module: str) -> None:
+    stream = stream_of(config_for(f'{module}:renderer'))
+    try:
+        for _ in range(20):
+            next(stream)
+        # 80 draws, each render to be drawn twice on average and at most 1.5 times as often.
+        assert stream.rendered >= 80 / 2 / 1.5
+    finally:
+        stream.close()
+
+
+def test_killed_renderer_is_replaced(module: str, caplog: pytest.LogCaptureFixture) -> None:
+    stream = stream_of(config_for(f'{module}:renderer'))
+    try:
+        next(stream)
+        victim = stream._team._processes[0]
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.wait()
+        for _ in range(20):
+            next(stream)
+        assert stream._team._processes[0].pid != victim.pid
+    finally:
+        stream.close()
+    assert 'renderer 0 ended with status -9; starting another' in caplog.text
+
+
+@pytest.mark.parametrize('renderer', ['dying', 'failing', 'absent'])
+def test_renderers_that_keep_dying_are_reported(renderer: str, module: str) -> None:
+    stream = stream_of(config_for(f'{module}:{renderer}', workers=1))
+    try:
+        with pytest.raises(RendererError, match='ended 3 times without a single sample'):
+            next(stream)
+    finally:
+        stream.close()
+
+
+def test_closed_stream_leaves_no_process(module: str) -> None:
+    stream = stream_of(config_for(f'{module}:renderer'))
+    processes = list(stream._team._processes)
+    began = time.monotonic()
+    stream.close()
+    assert all(process.poll() is not None for process in processes)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize('name', ['no_such_module:f', 'json:no_such_function', 'json'])
+def test_wrong_renderer_is_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"data.renderer is '{name}'"):
+        load_renderer(name)

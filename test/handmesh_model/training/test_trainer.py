@@ -1,0 +1,230 @@
+"""Whole runs: broken off and gone on with, measured, kept, on one process and on two."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+from handmesh_model.checkpoints import load_network, read_checkpoint
+from handmesh_model.errors import CheckpointError, ConfigError
+from handmesh_model.losses import HandMeshLoss
+from handmesh_model.training import setup
+from handmesh_model.training.config import TrainingConfig
+from handmesh_model.training.config_files import to_mapping
+from handmesh_model.training.data import build_stream
+from handmesh_model.training.distributed import Ranks
+from handmesh_model.training.gradients import GradientBlock
+from handmesh_model.training.schedule import rate_factor
+from handmesh_model.training.trainer import TimeBox, Trainer
+from handmesh_model.training.validation import to_tensors
+
+CPU = torch.device('cpu')
+ALONE = Ranks(0, 1, CPU)
+MakeRun = Callable[..., TrainingConfig]
+
+
+def train(config: TrainingConfig, stop_after: int = 0) -> tuple[Trainer, list[float]]:
+    """Run until done or until a signal after some steps; the total losses of all steps."""
+    trainer = Trainer(config, ALONE)
+    losses: list[float] = []
+    step = trainer._step
+
+    def counted(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        terms = step(batch)
+        losses.append(terms['total'].item())
+        if len(losses) == stop_after:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return terms
+
+    trainer._step = counted  # type: ignore[method-assign]
+    trainer.run()
+    return trainer, losses
+
+
+@pytest.fixture(scope='module')
+def unbroken(
+    tiny_values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Trainer, list[float]]:
+    from handmesh_model.training.config_files import from_mapping
+
+    torch.set_num_threads(1)
+    output = str(tmp_path_factory.mktemp('unbroken') / 'run')
+    return train(from_mapping(TrainingConfig, {**tiny_values, 'output': output}))
+
+
+def test_resumed_run_has_the_losses_of_the_unbroken_one(
+    unbroken: tuple[Trainer, list[float]], tiny_run: MakeRun
+) -> None:
+    whole, losses = unbroken
+    first, before = train(tiny_run(), stop_after=4)
+    assert (first.state.step, first.state.samples) == (4, 32)
+    second, after = train(tiny_run())
+    assert before + after == losses
+    assert len(losses) == 10
+    assert second.state.samples == whole.state.samples == 80
+    for one, other in zip(
+        second.net.state_dict().items(), whole.net.state_dict().items(), strict=True
+    ):
+        assert torch.equal(one[1], other[1]), one[0]
+
+
+def test_run_learns_and_leaves_its_files(unbroken: tuple[Trainer, list[float]]) -> None:
+    trainer, losses = unbroken
+    assert np.mean(losses[-3:]) < 0.9 * np.mean(losses[:3])
+    assert [entry['samples'] for entry in trainer.state.history] == [40.0, 80.0]
+    assert trainer.state.best == min(entry['lixel_error'] for entry in trainer.state.history)
+    folder = trainer.folder
+    best = load_network(folder / 'best.safetensors')
+    assert best.config == trainer.net.config
+    facts = read_checkpoint(folder / 'last.safetensors').facts
+    assert facts['samples'] == '80'
+    assert json.loads((folder / 'run.json').read_text())['batch_size'] == 8
+    assert list((folder / 'tensorboard').glob('events.*'))
+
+
+def test_average_is_what_is_saved(unbroken: tuple[Trainer, list[float]]) -> None:
+    trainer, _ = unbroken
+    saved = load_network(trainer.folder / 'last.safetensors')
+    assert trainer.average is not None
+    differences = 0
+    for name, value in saved.named_parameters():
+        torch.testing.assert_close(value, dict(trainer.average.net.named_parameters())[name])
+        differences += not torch.equal(value, dict(trainer.net.named_parameters())[name])
+    assert differences > 10
+
+
+def test_time_box_ends_the_run_and_the_schedule(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
+    monkeypatch.setattr('handmesh_model.training.trainer.time', clock)
+    trainer = Trainer(tiny_run(total_samples=10_000, validation={'samples': 0}), ALONE)
+    state = trainer.run(TimeBox(40 / 3600, finish=True))
+    assert 16 < state.samples < 80
+    assert trainer.optimizer.param_groups[0]['lr'] < 0.1 * 2e-3
+    assert state.seconds == pytest.approx(40, abs=6)
+
+
+def test_loss_ramp_multiplies_the_weight(tiny_run: MakeRun) -> None:
+    trainer = Trainer(tiny_run(loss_ramps={'normal': [100, 0, 200, 1]}), ALONE)
+    full = trainer.weights.normal
+    for samples, share in ((0, 0.0), (150, 0.5), (900, 1.0)):
+        trainer.state.samples = samples
+        assert trainer._ramped_weights().normal == pytest.approx(share * full)
+
+
+def test_loss_weights_are_configuration(tiny_run: MakeRun) -> None:
+    losses = dict.fromkeys(
+        (
+            'rough_mesh',
+            'joints',
+            'stage_joints',
+            'normal',
+            'edge',
+            'rough_normal',
+            'rough_edge',
+            'segmentation',
+            'presence',
+            'side',
+            'heatmap',
+        ),
+        0.0,
+    )
+    trainer = Trainer(tiny_run(losses={**losses, 'mesh': 3.0}), ALONE)
+    stream = build_stream(trainer.config, trainer.net, ALONE, 0)
+    terms = trainer._step(to_tensors(next(stream), CPU)) if prepare(trainer) else {}
+    stream.close()
+    assert set(terms) == {'mesh', 'total', 'gradient'}
+    torch.testing.assert_close(terms['total'], 3 * terms['mesh'])
+
+
+def prepare(trainer: Trainer) -> bool:
+    """What run() sets before the first step."""
+    trainer._box, trainer._began, trainer._before = TimeBox(), 0.0, 0.0
+    trainer._start_progress = 0.0
+    return True
+
+
+def test_init_weights_are_started_from(
+    unbroken: tuple[Trainer, list[float]], tiny_run: MakeRun
+) -> None:
+    path = unbroken[0].folder / 'last.safetensors'
+    net = setup.build_network(tiny_run(init_weights=str(path)))
+    for name, value in load_network(path).state_dict().items():
+        torch.testing.assert_close(net.state_dict()[name], value)
+    with pytest.raises(CheckpointError, match=r'last\.safetensors.*\n.*misshapen'):
+        setup.build_network(tiny_run(init_weights=str(path), network_options={'width': 4}))
+
+
+def test_damaged_last_file_is_named(tiny_run: MakeRun) -> None:
+    config = tiny_run()
+    Path(config.output).mkdir()
+    (Path(config.output) / 'last.pt').write_bytes(b'nothing')
+    with pytest.raises(CheckpointError, match=r'last\.pt'):
+        Trainer(config, ALONE)
+
+
+def test_batch_that_ranks_cannot_share_is_named(tiny_run: MakeRun) -> None:
+    config = tiny_run()
+    with pytest.raises(ConfigError, match='batch_size is 8, expected a multiple of the 3 ranks'):
+        build_stream(config, setup.build_network(config), Ranks(0, 3, CPU), 0)
+
+
+def as_if_on_two_ranks(config: TrainingConfig) -> dict[str, Tensor]:
+    """Weights after a run whose two halves of each batch are computed one after the other."""
+    nets = [setup.build_network(config).to(memory_format=torch.channels_last)]
+    nets.append(copy.deepcopy(nets[0]))
+    ranks = [Ranks(i, 2, CPU) for i in range(2)]
+    streams = [build_stream(config, net, rank, 0) for net, rank in zip(nets, ranks, strict=True)]
+    optimizers = [setup.build_optimizer(config.optimizer, net) for net in nets]
+    blocks = [GradientBlock(net) for net in nets]
+    criterion = HandMeshLoss(setup.loss_weights(config), nets[0].topology)
+    for step in range(config.total_samples // config.batch_size):
+        samples = step * config.batch_size
+        factor = rate_factor(config.schedule, samples, samples / config.total_samples)
+        for net, stream, block in zip(nets, streams, blocks, strict=True):
+            net.train()
+            batch = to_tensors(next(stream), CPU)
+            block.zero()
+            criterion(net(batch['image'], heads=True), batch)['total'].backward()
+        mean = (blocks[0].flat + blocks[1].flat) / 2
+        for optimizer, block in zip(optimizers, blocks, strict=True):
+            block.flat.copy_(mean)
+            block.clip(config.optimizer.clip_norm)
+            for group in optimizer.param_groups:
+                group['lr'] = config.optimizer.learning_rate * factor * group['factor']
+            optimizer.step()
+    return dict(nets[0].named_parameters())
+
+
+@pytest.mark.slow
+def test_two_gloo_ranks_under_torchrun_average_their_gradients(
+    tiny_run: MakeRun, tmp_path: Path
+) -> None:
+    config = tiny_run(total_samples=24, ema_samples=0, validation={'samples': 0})
+    (tmp_path / 'run.yaml').write_text(yaml.safe_dump(to_mapping(config)))
+    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2']
+    command += ['-m', 'handmesh_model.cli.train', str(tmp_path / 'run.yaml')]
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert '2 ranks on cpu' in done.stdout
+    expected = as_if_on_two_ranks(config)
+    for name, value in load_network(Path(config.output) / 'last.safetensors').named_parameters():
+        torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-5)
