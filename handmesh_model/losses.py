@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from handmesh_model.mesh_losses import Surface, point_loss
 from handmesh_model.rendering import PartRenderer, render_loss
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ IGNORED_PIXEL = 255
 AXES = 'xyz'
 HEATMAP_TARGETS = {'joint': 'joints', 'vertex': 'vertices'}
 """First word of a heatmap's name -> the batch's key with the true positions."""
-# Before the network has learned anything all vertices lie in one point; dividing by the length of
-# an edge of (nearly) no length would swamp every other gradient.
-SHORTEST_EDGE = 0.1
 RENDER_SIZE = 64
 """Side of the picture that the render loss compares, pixels."""
 
@@ -84,11 +82,7 @@ class HandMeshLoss(nn.Module):
     def __init__(self, weights: LossWeights, topology: HandTopology) -> None:
         super().__init__()
         self.weights = weights
-        self.faces: Tensor
-        self.edges: Tensor
-        for name, indices in (('faces', topology.faces), ('edges', topology.edges)):
-            buffer = torch.as_tensor(indices.astype('int64'))
-            self.register_buffer(name, buffer, persistent=False)
+        self.surface = Surface(topology.faces)
         self.renderer = PartRenderer(topology, RENDER_SIZE) if weights.render else None
 
     def forward(self, outputs: StageOutputs, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -145,75 +139,16 @@ class HandMeshLoss(nn.Module):
         for prefix in ('', 'rough_'):
             vertices = getattr(outputs, f'{prefix}vertices')
             if getattr(wanted, f'{prefix}normal'):
-                normal = normal_loss(vertices, batch['vertices'], self.faces, valid)
+                normal = self.surface.normal_loss(vertices, batch['vertices'], valid)
                 yield f'{prefix}normal', normal
             if getattr(wanted, f'{prefix}edge'):
-                edge = edge_loss(vertices, batch['vertices'], self.edges, valid)
+                edge = self.surface.edge_loss(vertices, batch['vertices'], valid)
                 yield f'{prefix}edge', edge
         if self.renderer is not None:
             # The mask has half the crop's side, lixels a quarter.
             scale = RENDER_SIZE / (batch['mask'].shape[-1] / 2)
             meshes = (outputs.vertices * scale, batch['vertices'] * scale)
             yield 'render', render_loss(self.renderer, *meshes, valid)
-
-
-def point_loss(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """
-    Mean absolute difference over the valid samples.
-
-    :param predicted: (B, N, 3).
-    :param target: (B, N, 3); may hold anything, NaN included, where a sample is not valid.
-    :param valid: (B,) bool.
-    :returns: scalar, in the unit of the points.
-    """
-    difference = (predicted.float() - _valid_target(predicted, target, valid)).abs()
-    return _valid_mean(difference.mean(dim=(1, 2)), valid)
-
-
-def normal_loss(predicted: Tensor, target: Tensor, faces: Tensor, valid: Tensor) -> Tensor:
-    """
-    How far the predicted edges of each face leave the plane of the true face.
-
-    The mean of the absolute cosine of the angle between edge and true normal; 0 is perfect.
-
-    :param predicted: (B, V, 3).
-    :param target: (B, V, 3).
-    :param faces: (F, 3) vertex indices.
-    :param valid: (B,) bool.
-    :returns: scalar, 0..1.
-    """
-    corners = predicted.float()[:, faces]
-    true_corners = _valid_target(predicted, target, valid)[:, faces]
-    normals = functional.normalize(
-        torch.linalg.cross(
-            true_corners[:, :, 1] - true_corners[:, :, 0],
-            true_corners[:, :, 2] - true_corners[:, :, 0],
-        ),
-        dim=-1,
-    )
-    edges = functional.normalize(corners.roll(-1, dims=2) - corners, dim=-1, eps=SHORTEST_EDGE)
-    cosine = (edges * normals[:, :, None]).sum(dim=-1).abs()
-    return _valid_mean(cosine.mean(dim=(1, 2)), valid)
-
-
-def edge_loss(predicted: Tensor, target: Tensor, edges: Tensor, valid: Tensor) -> Tensor:
-    """
-    Mean absolute difference of the edge lengths.
-
-    :param predicted: (B, V, 3).
-    :param target: (B, V, 3).
-    :param edges: (E, 2) vertex indices.
-    :param valid: (B,) bool.
-    :returns: scalar, in the unit of the vertices.
-    """
-
-    def lengths(vertices: Tensor) -> Tensor:
-        ends = vertices[:, edges]
-        return torch.linalg.vector_norm(ends[:, :, 0] - ends[:, :, 1], dim=-1)
-
-    true_lengths = lengths(_valid_target(predicted, target, valid))
-    difference = (lengths(predicted.float()) - true_lengths).abs()
-    return _valid_mean(difference.mean(dim=1), valid)
 
 
 def segmentation_loss(log_probability: Tensor, mask: Tensor) -> Tensor:
@@ -224,11 +159,10 @@ def segmentation_loss(log_probability: Tensor, mask: Tensor) -> Tensor:
     :param mask: (B, h, w), 1 hand, 0 background, 255 ignored.
     :returns: scalar.
     """
-    classes = torch.where(mask == IGNORED_PIXEL, IGNORED_PIXEL, 1 - mask.long())
-    total = functional.nll_loss(
-        log_probability.float(), classes, ignore_index=IGNORED_PIXEL, reduction='sum'
-    )
-    return total / (mask != IGNORED_PIXEL).sum().clamp(min=1)
+    hand, background = log_probability.float().unbind(1)
+    known = mask != IGNORED_PIXEL
+    chosen = torch.where(mask == 1, hand, background)
+    return -torch.where(known, chosen, 0.0).sum() / known.sum().clamp(min=1)
 
 
 def known_bce(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
@@ -278,12 +212,3 @@ def _heatmaps_of(kind: str, heatmaps: Mapping[str, Tensor] | None) -> dict[str, 
     """Axis -> logits of the heatmaps called '<kind>_<axis>'."""
     named = heatmaps or {}
     return {axis: named[f'{kind}_{axis}'] for axis in AXES if f'{kind}_{axis}' in named}
-
-
-def _valid_target(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    return torch.where(valid[:, None, None], target.float(), predicted.detach().float())
-
-
-def _valid_mean(per_sample: Tensor, valid: Tensor) -> Tensor:
-    weight = valid.to(per_sample.dtype)
-    return (per_sample * weight).sum() / weight.sum().clamp(min=1.0)

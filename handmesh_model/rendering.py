@@ -57,7 +57,7 @@ class PartRenderer(nn.Module):
     ) -> None:
         super().__init__()
         self.size = size
-        edges, edge_faces = _edges_with_faces(topology.faces)
+        edges, edge_faces = edges_with_faces(topology.faces)
         # The background is the last colour, so that its number -1 finds it.
         palette = torch.tensor([*colors, (0.0,) * len(colors[0])])
         buffers = {
@@ -171,8 +171,13 @@ def face_parts(topology: HandTopology) -> np.ndarray:
     return np.sort(topology.vertex_parts[topology.faces], axis=1)[:, 1].astype(np.int64)
 
 
-def _edges_with_faces(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Undirected edges (E, 2) and the two faces at each (E, 2), -1 where the mesh ends."""
+def edges_with_faces(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """
+    List the undirected edges of a mesh, each once, and the faces at them.
+
+    :param faces: (F, 3) vertex numbers.
+    :returns: (E, 2) int64 vertices; (E, 2) int64 faces, the second -1 where the mesh ends.
+    """
     pairs = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     edges, edge_of = np.unique(pairs, axis=0, return_inverse=True)
     edge_faces = np.full((len(edges), 2), NOTHING, dtype=np.int64)

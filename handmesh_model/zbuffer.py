@@ -27,7 +27,8 @@ def visible_faces(vertices: Tensor, faces: Tensor, height: int, width: int) -> T
     :param width: of the picture, pixels.
     :returns: (B, height, width) int64 face numbers, -1 where there is none.
     """
-    corners = vertices.detach().float()[:, faces].flatten(0, 1)
+    points = vertices.detach().float().index_select(1, faces.flatten())
+    corners = points.view(-1, 3, 3)
     batch_size, face_count = vertices.shape[0], len(faces)
     pixel_count = batch_size * height * width
     planes, usable = _planes(corners)
@@ -44,10 +45,11 @@ def visible_faces(vertices: Tensor, faces: Tensor, height: int, width: int) -> T
     for part in _chunks(counts):
         face_row = rows[part].repeat_interleave(counts[part])
         place = within_runs(counts[part])
-        first, columns = low[face_row], extent[face_row, 0]
+        first, columns = low.index_select(0, face_row), extent[:, 0].index_select(0, face_row)
         x, y = first[:, 0] + place % columns, first[:, 1] + place // columns
-        inside, z = _test(planes[face_row], x, y)
-        face_row, x, y, z = face_row[inside], x[inside], y[inside], z[inside]
+        inside, z = _test(planes.index_select(0, face_row), x, y)
+        hits = inside.nonzero().squeeze(1)
+        face_row, x, y, z = (values.index_select(0, hits) for values in (face_row, x, y, z))
         pixel = (face_row // face_count * height + y) * width + x
         level = ((z - z_low) / (z_high - z_low)).clamp(0, 1).mul(DEPTH_LEVELS).long()
         key = level * face_count + face_row % face_count

@@ -9,11 +9,8 @@ import torch
 from handmesh_model.losses import (
     HandMeshLoss,
     LossWeights,
-    edge_loss,
     heatmap_loss,
     known_bce,
-    normal_loss,
-    point_loss,
     segmentation_loss,
 )
 from handmesh_model.topology import HandTopology
@@ -129,37 +126,6 @@ def test_half_precision_outputs_give_float32_losses(topology):
     terms = HandMeshLoss(LossWeights(), topology)(halves, make_batch())
     assert all(value.dtype == torch.float32 for value in terms.values())
     assert torch.isfinite(terms['total'])
-
-
-def test_point_loss_counts_valid_samples_alone():
-    predicted = torch.zeros(3, 2, 3)
-    target = torch.stack([torch.ones(2, 3), torch.full((2, 3), torch.nan), torch.ones(2, 3) * 3])
-    loss = point_loss(predicted, target, torch.tensor([True, False, True]))
-    assert loss.item() == pytest.approx(2.0)
-
-
-def test_edge_loss_is_the_difference_in_length():
-    target = torch.tensor([[[0.0, 0, 0], [2, 0, 0], [0, 3, 0]]])
-    edges = torch.tensor([[0, 1], [0, 2]])
-    loss = edge_loss(target * 2 + 5, target, edges, torch.tensor([True]))
-    assert loss.item() == pytest.approx((2 + 3) / 2)
-
-
-def test_normal_loss_is_zero_in_the_true_plane_and_one_across_it():
-    faces = torch.tensor([[0, 1, 2]])
-    valid = torch.tensor([True])
-    target = torch.tensor([[[0.0, 0, 0], [2, 0, 0], [0, 3, 0]]])
-    assert normal_loss(target * 4, target, faces, valid).item() == pytest.approx(0.0)
-    upright = torch.tensor([[[0.0, 0, 0], [0, 0, 2], [0, 0, 5]]])
-    assert normal_loss(upright, target, faces, valid).item() == pytest.approx(1.0)
-
-
-def test_normal_loss_of_a_collapsed_mesh_has_a_bounded_gradient():
-    target = torch.tensor([[[0.0, 0, 0], [2, 0, 0], [0, 3, 0]]])
-    collapsed = (target.roll(1, dims=-1) * 1e-6).requires_grad_()
-    normal_loss(collapsed, target, torch.tensor([[0, 1, 2]]), torch.tensor([True])).backward()
-    assert torch.isfinite(collapsed.grad).all()
-    assert collapsed.grad.abs().max() < 20
 
 
 def test_segmentation_class_order_and_ignored_pixels():
