@@ -48,7 +48,9 @@ class Arm:
         self.mesh_end = float(np.sqrt(direction @ direction))
         direction /= self.mesh_end
         first = to_camera @ start + camera_from_wrist[:, 3]
-        forearm = float(rng.uniform(0.2, 0.25)) * self.scale
+        corner = 0.045 * self.scale
+        # The bend lies beyond the hand's own mesh, which stays straight.
+        forearm = self.mesh_end + float(rng.uniform(0.02, 0.05)) * self.scale + corner
         # Where no body follows, the arm goes on until it has left the picture.
         upper = (float(rng.uniform(0.24, 0.32)) if with_body else 1.0) * self.scale
         bend = float(rng.uniform(0.2, 2.2))
@@ -58,7 +60,6 @@ class Arm:
         second = direction * np.cos(bend) + aside * np.sin(bend)
         self.direction, self.upper_direction = direction, second
         elbow = first + direction * forearm
-        corner = 0.045 * self.scale
         t = np.linspace(0, 1, 5)[:, None]
         bent = (
             (1 - t) ** 2 * (elbow - corner * direction)
@@ -81,10 +82,13 @@ class Arm:
         ]
         self.radii = np.interp(self.along, knots, widths)
         self.shoulder = self.path[-1]
+        self.elbow_end = forearm + corner
 
     def part(self, start: float, count: int = 14) -> tuple[np.ndarray, np.ndarray]:
         """Path (count, 3) and radii (count,) from ``start`` metres after the wrist on."""
-        return _resampled(self.path, self.radii, self.along, start, count, self.direction)
+        return _resampled(
+            self.path, self.radii, self.along, start, self.elbow_end, count, self.direction
+        )
 
 
 @njit(cache=True)
@@ -93,15 +97,22 @@ def _resampled(
     radii: np.ndarray,
     along: np.ndarray,
     start: float,
+    dense_to: float,
     count: int,
     direction: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Even steps from ``start`` to the end of a path, which begins with a straight line."""
+    """From ``start`` to the end of a path that begins straight, with 3/4 of the points dense."""
     points, widths = np.empty((count, 3)), np.empty(count)
     last = along.shape[0] - 1
     k = 0
     for i in range(count):
-        at = start + (along[last] - start) * i / (count - 1)
+        place = i / (count - 1)
+        if dense_to < start:
+            at = start + (along[last] - start) * place
+        elif place < 0.75:
+            at = start + (dense_to - start) * place / 0.75
+        else:
+            at = dense_to + (along[last] - dense_to) * (place - 0.75) * 4
         while k < last - 1 and along[k + 1] < at:
             k += 1
         share = (at - along[k]) / (along[k + 1] - along[k])
@@ -157,7 +168,7 @@ def add_sleeve(
         rng.standard_normal((len(path), sides)),
         loose * float(rng.uniform(0.1, 0.7)),
     )
-    rest = _wound(len(path), sides, start, float(arm.along[-1]))
+    rest = _wound(len(path), sides, start, arm.elbow_end + 0.1)
     assembly.add(vertices, faces, material, rest)
 
 

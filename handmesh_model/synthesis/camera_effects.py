@@ -103,13 +103,18 @@ def _fixed(point: np.ndarray) -> tuple[int, int]:
 
 
 def develop(
-    rng: np.random.Generator, linear: np.ndarray, exposure: float, noise: float = 1.0
+    rng: np.random.Generator,
+    linear: np.ndarray,
+    exposure: float,
+    noise: float = 1.0,
+    noise_seed: int | None = None,
 ) -> np.ndarray:
     """
     From linear light to an 8-bit picture with the camera's errors.
 
     :param linear: (H, W, 3) float32.
     :param exposure: gain that a light meter would choose; varied here.
+    :param noise_seed: what the noise alone depends on, if not on ``rng``; positive.
     :returns: (H, W, 3) uint8.
     """
     gain = exposure * float(np.exp(rng.normal(0, 0.25)))
@@ -120,11 +125,13 @@ def develop(
     if rng.random() < 0.04:
         saturation = 0.0
     dim = noise * float(rng.uniform(0, 0.25) if rng.random() < 0.75 else rng.uniform(0.2, 0.9))
+    seed = int(rng.integers(1, 2**63)) if noise_seed is None else noise_seed * 0x9E3779B97F4A7C15
+    seed &= 2**64 - 1
     out = np.empty(linear.shape, dtype=np.uint8)
     _develop(
         linear, gains.astype(np.float32), np.float32(saturation), _tone_curve(rng),
         np.float32(0.004 * dim**2), np.float32((0.012 * dim) ** 2),
-        np.uint64(rng.integers(1, 2**63)), out,
+        np.uint64(seed), out,
     )  # fmt: skip
     return out
 

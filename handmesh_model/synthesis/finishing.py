@@ -48,17 +48,17 @@ def compose(
     """Background, shadow on it, and what is before it; linear, in the picture's own array."""
     background = paint_background(rng, width, height)
     gain = light.tint * np.exp(rng.normal(-0.05, 0.45))
-    shadow = _NO_SHADOW
+    shadow = NO_SHADOW
     if rng.random() < 0.25:
         shadow = _shadow_on_background(rng, np.ascontiguousarray(picture.cover[..., 0]))
     put_before(picture.color, picture.cover, background, gain.astype(np.float32), shadow)
     return picture.color
 
 
-_NO_SHADOW = np.zeros((0, 0), dtype=np.float32)
+NO_SHADOW = np.zeros((0, 0), dtype=np.float32)
 
 
-def _exposure(linear: np.ndarray) -> float:
+def exposure(linear: np.ndarray) -> float:
     """Gain that brings the picture's mean green, highlights held back, to a middle grey."""
     return 0.24 / (float(np.minimum(linear[::4, ::4, 1], 1.0).mean()) + 0.03)
 
@@ -69,7 +69,7 @@ def finish_frame(
     """A whole picture from the camera; (H, W, 3) uint8."""
     linear = compose(rng, picture, width, height, light)
     linear = blur(rng, linear, max(width, height) / 250)
-    image = develop(rng, linear, min(_exposure(linear), 2.2))
+    image = develop(rng, linear, min(exposure(linear), 2.2))
     if rng.random() < 0.2:
         image = lose_resolution(rng, image, 0.4)
     return compress(rng, image) if rng.random() < 0.6 else image
@@ -78,7 +78,7 @@ def finish_frame(
 def finish_crop(rng: np.random.Generator, picture: Picture, size: int, light: Light) -> np.ndarray:
     """A crop from the camera, at times running off the photograph; (S, S, 3) uint8."""
     linear = blur(rng, compose(rng, picture, size, size, light))
-    image = develop(rng, linear, min(_exposure(linear), 2.2))
+    image = develop(rng, linear, min(exposure(linear), 2.2))
     if rng.random() < 0.35:
         image = lose_resolution(rng, image, 0.3)
     if rng.random() < 0.5:

@@ -138,3 +138,30 @@ def rotation_about(axis: np.ndarray, angle: float) -> np.ndarray:
     axis = axis / (np.sqrt(axis @ axis) + 1e-12)
     half = angle / 2
     return rotation_from_quaternion(np.array([np.cos(half), *(np.sin(half) * axis)]))
+
+
+def quaternion_from_rotation(rotation: np.ndarray) -> np.ndarray:
+    """(4,) unit quaternion w, x, y, z of a (3, 3) rotation."""
+    w = np.sqrt(max(0.0, 1 + rotation[0, 0] + rotation[1, 1] + rotation[2, 2])) / 2
+    if w > 0.1:
+        skew = rotation - rotation.T
+        return np.array([w, *(np.array([skew[2, 1], skew[0, 2], skew[1, 0]]) / (4 * w))])
+    # Near a half turn: the axis spans the symmetric part.
+    values, vectors = np.linalg.eigh((rotation + rotation.T) / 2)
+    axis = vectors[:, int(values.argmax())]
+    sine = float(np.sqrt(max(0.0, 1 - w * w)))
+    skew = rotation - rotation.T
+    sign = 1.0 if axis @ np.array([skew[2, 1], skew[0, 2], skew[1, 0]]) >= 0 else -1.0
+    return np.array([w, *(sign * sine * axis)])
+
+
+def slerp(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
+    """(3, 3) rotation a ``share`` of the shortest way from one unit quaternion to another."""
+    cosine = float(first @ second)
+    if cosine < 0:
+        second, cosine = -second, -cosine
+    angle = np.arccos(min(cosine, 1.0))
+    if angle < 1e-4:
+        return rotation_from_quaternion(first)
+    weights = np.sin((1 - share) * angle), np.sin(share * angle)
+    return rotation_from_quaternion((weights[0] * first + weights[1] * second) / np.sin(angle))

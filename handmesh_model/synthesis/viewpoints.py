@@ -8,8 +8,12 @@ from handmesh_model.synthesis.geometry import random_rotation, rotation_about
 from handmesh_model.synthesis.noise import pick
 
 
-def _looking(fingers: tuple[float, ...], back: tuple[float, ...]) -> np.ndarray:
-    """(3, 3) camera from wrist, from the directions of the fingers and of the back of the hand."""
+def looking(fingers: tuple[float, ...], back: tuple[float, ...]) -> np.ndarray:
+    """
+    (3, 3) camera from wrist, from the directions of the fingers and of the back of the hand.
+
+    :param back: out of the back of the hand; made orthogonal to ``fingers``.
+    """
     x = np.array(fingers, dtype=np.float64)
     x /= np.sqrt(x @ x)
     z = np.array(back, dtype=np.float64)
@@ -20,14 +24,14 @@ def _looking(fingers: tuple[float, ...], back: tuple[float, ...]) -> np.ndarray:
 
 # Camera frame: x right, y down, z forward.
 _TYPICAL = (
-    (_looking((0, -1, 0), (0, 0, 1)), 0.30),  # palm shown to the camera
-    (_looking((0, -1, 0), (0, 0, -1)), 0.14),  # back of the hand, upright
-    (_looking((0, -0.8, 0.5), (0, -0.5, -0.8)), 0.14),  # one's own hand, seen from the head
-    (_looking((-1, -0.1, 0.1), (0, 0.5, 0.85)), 0.12),  # from the side, forearm to the right
-    (_looking((1, -0.1, 0.1), (0, 0.3, 0.85)), 0.08),  # forearm to the left
-    (_looking((0, -1, 0), (-1, 0, 0)), 0.08),  # edge on, thumb before
-    (_looking((0, -1, 0), (1, 0, 0)), 0.07),  # edge on, little finger before
-    (_looking((0, 0, -1), (0, -1, 0)), 0.07),  # reaching for the camera
+    (looking((0, -1, 0), (0, 0, 1)), 0.30),  # palm shown to the camera
+    (looking((0, -1, 0), (0, 0, -1)), 0.14),  # back of the hand, upright
+    (looking((0, -0.8, 0.5), (0, -0.5, -0.8)), 0.14),  # one's own hand, seen from the head
+    (looking((-1, -0.1, 0.1), (0, 0.5, 0.85)), 0.12),  # from the side, forearm to the right
+    (looking((1, -0.1, 0.1), (0, 0.3, 0.85)), 0.08),  # forearm to the left
+    (looking((0, -1, 0), (-1, 0, 0)), 0.08),  # edge on, thumb before
+    (looking((0, -1, 0), (1, 0, 0)), 0.07),  # edge on, little finger before
+    (looking((0, 0, -1), (0, -1, 0)), 0.07),  # reaching for the camera
 )
 _SHARES = tuple(share for _, share in _TYPICAL)
 

@@ -1,0 +1,224 @@
+"""A video of hands that move smoothly, with what is true in each frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from handmesh_model.errors import DatasetError
+from handmesh_model.synthesis import staging
+from handmesh_model.synthesis.actors import add_hand
+from handmesh_model.synthesis.appearance import SkinTone, sample_skin
+from handmesh_model.synthesis.assembly import Assembly, put_before
+from handmesh_model.synthesis.backgrounds import paint_background
+from handmesh_model.synthesis.camera_effects import develop
+from handmesh_model.synthesis.finishing import NO_SHADOW, exposure, render
+from handmesh_model.synthesis.frames import Frame, describe, frame_intrinsics
+from handmesh_model.synthesis.geometry import quaternion_from_rotation, rotation_about, slerp
+from handmesh_model.synthesis.hand_model import HandModel
+from handmesh_model.synthesis.lighting import Light, sample_light
+from handmesh_model.synthesis.placement import PlacedHand, place_hand
+from handmesh_model.synthesis.poses import GESTURES, clip_to_limits
+from handmesh_model.synthesis.viewpoints import looking
+
+FRAME_RATE = 30.0
+"""Frames a second."""
+_GESTURES = (
+    ('open', 'fist', 'point', 'v', 'spread', 'ok', 'thumb_up', 'open'),
+    ('rest', 'spread', 'loose_fist', 'pinch', 'open', 'point', 'spread', 'rest'),
+)
+_UP, _TOWARDS = (0.0, -1.0, 0.0), (0.0, 0.0, 1.0)
+_VIEWS = (
+    looking(_UP, _TOWARDS),
+    looking((-0.35, -1, 0.1), (0.5, 0.2, 1)),
+    looking((0.3, -1, 0.2), (-0.6, 0, 1)),
+    looking((-0.8, -0.6, 0.1), (0.1, 0.3, 1)),
+    looking(_UP, (0.75, 0, -1)),
+)
+_SECONDS_A_KEY = 0.9
+_FOCAL_SHARE = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class _Actor:
+    """One hand's keys: joint angles (K, 25), quaternions (K, 4), positions (K, 3) metres."""
+
+    side: str
+    angles: np.ndarray
+    quaternions: np.ndarray
+    positions: np.ndarray
+    shape: np.ndarray
+    tone: SkinTone
+
+    def at(self, key: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Angles, rotation and position at a (fractional) key."""
+        first = int(np.clip(np.floor(key), 0, len(self.angles) - 2))
+        share = float(np.clip(key - first, 0, 1))
+        # Slow at the keys: a gesture is held for a moment.
+        eased = share * share * (3 - 2 * share)
+        angles = (1 - eased) * self.angles[first] + eased * self.angles[first + 1]
+        rotation = slerp(self.quaternions[first], self.quaternions[first + 1], eased)
+        position = _between(self.positions, key)
+        return clip_to_limits(angles), rotation, position
+
+
+def _between(points: np.ndarray, key: float) -> np.ndarray:
+    """A Catmull-Rom curve through points (K, 3), one a key."""
+    i = int(np.clip(np.floor(key), 0, len(points) - 2))
+    t = float(np.clip(key - i, 0, 1))
+    a, b, c, d = (points[int(np.clip(i + k, 0, len(points) - 1))] for k in (-1, 0, 1, 2))
+    return 0.5 * (
+        2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
+    )
+
+
+def _cast(rng: np.random.Generator, model: HandModel, keys: int, hand_count: int) -> list[_Actor]:
+    """The right hand stays in the picture; the left one comes in and leaves again."""
+    shape = rng.standard_normal(model.shape_count).clip(-1.2, 1.2)
+    tone = sample_skin(rng)
+    actors = []
+    for number in range(hand_count):
+        names = _GESTURES[number]
+        angles = np.stack([GESTURES[names[k % len(names)]] for k in range(keys)])
+        angles[:, :3] += rng.normal(0, 0.1, (keys, 3))
+        rotations = [
+            rotation_about(rng.standard_normal(3), float(rng.normal(0, 0.2)))
+            @ _VIEWS[int(rng.integers(len(_VIEWS)))]
+            for _ in range(keys)
+        ]
+        middle = np.array([0.10 if number == 0 else -0.13, 0.01, 0.47])
+        positions = middle + rng.normal(0, 1, (keys, 3)) * np.array([0.025, 0.025, 0.05])
+        if number == 1:
+            positions[[0, 1, -1], 0] = -0.62
+            positions[[0, 1, -1], 1] = 0.15
+        quaternions = np.stack([quaternion_from_rotation(rotation) for rotation in rotations])
+        side = ('right', 'left')[number]
+        actors.append(_Actor(side, angles, quaternions, positions, shape, tone))
+    return actors
+
+
+_MIRROR_IMAGE = np.diag([-1.0, 1.0, 1.0])
+
+
+def _place(model: HandModel, actor: _Actor, key: float) -> PlacedHand:
+    angles, rotation, position = actor.at(key)
+    if actor.side == 'left':
+        # In a mirror, the view of a right hand is that of a left one.
+        rotation = _MIRROR_IMAGE @ rotation
+    distance = float(np.sqrt(position @ position))
+    posed = model.pose(angles, actor.shape)
+    return place_hand(model, posed, rotation, position / distance, distance)
+
+
+def render_clip(
+    seed: int,
+    seconds: float,
+    width: int,
+    height: int,
+    hand_count: int = 2,
+    model: HandModel | None = None,
+) -> Iterator[Frame]:
+    """
+    The frames of a clip at :data:`FRAME_RATE`: fixed camera, room, light and people.
+
+    :param hand_count: 1 or 2.
+    """
+    model = HandModel.load() if model is None else model
+    rng = np.random.default_rng((seed, 0))
+    keys = max(4, round(seconds / _SECONDS_A_KEY) + 1)
+    actors = _cast(rng, model, keys, hand_count)
+    background = paint_background(np.random.default_rng((seed, 1)), width, height)
+    light = sample_light(np.random.default_rng((seed, 2)))
+    intrinsics = frame_intrinsics(width, height, _FOCAL_SHARE * max(width, height))
+    count = round(seconds * FRAME_RATE)
+    for number in range(count):
+        key = number / max(count - 1, 1) * (keys - 1)
+        hands = [_place(model, actor, key) for actor in actors]
+        yield _frame(model, actors, hands, seed, number, background, light, intrinsics)
+
+
+def _frame(
+    model: HandModel,
+    actors: list[_Actor],
+    hands: list[PlacedHand],
+    seed: int,
+    number: int,
+    background: np.ndarray,
+    light: Light,
+    intrinsics: np.ndarray,
+) -> Frame:
+    height, width = background.shape[:2]
+    assembly = Assembly()
+    for i, (actor, hand) in enumerate(zip(actors, hands, strict=True)):
+        add_hand(assembly, model, hand.posed, hand.camera_from_wrist, actor.tone, True, i)
+        # The same random numbers in every frame: the same sleeve.
+        wardrobe = np.random.default_rng((seed, 3))
+        staging.dress(assembly, wardrobe, model, hand, actor.tone, body=0.0)
+    middle = hands[0].joints_camera.mean(axis=0)
+    look = np.random.default_rng((seed, 4))
+    picture = render(assembly, look, model, intrinsics, width, height, middle, light)
+    put_before(picture.color, picture.cover, background, light.tint.astype(np.float32), NO_SHADOW)
+    gain = min(exposure(background), 2.2)
+    image = develop(look, picture.color, gain, noise=0.25, noise_seed=number + 1)
+    listed = [describe(hand, i, picture, intrinsics, model) for i, hand in enumerate(hands)]
+    return Frame(image, [hand for hand in listed if hand.visible > 0.05], intrinsics)
+
+
+def write_clip(
+    path: Path,
+    seed: int = 8,
+    seconds: float = 7.0,
+    width: int = 640,
+    height: int = 480,
+    hand_count: int = 2,
+) -> tuple[Path, Path]:
+    """
+    Write a clip as MPEG-4 and its truth as JSON beside it.
+
+    The JSON holds ``made_by`` (a command), ``intrinsics`` (3, 3), ``width``, ``height``, ``rate`` (frames a second) and for
+    each of ``frames`` its ``hands``: ``side``, ``box`` (x_min, y_min, x_max, y_max in pixels),
+    ``visible`` (share), ``joints_image`` (21, 2) pixels and ``joints_camera`` (21, 3) metres.
+
+    :returns: the two files.
+    :raises DatasetError: if the video cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(
+        str(path), cv2.VideoWriter.fourcc(*'mp4v'), FRAME_RATE, (width, height)
+    )
+    if not writer.isOpened():
+        raise DatasetError(f"cannot write the video '{path}'; expected a name ending in .mp4")
+    frames: list[dict[str, Any]] = []
+    for frame in render_clip(seed, seconds, width, height, hand_count):
+        writer.write(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+        frames.append({'hands': [_truth(hand) for hand in frame.hands]})
+    writer.release()
+    truth = {
+        'made_by': f'handmesh synthesize clip --seed {seed} --seconds {seconds:g}',
+        'intrinsics': frame_intrinsics(width, height, _FOCAL_SHARE * max(width, height)).tolist(),
+        'width': width,
+        'height': height,
+        'rate': FRAME_RATE,
+        'frames': frames,
+    }
+    beside = path.with_suffix('.json')
+    beside.write_text(json.dumps(truth, separators=(',', ':')) + '\n')
+    return path, beside
+
+
+def _truth(hand: Any) -> dict[str, Any]:
+    box = hand.box
+    corners = (box.x_min, box.y_min, box.x_max, box.y_max)
+    return {
+        'side': hand.side,
+        'box': [round(float(value), 2) for value in corners],
+        'visible': round(hand.visible, 3),
+        'joints_image': np.round(hand.joints_image, 2).tolist(),
+        'joints_camera': np.round(hand.joints_camera.astype(float), 5).tolist(),
+    }
