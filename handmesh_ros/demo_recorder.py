@@ -7,6 +7,11 @@ with everything written, after SIGINT or SIGTERM.
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+    from handmesh_ros import early_exit
+
+    early_exit.install()
+
 import json
 import signal
 import sys

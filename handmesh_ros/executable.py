@@ -12,6 +12,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from handmesh_model.errors import HandmeshError
+from handmesh_ros import early_exit
 
 Serve = Callable[[Node], int | None]
 
@@ -32,6 +33,7 @@ def run(
     """
     node = None
     try:
+        early_exit.restore()
         rclpy.init(args=None if args is None else list(args), signal_handler_options=signals)
         node = make_node()
         return serve(node) or 0
@@ -51,7 +53,8 @@ def run(
 
 def spin(node: Node) -> None:
     """Serve callbacks until the node is told to end."""
-    rclpy.spin(node)
+    if node.context.ok():
+        rclpy.spin(node)
 
 
 def _say_error(node: Node | None, text: str) -> None:

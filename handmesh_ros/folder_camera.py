@@ -7,6 +7,11 @@ with whoever answers on ``hands``. Starts when somebody listens and ends with th
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+    from handmesh_ros import early_exit
+
+    early_exit.install()
+
 import json
 import os
 import sys

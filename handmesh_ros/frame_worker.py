@@ -6,14 +6,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sensor_msgs.msg import Image
 
 from handmesh_model.errors import HandmeshError, ImageError, IntrinsicsError
 from handmesh_model.hand import Hand
-from handmesh_model.tracker import HandTracker, TrackerSettings
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.conversions import is_finite, stamp_to_seconds
 from handmesh_ros.images import image_to_rgb
@@ -21,6 +21,10 @@ from handmesh_ros.monitor import Monitor
 from handmesh_ros.newest import NewestSlot
 from handmesh_ros.outputs import HandOutputs, Picture
 from handmesh_ros.parameters import NodeParameters
+
+if TYPE_CHECKING:
+    # PyTorch comes with it, and takes seconds that a node that only waits does without.
+    from handmesh_model.tracker import HandTracker
 
 _JOIN_TIMEOUT = 10.0
 
@@ -189,9 +193,10 @@ class FrameWorker:
     def _take_over(self, settings: NodeParameters) -> None:
         """Let changes of parameters count from this image on."""
         self._tracker.predictor.hand_size = settings.hand_size or None
-        self._tracker.settings = TrackerSettings(
-            settings.enter_presence,
-            settings.stay_presence,
-            settings.hold_time,
-            settings.detect_period,
+        self._tracker.settings = replace(
+            self._tracker.settings,
+            enter_presence=settings.enter_presence,
+            stay_presence=settings.stay_presence,
+            hold_time=settings.hold_time,
+            detect_period=settings.detect_period,
         )

@@ -6,6 +6,11 @@ A lifecycle node that configures and activates itself unless the parameter ``aut
 
 from __future__ import annotations
 
+if __name__ == '__main__':
+    from handmesh_ros import early_exit
+
+    early_exit.install()
+
 import sys
 import threading
 from collections.abc import Sequence

@@ -195,12 +195,11 @@ def check_value(table: type, name: str, value: object) -> Any:
     if name not in known:
         raise ConfigError(f"unknown parameter '{name}', expected one of {', '.join(known)}")
     kind = type(known[name])
-    if kind is float and type(value) is int:
-        value = float(value)
+    # YAML makes numbers of '1' for 1.0, and of a camera's '0'.
+    if type(value) is int and kind in (float, str):
+        value = kind(value)
     if type(value) is not kind:
-        raise ConfigError(
-            f"parameter '{name}' is {value!r} ({type(value).__name__}), expected a {kind.__name__}"
-        )
+        raise ConfigError(f"parameter '{name}' is {value!r}, expected {_KINDS[kind]}")
     row = rows(table)[name]
     if row.choices and value not in row.choices:
         raise ConfigError(
@@ -209,6 +208,9 @@ def check_value(table: type, name: str, value: object) -> Any:
     if kind in (int, float):
         _check_range(name, value, row)  # type: ignore[arg-type]
     return value
+
+
+_KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text'}
 
 
 def _check_range(name: str, value: float, row: Row) -> None:

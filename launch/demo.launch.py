@@ -4,13 +4,14 @@ Starts a camera made of files (or the embedded clip), handmesh_node and RViz.
     ros2 launch handmesh_ros demo.launch.py source:=/path/to/images rviz:=true
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
 
 ARGUMENTS = (
     ('namespace', '', 'Namespace of both nodes and of their topics.'),

@@ -5,13 +5,14 @@ Starts handmesh_node on a camera's topics, and RViz if wanted.
         camera_info_topic:=/camera/color/camera_info rviz:=true
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
 
 CONFIG = PathJoinSubstitution([FindPackageShare('handmesh_ros'), 'config'])
 OUTPUTS = ('markers', 'points', 'overlay', 'joints/left', 'joints/right')

@@ -31,18 +31,22 @@ def test_settings_are_frozen_and_complete():
         settings.max_hands = 2
 
 
-def test_whole_numbers_stand_for_floats():
-    value = check_value(NodeParameters, 'max_age', 1)
-    assert value == 1.0
-    assert type(value) is float
+@pytest.mark.parametrize(
+    ('table', 'name', 'value'),
+    [(NodeParameters, 'max_age', 1.0), (CameraParameters, 'source', '1')],
+)
+def test_whole_numbers_stand_for_what_yaml_makes_of_them(table, name, value):
+    read = check_value(table, name, 1)
+    assert read == value
+    assert type(read) is type(value)
 
 
 @pytest.mark.parametrize(
     ('name', 'value', 'said'),
     [
         ('max_hands', 9, "'max_hands' is 9, expected 1 to 8"),
-        ('max_hands', 1.5, "'max_hands' is 1.5 (float), expected a int"),
-        ('max_hands', True, "'max_hands' is True (bool)"),
+        ('max_hands', 1.5, "'max_hands' is 1.5, expected a whole number"),
+        ('max_hands', True, "'max_hands' is True, expected a whole number"),
         ('backend', 'magic', "'backend' is 'magic', expected one of auto, eager"),
         ('hand_size', float('nan'), "'hand_size' is nan"),
         ('hand_size', -0.1, "'hand_size' is -0.1, expected 0.04 to 0.15 or 0"),
