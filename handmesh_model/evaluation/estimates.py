@@ -51,7 +51,7 @@ class NetworkRunner:
         self.net = net
         self.batch_size = batch_size
         if metric_depth is None:
-            metric_depth = net.topology.name != 'open'
+            metric_depth = not net.topology.name.startswith('open')
         self.metric_depth = metric_depth
         self._scale = LixelScale(net.config.input_size, net.config.heatmap_size)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,13 @@ def report_real_images(
         'images': {name: _per_image(result) for name, result in results.items()},
     }
     write_json(out / 'results.json', document)
-    curves = {name: _curve(result) for name, result in results.items()}
+    curves = {}
+    for name, result in results.items():
+        seen = [None if hand is None else hand.joints_image for hand in result.hands]
+        curves[name] = _curve(result, seen)
+        if result.comparison is not None:
+            others = [sample.comparison_image for sample in result.samples]
+            curves[f'{name}: MediaPipe'] = _curve(result, others)
     plot_pck(out / 'pck.png', curves, 'share of the box diagonal')
     for name, result in results.items():
         _draw_worst(out / f'worst_{name}.png', result, predictor.topology)
@@ -72,12 +79,14 @@ def _per_image(result: RealResult) -> list[dict[str, Any]]:
     ]
 
 
-def _curve(result: RealResult) -> tuple[np.ndarray, np.ndarray, float]:
+def _curve(
+    result: RealResult, joints_image: Sequence[np.ndarray | None]
+) -> tuple[np.ndarray, np.ndarray, float]:
     """PCK over all joints of reliable samples; joints of hands not found are infinitely far."""
     errors = []
-    for sample, hand in zip(result.samples, result.hands, strict=True):
-        if sample.reliable and hand is not None:
-            distance = point_errors(hand.joints_image, sample.joints_image)
+    for sample, joints in zip(result.samples, joints_image, strict=True):
+        if sample.reliable and joints is not None:
+            distance = point_errors(joints, sample.joints_image)
             errors.append(distance / box_diagonal(sample.joints_image))
         elif sample.reliable:
             errors.append(np.full(len(sample.joints_image), np.finfo(float).max))

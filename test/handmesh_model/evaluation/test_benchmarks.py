@@ -165,3 +165,10 @@ def test_fingertips(hand, tmp_path):
     assert result.scores['tip_error_mm'] < 3
     assert result.scores['tip_auc_20_50'] == 1.0
     assert result.scores['tip_auc_0_50'] > 0.9
+
+
+def test_depth_of_the_open_hands_networks_is_at_reference_size(hand):
+    net = SimpleNamespace(topology=hand, config=SimpleNamespace(input_size=64, heatmap_size=16))
+    assert not NetworkRunner(net).metric_depth
+    net.topology = HandTopology(hand.faces, hand.joint_regressor, hand.vertex_parts, name='mano')
+    assert NetworkRunner(net).metric_depth
