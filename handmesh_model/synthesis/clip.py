@@ -131,7 +131,7 @@ def render_clip(
     """
     model = HandModel.load() if model is None else model
     rng = np.random.default_rng((seed, 0))
-    keys = max(4, round(seconds / _SECONDS_A_KEY) + 1)
+    keys = max(2, round(seconds / _SECONDS_A_KEY) + 1)
     actors = _cast(rng, model, keys, hand_count)
     background = paint_background(np.random.default_rng((seed, 1)), width, height)
     light = sample_light(np.random.default_rng((seed, 2)))
@@ -181,9 +181,10 @@ def write_clip(
     """
     Write a clip as MPEG-4 and its truth as JSON beside it.
 
-    The JSON holds ``made_by`` (a command), ``intrinsics`` (3, 3), ``width``, ``height``, ``rate`` (frames a second) and for
-    each of ``frames`` its ``hands``: ``side``, ``box`` (x_min, y_min, x_max, y_max in pixels),
-    ``visible`` (share), ``joints_image`` (21, 2) pixels and ``joints_camera`` (21, 3) metres.
+    The JSON holds ``made_by`` (a command), ``intrinsics`` (3, 3), ``width``, ``height``, ``rate``
+    (frames a second) and for each of ``frames`` its ``hands``: ``side``, ``box`` (x_min, y_min,
+    x_max, y_max in pixels), ``visible`` (share), ``joints_image`` (21, 2) pixels and
+    ``joints_camera`` (21, 3) metres.
 
     :returns: the two files.
     :raises DatasetError: if the video cannot be written.

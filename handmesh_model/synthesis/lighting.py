@@ -51,14 +51,14 @@ def harmonics(directions: np.ndarray) -> np.ndarray:
     )
 
 
-# Irradiance of a light of unit flux from direction d on a normal n, by Ramamoorthi and Hanrahan
-# ("An efficient representation for irradiance environment maps", 2001): sum over l of
-# A_l Y_lm(d) Y_lm(n), here with A_l Y_lm's constants squared and scaled so that l = 0 gives 1/4.
-_FACTORS = np.array(
-    [0.25, 0.5, 0.5, 0.5, 15 / 16, 15 / 16, 15 / 16, 15 / 64, 5 / 64], dtype=np.float64
-)
+FACTORS = np.array([1 / 4, 1 / 2, 1 / 2, 1 / 2, 15 / 16, 15 / 16, 15 / 16, 15 / 64, 5 / 64])
+"""
+Turn :func:`harmonics` of the direction of a light of unit flux into weights of the irradiance.
 
-
+Squared constants of the spherical harmonics times those of the cosine lobe, scaled so that degree
+0 gives 1/4 (Ramamoorthi and Hanrahan, "An efficient representation for irradiance environment
+maps", 2001).
+"""
 _WARM = np.array([1.0, 0.0, -1.25])
 _TINT = np.array([0.0, -1.0, 1.0])
 
@@ -82,9 +82,9 @@ def sample_light(rng: np.random.Generator) -> Light:
     weights /= weights.sum()
     tint = light_colors(rng, 1)[0]
     colors = light_colors(rng, count, 0.6) * tint * weights[:, None]
-    ambient = (harmonics(directions) * _FACTORS).T @ colors
+    ambient = (harmonics(directions) * FACTORS).T @ colors
     sky = float(rng.uniform(0.1, 0.6))
-    surround = harmonics(up[None])[0] * _FACTORS
+    surround = harmonics(up[None])[0] * FACTORS
     surround[4:] = 0
     ambient = (1 - sky) * ambient + sky * np.outer(surround, tint)
     evenness = float(rng.uniform(0.1, 0.6))

@@ -1,0 +1,51 @@
+"""The clip: smooth, truthful, readable again; so is the one that is shipped."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from handmesh_model.errors import DatasetError
+from handmesh_model.synthesis.clip import render_clip, write_clip
+
+ASSETS = Path(__file__).parents[3] / 'handmesh_model' / 'assets'
+
+
+def test_hands_move_smoothly_between_frames() -> None:
+    frames = list(render_clip(2, 0.5, 96, 72, hand_count=1))
+    assert len(frames) == 15
+    for before, after in pairwise(frames):
+        assert [hand.side for hand in after.hands] == ['right']
+        step = after.hands[0].joints_camera - before.hands[0].joints_camera
+        assert 0 < np.linalg.norm(step, axis=1).max() < 0.05
+        assert not np.array_equal(before.image, after.image)
+
+
+def test_video_and_truth_agree_in_length_and_size(tmp_path: Path) -> None:
+    video, truth = write_clip(tmp_path / 'new' / 'a.mp4', 3, 0.2, 64, 48)
+    facts = json.loads(truth.read_text())
+    capture = cv2.VideoCapture(str(video))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == len(facts['frames']) == 6
+    assert (facts['width'], facts['height'], facts['rate']) == (64, 48, 30.0)
+    with pytest.raises(DatasetError, match=r'\.mp4'):
+        write_clip(tmp_path / 'a.txt', 3, 0.1, 64, 48)
+
+
+def test_the_shipped_clip_is_small_and_its_truth_projects() -> None:
+    video = ASSETS / 'demo_clip.mp4'
+    assert video.stat().st_size < 1_500_000
+    facts = json.loads((ASSETS / 'demo_clip.json').read_text())
+    capture = cv2.VideoCapture(str(video))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == len(facts['frames'])
+    intrinsics = np.array(facts['intrinsics'])
+    sides = set()
+    for frame in facts['frames']:
+        for hand in frame['hands']:
+            sides.add(hand['side'])
+            projected = np.array(hand['joints_camera']) @ intrinsics.T
+            projected = projected[:, :2] / projected[:, 2:]
+            assert projected == pytest.approx(np.array(hand['joints_image']), abs=0.05)
+    assert sides == {'left', 'right'}
