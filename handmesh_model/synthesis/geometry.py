@@ -72,7 +72,7 @@ def _tube_vertices(
 
 @lru_cache(maxsize=4)
 def unit_sphere(rings: int = 12, sides: int = 18) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (N, 3) float32 and outward faces of a sphere of radius 1 with pinholes at its poles."""
+    """Vertices (N, 3) float32 and outward faces of a sphere of radius 1, pinholes at its poles."""
     polar = np.linspace(2e-3, np.pi - 2e-3, rings)
     centers = np.stack([np.zeros(rings), np.zeros(rings), -np.cos(polar)], axis=1)
     return tube(centers, np.sin(polar), sides, across=(1.0, 0.0, 0.0))
