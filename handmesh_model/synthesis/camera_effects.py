@@ -124,7 +124,7 @@ def develop(
     saturation = float(np.clip(rng.normal(0.95, 0.15), 0.4, 1.4))
     if rng.random() < 0.04:
         saturation = 0.0
-    dim = noise * float(rng.uniform(0, 0.25) if rng.random() < 0.75 else rng.uniform(0.2, 0.9))
+    dim = noise * float(rng.uniform(0, 0.2) if rng.random() < 0.8 else rng.uniform(0.2, 0.7))
     seed = int(rng.integers(1, 2**63)) if noise_seed is None else noise_seed * 0x9E3779B97F4A7C15
     seed &= 2**64 - 1
     out = np.empty(linear.shape, dtype=np.uint8)

@@ -79,11 +79,11 @@ def finish_crop(rng: np.random.Generator, picture: Picture, size: int, light: Li
     """A crop from the camera, at times running off the photograph; (S, S, 3) uint8."""
     linear = blur(rng, compose(rng, picture, size, size, light))
     image = develop(rng, linear, min(exposure(linear), 2.2))
-    if rng.random() < 0.35:
-        image = lose_resolution(rng, image, 0.3)
+    if rng.random() < 0.3:
+        image = lose_resolution(rng, image, 0.35)
     if rng.random() < 0.5:
         image = compress(rng, image)
-    if rng.random() < 0.12:
+    if rng.random() < 0.1:
         _cut_at_border(rng, image)
     return image
 

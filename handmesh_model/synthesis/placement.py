@@ -74,8 +74,8 @@ def crop_intrinsics(
     side = CROP_MARGIN * float((high - low).max())
     center = (low + high) / 2
     if rng is not None:
-        scale = float(np.clip(np.exp(rng.normal(0.06, 0.16)), 0.8, 1.5))
-        center = center + rng.normal(0, 0.045, 2).clip(-0.12, 0.12) * side
+        scale = float(np.clip(np.exp(rng.normal(0.04, 0.12)), 0.8, 1.5))
+        center = center + rng.normal(0, 0.035, 2).clip(-0.12, 0.12) * side
         side *= scale
     focal = size / side
     middle = (size - 1) / 2 - focal * center

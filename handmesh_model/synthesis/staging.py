@@ -46,13 +46,13 @@ def add_things(assembly: Assembly, rng: np.random.Generator, hand: PlacedHand) -
     joints = hand.joints_camera.astype(np.float64)
     rotation = hand.camera_from_wrist[:, :3]
     chance = rng.random()
-    if chance < 0.10:
+    if chance < 0.08:
         size = float(rng.uniform(0.008, 0.04))
         palm = (joints[0] + 2 * joints[9] + joints[6] + joints[18]) / 5
         center = palm - rotation[:, 2] * (0.014 + 0.9 * size)
         axis = rotation[:, 1] + 0.35 * rng.standard_normal(3)
         add_thing(assembly, rng, center, size, axis)
-    elif chance < 0.16:
+    elif chance < 0.12:
         middle = joints.mean(axis=0)
         reach = float(np.sqrt(((joints - middle) ** 2).sum(1)).max())
         angle = rng.uniform(0, 2 * np.pi)
