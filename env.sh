@@ -37,8 +37,10 @@ if [ "$(cat "$_handmesh_venv/.handmesh/mode")" = wheels ]; then
     done
     _handmesh_prepend LD_LIBRARY_PATH "$_handmesh_venv/lib"
     _handmesh_prepend LD_LIBRARY_PATH "$_handmesh_root/install/handmesh_ros/lib"
-    _handmesh_prepend AMENT_PREFIX_PATH "$_handmesh_venv"
-    _handmesh_prepend AMENT_PREFIX_PATH "$_handmesh_root/install/handmesh_ros"
+    for _handmesh_folder in "$_handmesh_venv" "$_handmesh_root/install/handmesh_ros"; do
+        _handmesh_prepend AMENT_PREFIX_PATH "$_handmesh_folder"
+        _handmesh_prepend CMAKE_PREFIX_PATH "$_handmesh_folder"
+    done
     for _handmesh_folder in "$_handmesh_root"/install/handmesh_ros/lib/python3.*/site-packages; do
         _handmesh_prepend PYTHONPATH "$_handmesh_folder"
     done
