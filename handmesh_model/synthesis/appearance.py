@@ -76,8 +76,8 @@ def sample_skin(rng: np.random.Generator) -> SkinTone:
         knuckle_melanin=float(rng.uniform(0.0, 0.25)),
         tip_blood=float(rng.uniform(0.0, 0.7)),
         knuckle_blood=float(rng.uniform(0.0, 0.6)),
-        mottling=float(rng.uniform(0.03, 0.25)),
-        creases=float(rng.uniform(0.2, 1.3)),
+        mottling=float(rng.uniform(0.03, 0.2)),
+        creases=float(rng.uniform(0.1, 1.2)),
         lines=float(rng.uniform(0.1, 1.2)),
         gloss=float(rng.uniform(0.2, 1.0) ** 2),
         nail_color=painted,  # type: ignore[arg-type]

@@ -18,8 +18,8 @@ from handmesh_model.synthesis.skin_paint import SkinPaint
 _ABSORPTION = np.stack([MELANIN_ABSORPTION, BLOOD_ABSORPTION]).astype(np.float32)
 SAMPLES = 2
 """Samples per pixel in each direction."""
-_CONCAVITY_BLOOD = 0.35
-"""Blood added where a surface is hidden from the surround; stands for light that crosses skin."""
+_DEEP_BLOOD = 0.35
+"""Blood added where light crosses more skin, see :func:`shade_vertices`."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ class Assembly:
         attributes = np.empty((len(vertices), columns.ATTRIBUTES), dtype=np.float32)
         attributes[:, :4] = lit[:, :4]
         attributes[:, columns.MELANIN] = surface[:, 3]
-        attributes[:, columns.BLOOD] = surface[:, 4] + _CONCAVITY_BLOOD * (1 - lit[:, 4])
+        attributes[:, columns.BLOOD] = surface[:, 4] + _DEEP_BLOOD * lit[:, 4]
         attributes[:, columns.REST : columns.REST + 3] = surface[:, :3]
         attributes[:, columns.NAIL] = surface[:, 6]
         return attributes

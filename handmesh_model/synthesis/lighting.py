@@ -208,7 +208,8 @@ def shade_vertices(
     :param gloss_of: (N,) strength of the highlight.
     :param spheres: (K, 4) centre and radius of what occludes the surround.
     :param exponent: of the highlight's lobe.
-    :param light: (N, 5) float32 out: irradiance RGB, highlight, openness to the surround.
+    :param light: (N, 5) float32 out: irradiance RGB, highlight, and how much deeper light went
+        through skin than on an open surface seen head on: in hollows and at the silhouette.
     """
     has_key = key_color[1] > 1e-3
     for i in range(vertices.shape[0]):
@@ -216,7 +217,7 @@ def shade_vertices(
         x, y, z = normals[i, 0], normals[i, 1], normals[i, 2]
         distance = np.sqrt(px * px + py * py + pz * pz)
         facing = -(px * x + py * y + pz * z) / distance
-        if facing < -0.45:
+        if facing < -0.8:
             continue
         free = _openness(vertices[i], normals[i], spheres, 0.07)
         lit = 0.0
@@ -252,4 +253,5 @@ def shade_vertices(
         light[i, 3] = gloss_of[i] * (
             sheen + key_color[1] * lit * half**exponent * gain * max(n_key, 0.0) ** 0.5
         )
-        light[i, 4] = free
+        grazing = 1.0 - max(facing, 0.0)
+        light[i, 4] = (1.0 - free) + 0.8 * grazing * grazing

@@ -106,23 +106,25 @@ def _add_skin(
     one = np.float32(1.0)
     x, y, z = a[REST], a[REST + 1], a[REST + 2]
     cloud = a[CLOUD]
+    patch = np.float32(700.0)
+    blotch = sample_noise(noise, 0, x * patch + seed[1], y * patch, z * patch + seed[0])
     grain = np.float32(1100.0)
     fine = nearest_noise(noise, 1, x * grain + seed[0], y * grain + seed[1], z * grain)
     bend = np.float32(0.0012) * cloud
     crease, line = _painted(block, bricks, origin, x + bend, y + np.float32(0.6) * bend, z)
-    crease = crease * materials[row, CREASES] * (one + np.float32(0.3) * fine)
-    crease = min(crease, np.float32(1.3))
+    crease = min(crease * materials[row, CREASES], np.float32(1.3))
     line = min(line * materials[row, LINES], np.float32(1.2))
     melanin = a[MELANIN] * (
         one
-        + np.float32(0.1) * cloud
-        + np.float32(0.05) * fine
-        + np.float32(0.35) * crease
+        + np.float32(0.08) * (cloud + blotch)
+        + np.float32(0.04) * fine
+        + np.float32(0.25) * crease
         + np.float32(0.2) * line
     )
-    blood = a[BLOOD] * (one + materials[row, MOTTLE] * cloud)
-    blood = max(blood + np.float32(0.7) * crease + np.float32(0.25) * line, np.float32(0.0))
-    shadow = (one - np.float32(0.26) * crease) * (one - np.float32(0.16) * line)
+    blood = a[BLOOD] * (one + materials[row, MOTTLE] * (cloud + blotch))
+    blood = max(blood + np.float32(0.3) * crease + np.float32(0.15) * line, np.float32(0.0))
+    shadow = (one - np.float32(0.24) * crease) * (one - np.float32(0.16) * line)
+    shadow *= one + np.float32(0.025) * blotch + np.float32(0.015) * fine
     shine = a[HIGHLIGHT] * (one - np.float32(0.4) * crease)
     cover = np.float32(0.0)
     if polishes[row, 0] >= 0.0:

@@ -127,7 +127,7 @@ def _palm_strokes(joints: np.ndarray) -> list:
     for points, width, strength in lines:
         path = [_on_palm(joints, s, t) for s, t in points]
         strokes += [_stroke(a, b, down, width, strength) for a, b in pairwise(path)]
-    for offset, strength in ((0.0, 0.8), (-0.006, 0.6)):
+    for offset, strength in ((0.0, 0.45), (-0.006, 0.3)):
         a, b = joints[0] + [offset, 0.024, 0], joints[0] + [offset, -0.024, 0]
         strokes.append(_stroke(a, b, down, 1e-3, strength))
     return strokes
