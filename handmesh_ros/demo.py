@@ -22,6 +22,9 @@ from handmesh_model.errors import HandmeshError
 from handmesh_ros.isolation import isolated_environment
 from handmesh_ros.sources import Source, open_source
 
+CANNOT_CONFIGURE = 'cannot configure'
+"""What handmesh_node says when it will not get going; it stays alive for the user to help it."""
+
 READY_TIMEOUT = 180.0
 """Seconds for the nodes to start; PyTorch alone may take a minute on a cold, busy machine."""
 STOP_TIMEOUT = 30.0
@@ -169,6 +172,8 @@ def wait(children: list[Child], is_true: Any, seconds: float, what: str) -> None
             if child.name != 'folder_camera' and not child.is_alive():
                 code = child.process.returncode
                 raise DemoError(f'{child.name} ended too early, with code {code}')
+            if child.says(CANNOT_CONFIGURE):
+                raise DemoError(f'{child.name} could not be configured, see above')
         if time.monotonic() > end:
             raise DemoError(f'waited {seconds:.0f} s for {what}')
         time.sleep(0.05)

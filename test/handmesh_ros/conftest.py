@@ -15,7 +15,14 @@ try:
 except ImportError:
     msg = None
 
-NEEDS_ROS = ('test_markers', 'test_conversions', 'test_node', 'test_folder_camera', 'test_demo')
+NEEDS_ROS = (
+    'test_markers',
+    'test_conversions',
+    'test_node',
+    'test_node_faults',
+    'test_folder_camera',
+    'test_demo',
+)
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -16,7 +16,6 @@ import torch
 
 from handmesh_model import predictor
 from handmesh_model.backends import Backend, NetworkResult
-from handmesh_model.crop import CROP_MARGIN
 from handmesh_model.errors import BackendError
 from handmesh_model.estimator import HandEstimator
 from handmesh_model.hand import HandBox
@@ -49,25 +48,32 @@ class PaintedBackend(Backend):
     def __init__(self, topology, lixels):
         points = topology.template @ BACK_VIEW.T
         wrist = topology.template_joints[0] @ BACK_VIEW.T
-        depth = points[:, 2] - wrist[2]
         low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
-        scale = SIZE / CROP_MARGIN / (high - low).max()
-        pixels = (points[:, :2] - (low + high) / 2) * scale + (SIZE - 1) / 2
-        crop = np.column_stack([pixels, depth]).astype(np.float32)
-        self.vertices = lixels.to_lixels(crop)
-        self.joints = topology.joint_regressor @ self.vertices
+        self.flat = (points[:, :2] - (low + high) / 2) / (high - low).max()
+        self.depth = points[:, 2] - wrist[2]
+        self.regressor = topology.joint_regressor
+        self.lixels = lixels
 
     def run(self, crops):
-        middle = crops[:, SIZE // 2, SIZE // 2].astype(int)
-        present = (middle.max(axis=1) > 200).astype(np.float32)
-        count = len(crops)
+        meshes, presence = zip(*map(self.fit, crops), strict=True)
+        vertices = np.array(meshes, dtype=np.float32)
         return NetworkResult(
-            np.repeat(self.vertices[None], count, axis=0),
-            np.repeat(self.joints[None], count, axis=0),
-            0.98 * present,
-            np.full(count, 0.95, np.float32),
-            np.full((count, 21), 0.9, np.float32),
+            vertices,
+            self.regressor @ vertices,
+            np.array(presence, dtype=np.float32),
+            np.full(len(crops), 0.95, np.float32),
+            np.full((len(crops), 21), 0.9, np.float32),
         )
+
+    def fit(self, crop):
+        """Lixels of the mesh laid over the rectangle in a crop, and whether there is one."""
+        rows, columns = np.nonzero(crop.max(axis=2) > 200)
+        if not len(rows):
+            return np.zeros((len(self.flat), 3)), 0.0
+        low = np.array([columns.min(), rows.min()]) - 0.5
+        high = np.array([columns.max(), rows.max()]) + 0.5
+        pixels = self.flat * (high - low).max() + (low + high) / 2
+        return self.lixels.to_lixels(np.column_stack([pixels, self.depth])), 0.98
 
 
 class PaintedPredictor(predictor.HandMeshPredictor):

@@ -36,7 +36,7 @@ OUTPUTS = {
     'overlay': Image,
     '/tf': TFMessage,
 }
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 """Generous: a machine that is busy is no fault of the node."""
 
 
@@ -110,9 +110,18 @@ class Robot:
     def ask(self, rgb, stamp, intrinsics=None, topic='hands', frame_id='head_camera'):
         """Publish one image and wait for the message that answers it, by its stamp."""
         header = self.show(rgb, stamp, intrinsics, frame_id)
+        return self.answer(topic, header.stamp)
+
+    def ask_all(self, rgb, stamp, intrinsics):
+        """The same for all topics at once."""
+        header = self.show(rgb, stamp, intrinsics)
+        return {topic: self.answer(topic, header.stamp) for topic in self.got}
+
+    def answer(self, topic, stamp):
+        """Wait for the message on a topic that has a stamp."""
         return self.wait(
-            lambda: next((m for m in self.got[topic] if stamp_of(m) == header.stamp), None),
-            what=f'the answer on {topic} to stamp {stamp}',
+            lambda: next((m for m in self.got[topic] if stamp_of(m) == stamp), None),
+            what=f'the answer on {topic} to {stamp}',
         )
 
     def status(self, part):

@@ -1,0 +1,133 @@
+"""The whole demo, all its processes real, with painted hands in the place of the weights."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from painted_hands import paint
+from robot import TIMEOUT
+
+from handmesh_ros import demo
+from handmesh_ros.msg import Hand
+from handmesh_ros.outputs import TOPICS
+
+FOLDER = Path(__file__).parent
+COUNT = 8
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / 'pictures'
+    folder.mkdir()
+    for i in range(COUNT):
+        hands = [('right', 20 + 2 * i, 30, 40, 60)] if i < 6 else []
+        cv2.imwrite(str(folder / f'{i}.png'), paint(hands)[:, :, ::-1])
+    return folder
+
+
+@pytest.fixture
+def painted(monkeypatch):
+    """Lets the demo start the node that needs no weights."""
+    start = subprocess.Popen
+    node = ['-m', 'handmesh_ros.handmesh_node']
+
+    def popen(words, **kwargs):
+        words = list(words)
+        for i in range(len(words)):
+            if words[i : i + 2] == node:
+                words[i : i + 2] = [str(FOLDER / 'painted_hands.py')]
+        return start(words, **kwargs)
+
+    monkeypatch.setattr(demo.subprocess, 'Popen', popen)
+
+
+def test_demo_plays_records_and_reports(painted, pictures, tmp_path, capfd):
+    out = tmp_path / 'out'
+    code = demo.main(['--source', str(pictures), '--out', str(out), '--rate', '20'])
+    said = capfd.readouterr().out
+    assert code == 0, said
+    report = json.loads((out / 'report.json').read_text())
+    assert report['frames'] == {
+        'sent': COUNT,
+        'answered': COUNT,
+        'dropped': 0,
+        'with_hands': 6,
+        'hands_found_share': 0.75,
+    }
+    assert set(report['topics']) >= {*TOPICS, 'topology', '/tf'} - {'joints/left'}
+    assert report['topics']['hands']['count'] == COUNT
+    assert 0 < report['latency_ms']['median'] <= report['latency_ms']['p95']
+    assert report['diagnostics']['network']['backend'] == 'painted'
+
+    capture = cv2.VideoCapture(str(out / 'overlay.mp4'))
+    frames = 0
+    while capture.read()[0]:
+        frames += 1
+    assert frames == report['video_frames'] == COUNT
+    assert cv2.imread(str(out / 'contact_sheet.png')) is not None
+
+    with np.load(out / 'joints.npz') as arrays:
+        seen = arrays['state'] == Hand.TRACKED
+        np.testing.assert_array_equal(arrays['frame'][seen], np.arange(6))
+        x = arrays['joints_image'][seen][:, 0, 0]
+        np.testing.assert_allclose(np.diff(x), 2.0, atol=0.7)
+    assert 'images    8 of 8 answered, 0 dropped, hands in 75 %' in said
+
+
+def test_missing_source_ends_at_once_and_is_named(tmp_path, capfd):
+    code = demo.main(['--source', str(tmp_path / 'nowhere'), '--out', str(tmp_path / 'out')])
+    assert code == 1
+    assert f"source '{tmp_path / 'nowhere'}' does not exist" in capfd.readouterr().err
+
+
+def test_node_that_fails_fails_the_demo(pictures, tmp_path, capfd):
+    weights = str(tmp_path / 'no_weights')
+    code = demo.main(
+        ['--source', str(pictures), '--out', str(tmp_path / 'out'), '--weights', weights]
+    )
+    captured = capfd.readouterr()
+    assert code == 1
+    assert weights in captured.out
+    assert 'demo failed: handmesh_node could not be configured' in captured.err
+
+
+def test_interrupted_demo_leaves_no_process(pictures, tmp_path):
+    words = ['-m', 'handmesh_ros.demo', '--source', str(pictures), '--out', str(tmp_path / 'out')]
+    process = subprocess.Popen(
+        [sys.executable, '-u', *words, '--device', 'cpu'],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=FOLDER.parents[1],
+    )
+    for line in process.stdout:
+        if 'handmesh_node' in line:
+            break
+    children = _children(process.pid)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 130
+    assert len(children) == 2
+    assert not [child for child in children if Path(f'/proc/{child}').exists()]
+
+
+def _children(pid):
+    """Process numbers whose parent is the given one."""
+    found = []
+    for folder in Path('/proc').iterdir():
+        if folder.name.isdigit():
+            try:
+                status = (folder / 'stat').read_text()
+            except OSError:
+                continue
+            if int(status.rpartition(')')[2].split()[1]) == pid and folder.name != str(
+                os.getpid()
+            ):
+                found.append(int(folder.name))
+    return found

@@ -1,0 +1,155 @@
+"""folder_camera as a process: what it sends, when it starts, how it ends."""
+
+import json
+import signal
+
+import cv2
+import numpy as np
+import pytest
+from painted_hands import paint
+from rclpy.executors import SingleThreadedExecutor
+from robot import TIMEOUT, parameters, time_of
+from sensor_msgs.msg import CameraInfo, Image
+
+from handmesh_ros.conversions import stamp_to_nanoseconds
+from handmesh_ros.images import image_to_rgb
+from handmesh_ros.msg import HandArray
+from handmesh_ros.sources import assumed_intrinsics
+
+PICTURES = [paint([('right', 10 + 20 * i, 20, 30, 40)], 64 * 4, 96) for i in range(4)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i, picture in enumerate(PICTURES):
+        cv2.imwrite(str(tmp_path / f'{i}.png'), picture[:, :, ::-1])
+    return tmp_path
+
+
+class Viewer:
+    """Keeps images and camera_infos, and answers with hands if asked to."""
+
+    def __init__(self, ros, answer=False):
+        self.node = ros.create_node('viewer')
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        self.images, self.infos = [], []
+        self.hands = self.node.create_publisher(HandArray, 'hands', 10)
+        self.answer = answer
+        self.node.create_subscription(CameraInfo, 'camera_info', self.infos.append, 20)
+        self.node.create_subscription(Image, 'image', self.on_image, 20)
+
+    def on_image(self, message):
+        self.images.append(message)
+        if self.answer:
+            self.hands.publish(HandArray(header=message.header))
+
+    def watch(self, process):
+        """Serve until the camera has ended; its exit code."""
+        from robot import Robot
+
+        Robot.wait(self, lambda: not process.is_alive(), TIMEOUT, 'the end of the camera')
+        Robot.rest(self, 0.2)
+        return process.process.returncode
+
+    def close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
+
+
+@pytest.fixture
+def camera(start):
+    return lambda **values: start(['-m', 'handmesh_ros.folder_camera', *parameters(**values)])
+
+
+def test_plays_a_folder_once_and_ends(ros, camera, folder):
+    viewer = Viewer(ros)
+    frames_file = folder / 'frames.jsonl'
+    process = camera(source=folder, rate=50.0, frame_id='eye', frames_file=frames_file)
+    assert viewer.watch(process) == 0, process.text()
+    assert len(viewer.images) == len(PICTURES)
+    for image, picture in zip(viewer.images, PICTURES, strict=True):
+        np.testing.assert_array_equal(image_to_rgb(image), picture)
+        assert image.header.frame_id == 'eye'
+    for image, info in zip(viewer.images, viewer.infos, strict=True):
+        assert info.header == image.header
+        assert (info.width, info.height) == (image.width, image.height)
+        expected = assumed_intrinsics(image.width, image.height, 60.0)
+        np.testing.assert_allclose(np.reshape(info.k, (3, 3)), expected)
+        np.testing.assert_allclose(np.reshape(info.p, (3, 4))[:, :3], expected)
+    assert 'assuming a horizontal field of view of 60 degrees' in process.text()
+    lines = [json.loads(line) for line in frames_file.read_text().splitlines()]
+    assert [line['frame'] for line in lines] == [0, 1, 2, 3]
+    assert [line['name'] for line in lines] == ['0.png', '1.png', '2.png', '3.png']
+    stamps = [stamp_to_nanoseconds(image.header.stamp) for image in viewer.images]
+    assert [line['stamp'] for line in lines] == stamps
+    assert stamps == sorted(set(stamps))
+    viewer.close()
+
+
+def test_lockstep_waits_for_the_hands(ros, camera, folder):
+    viewer = Viewer(ros, answer=True)
+    process = camera(source=folder, rate=200.0, lockstep='true')
+    assert viewer.watch(process) == 0, process.text()
+    assert len(viewer.images) == len(PICTURES)
+    assert '4 images sent, 0 unanswered' in process.text()
+    viewer.close()
+
+
+def test_loops_until_told_to_end(ros, camera, folder):
+    viewer = Viewer(ros)
+    process = camera(source=folder, rate=100.0, loop='true')
+    from robot import Robot
+
+    Robot.wait(viewer, lambda: len(viewer.images) > 2 * len(PICTURES), TIMEOUT)
+    assert process.end(signal.SIGTERM) == 0
+    assert 'Traceback' not in process.text()
+    viewer.close()
+
+
+def test_takes_the_matrix_from_a_file(ros, camera, folder):
+    file = folder / 'camera.json'
+    matrix = [[300.0, 0, 100], [0, 310, 50], [0, 0, 1]]
+    file.write_text(json.dumps({'intrinsics': matrix}))
+    viewer = Viewer(ros)
+    process = camera(source=folder / '1.png', intrinsics_file=file)
+    assert viewer.watch(process) == 0
+    np.testing.assert_array_equal(np.reshape(viewer.infos[0].k, (3, 3)), matrix)
+    assert 'assuming' not in process.text()
+    viewer.close()
+
+
+@pytest.mark.parametrize(
+    ('values', 'said'),
+    [
+        ({'source': '/no/such/place'}, "source '/no/such/place' does not exist"),
+        ({'rate': '-1.0'}, "parameter 'rate' is -1.0, expected 0 to 240"),
+        ({'rate': 'fast'}, "parameter 'rate' is 'fast', expected a number"),
+        ({'source': '/dev/null', 'subscribers': 0}, "'/dev/null'"),
+    ],
+)
+def test_what_cannot_work_is_named_and_ends_with_1(camera, values, said):
+    process = camera(**values)
+    assert process.process.wait(TIMEOUT) == 1
+    assert said in process.text()
+    assert 'Traceback' not in process.text()
+
+
+def test_waits_for_somebody_to_listen(ros, camera, folder):
+    process = camera(source=folder, rate=200.0, subscribers=2)
+    viewer = Viewer(ros)
+    from robot import Robot
+
+    Robot.wait(viewer, lambda: viewer.node.count_publishers('image') > 0, TIMEOUT)
+    Robot.rest(viewer, 0.5)
+    assert process.is_alive()
+    assert not viewer.images
+    second = Viewer(ros)
+    assert viewer.watch(process) == 0
+    assert viewer.images
+    second.close()
+    viewer.close()
+
+
+def test_stamps_are_exact():
+    assert stamp_to_nanoseconds(time_of(1234.5)) == 1_234_500_000_000
