@@ -28,7 +28,9 @@ class Arm:
     The line of an arm from the wrist over the elbow to the shoulder, in the camera frame.
 
     :ivar path: (14, 3) metres; ``radii`` (14,); ``along`` (14,) distance from the wrist.
-    :ivar mesh_end: distance at which the hand's own mesh ends.
+    :ivar mesh_end: distance at which the hand's own mesh ends; ``elbow_end`` where the elbow does.
+    :ivar direction: (3,) of the forearm.
+    :ivar scale: size over the mean hand's.
     """
 
     def __init__(
@@ -39,56 +41,65 @@ class Arm:
         camera_from_wrist: np.ndarray,
         with_body: bool = False,
     ) -> None:
-        near, far = _forearm_rings(model)
-        start, start_radius = _ring(posed.vertices, near)
-        end, end_radius = _ring(posed.vertices, far)
-        to_camera = camera_from_wrist[:, :3]
         self.scale = float(np.linalg.norm(posed.joints[9] - posed.joints[0]) / 0.0945)
-        direction = to_camera @ (end - start)
-        self.mesh_end = float(np.sqrt(direction @ direction))
-        direction /= self.mesh_end
-        first = to_camera @ start + camera_from_wrist[:, 3]
-        corner = 0.045 * self.scale
-        # The bend lies beyond the hand's own mesh, which stays straight.
-        forearm = self.mesh_end + float(rng.uniform(0.02, 0.05)) * self.scale + corner
-        # Where no body follows, the arm goes on until it has left the picture.
-        upper = (float(rng.uniform(0.24, 0.32)) if with_body else 1.0) * self.scale
-        bend = float(rng.uniform(0.2, 2.2))
-        aside = rng.standard_normal(3) + np.array([0.0, 0.8, 1.2 if with_body else 0.3])
-        aside -= aside @ direction * direction
-        aside /= np.sqrt(aside @ aside)
-        second = direction * np.cos(bend) + aside * np.sin(bend)
-        self.direction, self.upper_direction = direction, second
-        elbow = first + direction * forearm
-        t = np.linspace(0, 1, 5)[:, None]
-        bent = (
-            (1 - t) ** 2 * (elbow - corner * direction)
-            + 2 * t * (1 - t) * elbow
-            + t**2 * (elbow + corner * second)
-        )
-        straight = first + np.linspace(0, forearm - corner, 6)[:-1, None] * direction
-        rest = elbow + np.linspace(corner, upper, 5)[1:, None] * second
-        self.path = np.concatenate([straight, bent, rest])
-        steps = np.sqrt((np.diff(self.path, axis=0) ** 2).sum(1))
-        self.along = np.concatenate([[0.0], np.cumsum(steps)])
-        build = self.scale * float(rng.uniform(0.85, 1.2))
-        knots = [0.0, self.mesh_end, forearm, forearm + 0.5 * upper, forearm + upper]
-        widths = [
-            start_radius,
-            end_radius,
-            max(end_radius, 0.041 * build),
-            0.047 * build,
-            0.06 * build,
-        ]
-        self.radii = np.interp(self.along, knots, widths)
+        (self.path, self.radii, self.along, self.direction, self.mesh_end, self.elbow_end) = _line(
+            posed.vertices, *_forearm_rings(model), camera_from_wrist, self.scale,
+            rng.standard_normal(3), rng.random(4), with_body,
+        )  # fmt: skip
         self.shoulder = self.path[-1]
-        self.elbow_end = forearm + corner
 
     def part(self, start: float, count: int = 14) -> tuple[np.ndarray, np.ndarray]:
         """Path (count, 3) and radii (count,) from ``start`` metres after the wrist on."""
         return _resampled(
             self.path, self.radii, self.along, start, self.elbow_end, count, self.direction
         )
+
+
+@njit(cache=True)
+def _line(
+    vertices: np.ndarray,
+    near: np.ndarray,
+    far: np.ndarray,
+    camera_from_wrist: np.ndarray,
+    scale: float,
+    normal: np.ndarray,
+    uniform: np.ndarray,
+    with_body: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float, float]:
+    """Path, radii, distances along it, direction of the forearm, ends of mesh and elbow."""
+    start, start_radius = _ring(vertices, near)
+    end, end_radius = _ring(vertices, far)
+    to_camera = np.ascontiguousarray(camera_from_wrist[:, :3])
+    direction = to_camera @ (end - start)
+    mesh_end = np.sqrt((direction**2).sum())
+    direction /= mesh_end
+    first = to_camera @ start + camera_from_wrist[:, 3]
+    corner = 0.045 * scale
+    # The bend lies beyond the hand's own mesh, which stays straight.
+    forearm = mesh_end + (0.02 + 0.03 * uniform[0]) * scale + corner
+    # Where no body follows, the arm goes on until it has left the picture.
+    upper = (0.24 + 0.08 * uniform[1] if with_body else 1.0) * scale
+    bend = 0.2 + 2.0 * uniform[2]
+    aside = normal + np.array([0.0, 0.8, 1.2 if with_body else 0.3])
+    aside -= (aside * direction).sum() * direction
+    aside /= np.sqrt((aside**2).sum())
+    second = direction * np.cos(bend) + aside * np.sin(bend)
+    elbow = first + direction * forearm
+    path = np.empty((14, 3))
+    for i in range(5):
+        t = i / 4
+        path[i] = first + (forearm - corner) * (i / 5) * direction
+        path[5 + i] = elbow + corner * (t * t * second - (1 - t) ** 2 * direction)
+    for i in range(4):
+        path[10 + i] = elbow + (corner + (upper - corner) * (i + 1) / 4) * second
+    along = np.zeros(14)
+    for i in range(1, 14):
+        along[i] = along[i - 1] + np.sqrt(((path[i] - path[i - 1]) ** 2).sum())
+    build = scale * (0.85 + 0.35 * uniform[3])
+    knots = np.array([0.0, mesh_end, forearm, forearm + 0.5 * upper, forearm + upper])
+    elbow_radius = max(end_radius, 0.041 * build)
+    widths = np.array([start_radius, end_radius, elbow_radius, 0.047 * build, 0.06 * build])
+    return path, np.interp(along, knots, widths), along, direction, mesh_end, forearm + corner
 
 
 @njit(cache=True)

@@ -54,13 +54,20 @@ class Picture:
     :param color: (H, W, 3) float32 linear RGB times coverage.
     :param cover: (H, W, 3) float32 share of a pixel covered by anything, by the hand, by what a
         mask should ignore.
-    :param owners: (2 H, 2 W) int16, number of the hand (without forearm) seen at each sample; -1
-        for anything else.
+    :param face_ids: (2 H, 2 W) int32, face seen at each sample; -1 for none.
+    :param face_owners: (F + 1,) int16, number of the hand that a face belongs to; -1 for forearms,
+        other things, and the last entry.
     """
 
     color: np.ndarray
     cover: np.ndarray
-    owners: np.ndarray
+    face_ids: np.ndarray
+    face_owners: np.ndarray
+
+    @property
+    def owners(self) -> np.ndarray:
+        """(2 H, 2 W) int16, number of the hand (without forearm) at each sample; -1 elsewhere."""
+        return self.face_owners[self.face_ids]
 
 
 class Assembly:
@@ -72,7 +79,7 @@ class Assembly:
         self._surfaces: list[np.ndarray] = []
         self._face_material: list[np.ndarray] = []
         self._face_class: list[np.ndarray] = []
-        self._face_owner: list[np.ndarray] = []
+        self._owners: list[int] = []
         self._materials: list[Material] = []
         self._spheres: list[np.ndarray] = []
         self._count = 0
@@ -114,7 +121,7 @@ class Assembly:
         if isinstance(face_class, int):
             face_class = np.full(len(faces), face_class, dtype=np.uint8)
         self._face_class.append(face_class)
-        self._face_owner.append(np.where(face_class == columns.HAND, owner, -1).astype(np.int16))
+        self._owners.append(owner)
         self._materials.append(material)
         self._count += count
 
@@ -148,12 +155,12 @@ class Assembly:
         color = np.zeros((height, width, 3), dtype=np.float32)
         cover = np.zeros((height, width, 3), dtype=np.float32)
         depth = np.zeros((SAMPLES * height, SAMPLES * width), dtype=np.float32)
+        ids = np.full(depth.shape, NO_FACE, dtype=np.int32)
         if self.is_empty:
-            return Picture(color, cover, np.full(depth.shape, -1, dtype=np.int16))
+            return Picture(color, cover, ids, np.array([-1], dtype=np.int16))
         vertices, faces = np.concatenate(self._vertices), np.concatenate(self._faces)
         surface = np.concatenate(self._surfaces)
         points = project(vertices, intrinsics)
-        ids = np.full(depth.shape, NO_FACE, dtype=np.int32)
         rasterize(points, faces, depth, ids)
         attributes = self._attributes(vertices, faces, surface, light, center, gloss_exponent)
         _add_clouds(attributes, seed, noise_block())
@@ -163,9 +170,14 @@ class Assembly:
             np.concatenate(self._face_class), table, polishes, noise_block(), paint.block,
             paint.bricks, paint.origin, seed, _ABSORPTION, color, cover,
         )  # fmt: skip
-        # Nothing seen is face -1, the last row.
-        owners = np.append(np.concatenate(self._face_owner), np.int16(-1))[ids]
-        return Picture(color, cover, owners)
+        return Picture(color, cover, ids, self._face_owners())
+
+    def _face_owners(self) -> np.ndarray:
+        parts = [
+            np.where(kinds == columns.HAND, owner, -1).astype(np.int16)
+            for kinds, owner in zip(self._face_class, self._owners, strict=True)
+        ]
+        return np.concatenate([*parts, np.array([-1], dtype=np.int16)])
 
     def _attributes(
         self,

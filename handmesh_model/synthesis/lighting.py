@@ -8,7 +8,6 @@ import numpy as np
 from numba import njit
 
 from handmesh_model.synthesis.geometry import rotation_about
-from handmesh_model.synthesis.noise import pick
 from handmesh_model.synthesis.rasterizer import rasterize
 
 SHADOW_SIZE = 120
@@ -59,49 +58,69 @@ Squared constants of the spherical harmonics times those of the cosine lobe, sca
 0 gives 1/4 (Ramamoorthi and Hanrahan, "An efficient representation for irradiance environment
 maps", 2001).
 """
-_WARM = np.array([1.0, 0.0, -1.25])
-_TINT = np.array([0.0, -1.0, 1.0])
-
-
-def light_colors(rng: np.random.Generator, count: int, spread: float = 1.0) -> np.ndarray:
-    """(count, 3) colours of lamps and skies along the line from warm to cool, green near 1."""
-    warm = rng.normal(0.02, 0.10, count) * spread
-    tint = rng.normal(0.0, 0.015, count) * spread
-    return np.exp(np.outer(warm, _WARM) + np.outer(tint, _TINT))
+_MOST_SOURCES = 7
 
 
 def sample_light(rng: np.random.Generator) -> Light:
     """A random surround and key light whose sum gives about 1 on a surface facing the camera."""
     up = rotation_about(rng.standard_normal(3), abs(rng.normal(0, 0.35))) @ np.array([0, -1.0, 0])
-    count = int(rng.integers(3, 8))
-    directions = rng.standard_normal((count, 3)) + 0.6 * up
-    # Light from behind the camera is what most pictures of hands have.
-    directions[:, 2] -= 0.4
-    directions /= np.sqrt((directions * directions).sum(1, keepdims=True))
-    weights = rng.random(count) ** 2 + 0.05
-    weights /= weights.sum()
-    tint = light_colors(rng, 1)[0]
-    colors = light_colors(rng, count, 0.6) * tint * weights[:, None]
-    ambient = (harmonics(directions) * FACTORS).T @ colors
-    sky = float(rng.uniform(0.1, 0.6))
-    surround = harmonics(up[None])[0] * FACTORS
-    surround[4:] = 0
-    ambient = (1 - sky) * ambient + sky * np.outer(surround, tint)
-    evenness = float(rng.uniform(0.1, 0.6))
-    ambient[1:] *= 1 - evenness
-    key = rng.standard_normal(3) * 0.8 + up * rng.uniform(0.2, 1.2)
-    key[2] -= rng.uniform(-0.2, 1.4)
-    key /= np.sqrt(key @ key)
-    kind = pick(rng, (0.2, 0.5, 0.3))
-    share = float((0.0, rng.uniform(0.1, 0.45), rng.uniform(0.4, 0.85))[kind])
-    scale = (1 - share) / max(float(ambient[0].mean()), 1e-3)
-    return Light(
-        np.ascontiguousarray(ambient * scale, dtype=np.float32),
-        key.astype(np.float32),
-        (tint * light_colors(rng, 1, 0.5)[0] * share * 1.6).astype(np.float32),
-        float(rng.uniform(0.5, 3.5)),
-        tint,
+    ambient, key, color, tint = _light(
+        rng.standard_normal((_MOST_SOURCES + 2, 5)), rng.random(_MOST_SOURCES + 10), up
     )
+    softness = float(rng.uniform(0.5, 3.5))
+    return Light(ambient, key, color, softness, tint)
+
+
+@njit(nogil=True, cache=True, error_model='numpy')
+def _lamp(normal: np.ndarray, spread: float) -> np.ndarray:
+    """(3,) colour of a lamp or sky on the line from warm to cool, green near 1."""
+    warm, tint = (0.02 + 0.10 * normal[3]) * spread, 0.015 * normal[4] * spread
+    return np.exp(np.array([warm, -tint, tint - 1.25 * warm]))
+
+
+@njit(nogil=True, cache=True, error_model='numpy')
+def _add_source(ambient: np.ndarray, d: np.ndarray, color: np.ndarray, degrees: int) -> None:
+    """Add a distant light from unit direction ``d`` to the weights of the irradiance (9, 3)."""
+    terms = (
+        1.0, d[0], d[1], d[2], d[0] * d[1], d[1] * d[2], d[0] * d[2],
+        d[0] * d[0] - d[1] * d[1], 3 * d[2] * d[2] - 1,
+    )  # fmt: skip
+    for k in range((degrees + 1) ** 2):
+        for c in range(3):
+            ambient[k, c] += FACTORS[k] * terms[k] * color[c]
+
+
+@njit(nogil=True, cache=True, error_model='numpy')
+def _light(
+    normals: np.ndarray, uniforms: np.ndarray, up: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Ambient, direction to the key, its colour and the tint, from given random numbers."""
+    tint = _lamp(normals[0], 1.0)
+    count = 3 + int(uniforms[0] * 5)
+    sky, evenness = 0.1 + 0.5 * uniforms[1], 0.1 + 0.5 * uniforms[2]
+    weights = uniforms[10:] ** 2 + 0.05
+    weights /= weights[:count].sum()
+    ambient = np.zeros((9, 3))
+    for i in range(count):
+        direction = normals[i + 1, :3] + 0.6 * up
+        # Light from behind the camera is what most pictures of hands have.
+        direction[2] -= 0.4
+        direction /= np.sqrt((direction**2).sum())
+        color = _lamp(normals[i + 1], 0.6) * tint * weights[i] * (1 - sky)
+        _add_source(ambient, direction, color, 2)
+    _add_source(ambient, up, tint * sky, 1)
+    ambient[1:] *= 1 - evenness
+    key = normals[_MOST_SOURCES + 1, :3] * 0.8 + up * (0.2 + uniforms[3])
+    key[2] -= -0.2 + 1.6 * uniforms[4]
+    key /= np.sqrt((key**2).sum())
+    share = 0.0
+    if uniforms[5] > 0.7:
+        share = 0.4 + 0.45 * uniforms[6]
+    elif uniforms[5] > 0.2:
+        share = 0.1 + 0.35 * uniforms[6]
+    ambient *= (1 - share) / max(ambient[0].mean(), 1e-3)
+    color = tint * _lamp(normals[_MOST_SOURCES + 1], 0.5) * share * 1.6
+    return ambient.astype(np.float32), key.astype(np.float32), color.astype(np.float32), tint
 
 
 def shadow_map(
