@@ -9,7 +9,7 @@ import numpy as np
 from handmesh_model.synthesis import resolve as columns
 from handmesh_model.synthesis.appearance import SkinTone, skin_regions
 from handmesh_model.synthesis.assembly import Assembly, Material
-from handmesh_model.synthesis.backgrounds import natural_color
+from handmesh_model.synthesis.colors import natural_color
 from handmesh_model.synthesis.hand_model import FOREARM_PART, HandModel, PosedHand
 from handmesh_model.synthesis.noise import pick
 

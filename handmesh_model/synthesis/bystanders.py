@@ -9,7 +9,7 @@ from handmesh_model.synthesis.actors import FAR_FROM_PAINT, skin_material
 from handmesh_model.synthesis.appearance import SkinTone
 from handmesh_model.synthesis.arms import Arm
 from handmesh_model.synthesis.assembly import Assembly, Material
-from handmesh_model.synthesis.backgrounds import natural_color
+from handmesh_model.synthesis.colors import natural_color
 from handmesh_model.synthesis.geometry import (
     random_rotation,
     rotation_about,

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from handmesh_model.synthesis.backgrounds import natural_colors, paint_background
+from handmesh_model.synthesis.backgrounds import paint_background
+from handmesh_model.synthesis.colors import natural_colors
 
 
 def test_a_seed_gives_one_picture_and_seeds_differ() -> None:
@@ -36,3 +37,17 @@ def test_most_colours_are_greyish_and_few_vivid() -> None:
     assert 0.015 < (saturation > 0.75).mean() < 0.15
     assert colors.min() > 0
     assert colors.max() <= 0.9
+
+
+def test_photographs_are_cut_linear_and_whole() -> None:
+    from handmesh_model.synthesis.photographs import cut_photograph, photographs
+
+    assert len(photographs()) >= 5
+    tint = np.array([0.3, 0.2, 0.1])
+    for seed in range(20):
+        cut = cut_photograph(np.random.default_rng(seed), 40, 30, tint)
+        assert cut.shape == (30, 40, 3)
+        assert cut.dtype == np.float32
+        assert cut.min() >= 0
+        assert cut.max() <= 1.0
+        assert cut.std() > 0.005
