@@ -94,7 +94,7 @@ def override_values(overrides: Sequence[str]) -> dict[str, Any]:
         if not equals or not name:
             raise ConfigError(f"override '{override}' is not of the form key.subkey=value")
         try:
-            value = yaml.safe_load(text)
+            value = yaml.safe_load(text) if text else ''
         except yaml.YAMLError as error:
             raise ConfigError(f"override '{override}' has no YAML value: {error}") from error
         for part in reversed(name.split('.')):

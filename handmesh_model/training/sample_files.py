@@ -1,38 +1,34 @@
-"""Crop samples kept in npz files: written once by many renderers, read as a dataset."""
+"""Crop samples kept in files, as a dataset to train on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 
-from handmesh_model.datasets.files import read_npz
+from handmesh_model.datasets.files import read_json, read_npz, read_rgb, require
 from handmesh_model.errors import DatasetError
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.config import AugmentationConfig
-from handmesh_model.training.progress import Progress
-from handmesh_model.training.renderer import Render, load_renderer, sample_rng
 from handmesh_model.training.sample_pool import FIELDS
-from handmesh_model.training.synthetic_stream import RendererError
 from handmesh_model.training.targets import empty_batch
 
-_CHUNK = 16
+NAME = 'samples'
+CARD = 'dataset.json'
+LABELS = tuple(name for name in FIELDS if name != 'image')
 
 
 class SampleFile:
     """
-    Crop samples of an npz file, or of all npz files of a folder, as a dataset.
+    Crop samples of a folder that ``handmesh synthesize dataset`` wrote, or of an npz file.
 
     A file holds the arrays of :func:`handmesh_model.training.targets.empty_batch`, points in crop
-    pixels and metres, as :func:`write_samples` writes them. They are kept in memory.
+    pixels and metres.
 
-    :param path: file or folder.
+    Labels, and the pictures of a file, are kept in memory; a folder's pictures are read when they
+    are asked for.
+
+    :param path: folder or file.
     :param augmentation: varies each sample; None for a plain resize.
     :param size: pixels of the network's input.
     :param seed: what the variations are drawn from, together with the epoch and the index.
@@ -50,8 +46,14 @@ class SampleFile:
         start: int | None = None,
         stop: int | None = None,
     ) -> None:
-        self.samples = _read(Path(path))
-        self.indices = range(len(self.samples['image']))[start:stop]
+        self.path = Path(path)
+        self._images: np.ndarray | None = None
+        if self.path.is_dir():
+            self._labels = _folder_labels(self.path)
+        else:
+            self._labels = read_npz(self.path, FIELDS)
+            self._images = self._labels.pop('image')
+        self.indices = range(len(self._labels['joints']))[start:stop]
         self.size = size
         self.seed = seed
         self.epoch = 0
@@ -66,81 +68,38 @@ class SampleFile:
         self.epoch = epoch
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        """A sample varied; points in pixels of the network's input and metres."""
+        """
+        A sample varied; points in pixels of the network's input and metres.
+
+        :raises DatasetError: if its picture cannot be read.
+        """
         row = self.indices[index]
-        sample = {name: self.samples[name][row] for name in FIELDS}
+        sample = {name: self._labels[name][row] for name in LABELS}
+        sample['image'] = self._image(row)
         rng = np.random.default_rng((self.seed, self.epoch, row))
         batch = empty_batch(1, self.size, len(sample['vertices']))
         self._augmenter.write(sample, rng, batch, 0)
         return {name: value[0] for name, value in batch.items()}
 
-
-def write_samples(
-    path: Path, renderer: str, count: int, seed: int, size: int, vertex_count: int, workers: int
-) -> None:
-    """
-    Render crop samples into an npz file; the same whatever the number of workers.
-
-    :param renderer: see :class:`handmesh_model.training.config.DataConfig`.
-    :param seed: sample i is drawn from (seed, i).
-    :param size: pixels of the crops; even.
-    :param workers: processes that render.
-    :raises RendererError: if a renderer died.
-    """
-    samples = empty_batch(count, size, vertex_count)
-    progress = Progress(count, 0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for row, sample in enumerate(_rendered(renderer, count, seed, size, workers)):
-        for name in FIELDS:
-            samples[name][row] = sample[name]
-        if (row + 1) % max(1, count // 20) == 0:
-            progress.update(row + 1, {})
-    progress.close()
-    part = path.with_suffix('.part')
-    with part.open('wb') as file:
-        np.savez(file, **samples)  # type: ignore[arg-type]
-    part.replace(path)
+    def _image(self, row: int) -> np.ndarray:
+        if self._images is not None:
+            return self._images[row]
+        return read_rgb(self.path / 'images' / f'{row:06d}.png')
 
 
-def _rendered(
-    renderer: str, count: int, seed: int, size: int, workers: int
-) -> Iterator[Mapping[str, Any]]:
-    if workers <= 1:
-        render = load_renderer(renderer)
-        for row in range(count):
-            yield render(sample_rng(seed, row), size)
-        return
-    with ProcessPoolExecutor(workers, get_context('fork'), _load, (renderer,)) as pool:
-        try:
-            keys = ((seed, row, size) for row in range(count))
-            yield from pool.map(_render, keys, chunksize=_CHUNK)
-        except BrokenProcessPool as error:
-            raise RendererError(f'a process that renders samples died: {error}') from error
-
-
-_render_one: Render | None = None
-
-
-def _load(renderer: str) -> None:
-    global _render_one
-    cv2.setNumThreads(0)
-    _render_one = load_renderer(renderer)
-
-
-def _render(key: tuple[int, int, int]) -> dict[str, Any]:
-    assert _render_one is not None
-    seed, row, size = key
-    return _render_one(sample_rng(seed, row), size)
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    files = sorted(path.glob('*.npz')) if path.is_dir() else [path]
+def _folder_labels(folder: Path) -> dict[str, np.ndarray]:
+    """The labels of all samples, whose files each hold a run of them."""
+    card = read_json(require(folder, CARD, NAME))
+    files = sorted(folder.glob('labels_*.npz'))
     if not files:
-        raise DatasetError(f"'{path}' holds no *.npz, expected crop samples")
-    parts = [read_npz(file, FIELDS) for file in files]
-    if len(parts) == 1:
-        return parts[0]
-    shapes = {tuple(part[name].shape[1:] for name in FIELDS) for part in parts}
-    if len(shapes) > 1:
-        raise DatasetError(f"the files in '{path}' hold samples of different shapes: {shapes}")
-    return {name: np.concatenate([part[name] for part in parts]) for name in FIELDS}
+        raise DatasetError(f"{NAME}: '{folder}' holds no labels_*.npz")
+    parts = [read_npz(file, LABELS) for file in files]
+    labels = {name: np.concatenate([part[name] for part in parts]) for name in LABELS}
+    count = card.get('count') if isinstance(card, dict) else None
+    if len(labels['joints']) != count:
+        raise DatasetError(
+            f"{NAME}: '{folder}' has labels of {len(labels['joints'])} samples, expected {count} "
+            f'as {CARD} says; the command that wrote it has not come to its end'
+        )
+    require(folder, f'images/{count - 1:06d}.png', NAME)
+    return labels

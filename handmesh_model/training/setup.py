@@ -19,6 +19,8 @@ from handmesh_model.training.config_files import check_range, from_mapping
 from handmesh_model.training.encoder_weights import load_encoders
 from handmesh_model.training.targets import LixelScale
 
+LEAST_WIDTH = 8
+
 
 def load_topology(name: str) -> HandTopology:
     """The open hand's topology for 'open', else that of an npz file."""
@@ -51,6 +53,20 @@ def build_network(config: TrainingConfig) -> HandMeshNet:
             )
         net.load_state_dict(state)
     return net
+
+
+def fastest_layout(net: HandMeshNet) -> HandMeshNet:
+    """
+    The network with its weights laid out for speed: channels last, as the pictures come.
+
+    :raises ConfigError: if it is too narrow. Below eight channels torch's CPU kernels (2.13) write
+        beyond their memory in the backward pass of 1x1 convolutions of stride 2 with that layout.
+    """
+    for name in ('width', 'mesh_width'):
+        width = getattr(net.config, name)
+        if width < LEAST_WIDTH:
+            raise ConfigError(f'{name} is {width}, expected at least {LEAST_WIDTH} for training')
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def lixel_scale(net: HandMeshNet) -> LixelScale:

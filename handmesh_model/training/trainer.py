@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from handmesh_model.losses import HandMeshLoss
-from handmesh_model.network import HandMeshNet
 from handmesh_model.training import setup
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import to_mapping
@@ -66,9 +65,8 @@ class Trainer:
             if config.threads:
                 torch.set_num_threads(config.threads)
             torch.set_flush_denormal(True)
-        net = setup.build_network(config).to(ranks.device)
-        self.net: HandMeshNet = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.scale = setup.lixel_scale(net)
+        self.net = setup.fastest_layout(setup.build_network(config).to(ranks.device))
+        self.scale = setup.lixel_scale(self.net)
         self.optimizer = setup.build_optimizer(config.optimizer, self.net)
         reach = config.ema_samples / config.batch_size
         self.average = WeightAverage(self.net, reach) if config.ema_samples else None

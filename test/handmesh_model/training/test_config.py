@@ -13,7 +13,12 @@ from handmesh_model.errors import ConfigError
 from handmesh_model.topology import HandTopology
 from handmesh_model.training.config import TrainingConfig, load_training_config
 from handmesh_model.training.config_files import from_mapping, to_mapping
-from handmesh_model.training.setup import build_network, load_topology, loss_weights
+from handmesh_model.training.setup import (
+    build_network,
+    fastest_layout,
+    load_topology,
+    loss_weights,
+)
 
 CONFIG = Path(__file__).parents[3] / 'config'
 SMALLEST = {'network': 'net.yaml', 'output': 'out'}
@@ -130,6 +135,8 @@ def test_wrong_losses_are_named(
 def test_wrong_network_is_named(tiny_run: Callable[..., TrainingConfig], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='input_size is 50, expected a multiple of 32'):
         build_network(tiny_run(network_options={'input_size': 50}))
+    with pytest.raises(ConfigError, match='mesh_width is 4, expected at least 8 for training'):
+        fastest_layout(build_network(tiny_run(network_options={'mesh_width': 4})))
     with pytest.raises(ConfigError, match=r"cannot read network '.*none\.yaml'"):
         build_network(tiny_run(network=str(tmp_path / 'none.yaml')))
 

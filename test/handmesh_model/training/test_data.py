@@ -1,0 +1,248 @@
+"""What a run trains on and what it is measured on, for each kind of data."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from handmesh_model.errors import ConfigError, DatasetError
+from handmesh_model.topology import HandTopology
+from handmesh_model.training.config import TrainingConfig, load_training_config
+from handmesh_model.training.data import build_stream, validation_samples
+from handmesh_model.training.distributed import Ranks
+from handmesh_model.training.setup import build_network, lixel_scale, loss_weights
+from handmesh_model.training.trainer import Trainer
+
+CONFIG = Path(__file__).parents[3] / 'config'
+ALONE = Ranks(0, 1, torch.device('cpu'))
+INTRINSICS = np.array([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]])
+COUNT, VERTICES = 12, 778
+MakeRun = Callable[..., TrainingConfig]
+TINY = (
+    'input_size=64', 'heatmap_size=16', 'depth=10', 'width=8', 'mesh_depth=10', 'mesh_width=8',
+    'decoder_channels=[8, 8, 8]', 'mesh_decoder_channels=[8, 8, 8]', 'depth_channels=4',
+    'global_channels=4', 'graph_hidden=8', 'graph_width=8', 'graph_blocks=1', 'graph_tail=8',
+)  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def mano_like(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A topology with as many vertices as MANO, in an npz file."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp('mano') / 'mano.npz'
+    i = np.arange(VERTICES)
+    faces = np.stack([i, (i + 1) % VERTICES, (i + 2) % VERTICES], axis=1)
+    regressor = rng.dirichlet(np.ones(VERTICES), 21)
+    template = rng.normal(size=(VERTICES, 3)) * 0.03
+    HandTopology(faces, regressor, template=template, name='mano').save(path)
+    return path
+
+
+def camera_points(seed: int, count: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, 3)) * 0.03 + [0, 0, 0.6]
+
+
+@pytest.fixture(scope='module')
+def freihand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve training samples of FreiHAND in their four versions."""
+    root = tmp_path_factory.mktemp('FreiHAND_pub_v2')
+    for folder in ('rgb', 'mask'):
+        (root / 'training' / folder).mkdir(parents=True)
+    for number in range(4 * COUNT):
+        image = np.full((224, 224, 3), 3 * number, np.uint8)
+        cv2.imwrite(str(root / f'training/rgb/{number:08d}.jpg'), image)
+    for number in range(COUNT):
+        mask = np.zeros((224, 224), np.uint8)
+        mask[60:160, 60:160] = 255
+        cv2.imwrite(str(root / f'training/mask/{number:08d}.jpg'), mask)
+    joints = [camera_points(i, 21).tolist() for i in range(COUNT)]
+    vertices = [camera_points(50 + i, VERTICES).tolist() for i in range(COUNT)]
+    files = {'K': [INTRINSICS.tolist()] * COUNT, 'xyz': joints, 'verts': vertices}
+    for name, content in files.items():
+        (root / f'training_{name}.json').write_text(json.dumps(content))
+    return root
+
+
+@pytest.fixture(scope='module')
+def obman(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three samples of ObMan."""
+    root = tmp_path_factory.mktemp('obman')
+    for split in ('train', 'val'):
+        for folder in ('rgb', 'meta'):
+            (root / split / folder).mkdir(parents=True)
+        for number in range(3):
+            image = np.full((256, 256, 3), 60 * number, np.uint8)
+            cv2.imwrite(str(root / f'{split}/rgb/{number:08d}.jpg'), image)
+            meta = {
+                'coords_3d': camera_points(number, 21) * [1, -1, -1],
+                'verts_3d': camera_points(9 + number, VERTICES) * [1, -1, -1],
+                'side': 'right',
+            }
+            path = root / f'{split}/meta/{number:08d}.pkl'
+            path.write_bytes(pickle.dumps(meta, protocol=2))
+    return root
+
+
+def paper_run(freihand: Path, mano_like: Path, output: Path, *more: str) -> TrainingConfig:
+    """The paper's configuration with a shrunken network on a miniature of the dataset."""
+    return load_training_config(
+        CONFIG / 'train_paper.yaml',
+        [
+            *(f'network_options.{entry}' for entry in TINY),
+            f'data.root={freihand}',
+            f'topology={mano_like}',
+            f'output={output}',
+            'encoder_weights=',
+            'data.workers=0',
+            'batch_size=4',
+            'total_samples=4',
+            *more,
+        ],
+    )
+
+
+def test_paper_s_configuration_takes_a_step_on_freihand(
+    freihand: Path, mano_like: Path, tmp_path: Path
+) -> None:
+    config = paper_run(freihand, mano_like, tmp_path / 'run', 'validation.every_samples=4')
+    trainer = Trainer(config, ALONE)
+    before = copy.deepcopy(trainer.net.state_dict())
+    state = trainer.run()
+    assert (state.step, state.samples) == (1, 4)
+    assert np.isfinite(state.history[0]['lixel_error'])
+    moved = {
+        n.split('.')[0] for n, v in trainer.net.state_dict().items() if (v != before[n]).any()
+    }
+    assert moved == {'joint_stage', 'mesh_stage', 'refine_stage'}
+    assert loss_weights(config).render > 0
+
+
+def test_paper_s_schedule_falls_tenfold_after_epochs_10_and_20_of_25() -> None:
+    config = load_training_config(CONFIG / 'train_paper.yaml')
+    epoch = 4 * (32560 - 2000)
+    assert config.total_samples == 25 * epoch
+    assert [m * config.total_samples / epoch for m in config.schedule.milestones] == [10, 20]
+    assert (config.schedule.kind, config.schedule.factor) == ('steps', 0.1)
+    assert (config.optimizer.name, config.optimizer.learning_rate) == ('adam', 5e-4)
+
+
+def test_freihand_batches_hold_metres_in_lixels(
+    freihand: Path, mano_like: Path, tmp_path: Path
+) -> None:
+    config = paper_run(freihand, mano_like, tmp_path, 'data.options.augmentation.rotated=0')
+    net = build_network(config)
+    stream = build_stream(config, net, ALONE, 0)
+    batch = next(stream)
+    assert batch['image'].shape == (4, 64, 64, 3)
+    assert batch['vertices'].shape == (4, VERTICES, 3)
+    metres = lixel_scale(net).from_lixels(batch['joints'])[..., 2]
+    depths = np.stack([camera_points(i, 21)[:, 2] for i in range(COUNT)])
+    depths -= depths[:, :1]
+    for row in metres:
+        assert np.abs(depths - row).max(axis=1).min() < 1e-5
+    assert batch['mesh_valid'].all()
+    assert set(np.unique(batch['mask'])) <= {0, 1, 255}
+
+
+def test_freihand_is_varied_anew_each_epoch_but_not_when_measured(
+    freihand: Path, mano_like: Path, tmp_path: Path
+) -> None:
+    config = paper_run(freihand, mano_like, tmp_path)
+    net = build_network(config)
+    # 10 samples of 4 versions: an epoch is 10 batches of 4.
+    first, second = build_stream(config, net, ALONE, 0), build_stream(config, net, ALONE, 10)
+    ours = np.concatenate([next(first)['joints'] for _ in range(10)])
+    theirs = np.concatenate([next(second)['joints'] for _ in range(10)])
+    for joints in ours:
+        assert np.abs(theirs - joints).max(axis=(1, 2)).min() > 1e-3
+    measured = [validation_samples(config, net, tmp_path) for _ in range(2)]
+    assert measured[0] is not None
+    assert measured[1] is not None
+    assert len(measured[0]['image']) == 2
+    np.testing.assert_array_equal(measured[0]['joints'], measured[1]['joints'])
+
+
+def test_obman_can_be_trained_on(obman: Path, mano_like: Path, tiny_run: MakeRun) -> None:
+    config = tiny_run(
+        topology=str(mano_like),
+        data={'kind': 'obman', 'root': str(obman), 'workers': 0},
+        validation={'samples': 2, 'every_samples': 8, 'options': {'split': 'val'}},
+        total_samples=8,
+    )
+    trainer = Trainer(config, ALONE)
+    state = trainer.run()
+    assert np.isfinite(state.history[0]['pa_mpvpe_mm'])
+
+
+def test_validation_samples_of_a_file_are_plain(tiny_run: MakeRun) -> None:
+    config = tiny_run()
+    samples = validation_samples(config, build_network(config), Path(config.output))
+    assert samples is not None
+    with np.load(config.data.root) as stored:
+        np.testing.assert_array_equal(samples['image'], stored['image'][16:20])
+        np.testing.assert_allclose(samples['vertices'], stored['vertices'][16:20], atol=1e-5)
+
+
+def test_validation_must_differ_from_training(tiny_run: MakeRun) -> None:
+    config = tiny_run(validation={'samples': 4})
+    with pytest.raises(ConfigError, match=r'validation\.options is \{\}, expected'):
+        validation_samples(config, build_network(config), Path(config.output))
+
+
+def test_no_validation_is_possible(tiny_run: MakeRun) -> None:
+    config = tiny_run(validation={'samples': 0})
+    assert validation_samples(config, build_network(config), Path(config.output)) is None
+
+
+@pytest.mark.parametrize(
+    ('data', 'error', 'message'),
+    [
+        ({'options': {'split': 'all'}}, ConfigError, r"split is 'all', expected one of train"),
+        ({'options': {'colour': 1}}, ConfigError, r"options of dataset 'freihand'.*colour"),
+        (
+            {'options': {'augmentation': {'turn': 1}}},
+            ConfigError,
+            r"unknown entry 'data\.options\.augmentation\.turn'; known are color",
+        ),
+        (
+            {'options': {'augmentation': {'scale': 'big'}}},
+            ConfigError,
+            r"'data\.options\.augmentation\.scale' is 'big', expected float",
+        ),
+        ({'root': 'nowhere'}, DatasetError, "'nowhere' is no folder"),
+    ],
+)
+def test_wrong_data_are_named(
+    data: dict[str, Any],
+    error: type[Exception],
+    message: str,
+    freihand: Path,
+    mano_like: Path,
+    tiny_run: MakeRun,
+) -> None:
+    values = {'kind': 'freihand', 'root': str(freihand), 'workers': 0, **data}
+    config = tiny_run(topology=str(mano_like), data=values)
+    with pytest.raises(error, match=message):
+        build_stream(config, build_network(config), ALONE, 0)
+
+
+def test_mesh_of_another_topology_is_named(freihand: Path, tiny_run: MakeRun) -> None:
+    config = tiny_run(data={'kind': 'freihand', 'root': str(freihand), 'workers': 0})
+    with pytest.raises(ConfigError, match="have 778 vertices, the topology 'skeleton' has 61"):
+        build_stream(config, build_network(config), ALONE, 0)
+
+
+def test_unknown_option_of_a_file_is_named(tiny_run: MakeRun) -> None:
+    config = tiny_run()
+    config.data.options['split'] = 'train'
+    with pytest.raises(ConfigError, match=r"unknown entry 'data\.options\.split'"):
+        build_stream(config, build_network(config), ALONE, 0)

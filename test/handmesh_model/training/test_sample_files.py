@@ -1,0 +1,109 @@
+"""Crop samples in files and folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from handmesh_model.errors import DatasetError
+from handmesh_model.training.config import AugmentationConfig
+from handmesh_model.training.sample_files import LABELS, SampleFile
+
+Draw = Callable[..., dict[str, np.ndarray]]
+
+
+@pytest.fixture(scope='module')
+def samples(drawn_samples: Draw) -> dict[str, np.ndarray]:
+    return drawn_samples(8)
+
+
+@pytest.fixture
+def file(samples: dict[str, np.ndarray], tmp_path: Path) -> Path:
+    np.savez(tmp_path / 'samples.npz', **samples)
+    return tmp_path / 'samples.npz'
+
+
+@pytest.fixture
+def folder(samples: dict[str, np.ndarray], tmp_path: Path) -> Path:
+    """As ``handmesh synthesize dataset`` writes it, five samples a file of labels."""
+    root = tmp_path / 'samples'
+    (root / 'images').mkdir(parents=True)
+    for row, image in enumerate(samples['image']):
+        cv2.imwrite(str(root / f'images/{row:06d}.png'), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    for start in (0, 5):
+        part = {name: samples[name][start : start + 5] for name in LABELS}
+        np.savez_compressed(root / f'labels_{start:06d}.npz', **part)
+    facts = {'format': 1, 'count': 8, 'seed': 1, 'size': 64}
+    (root / 'dataset.json').write_text(json.dumps(facts))
+    return root
+
+
+@pytest.mark.parametrize('kind', ['file', 'folder'])
+def test_samples_come_back_as_they_were_written(
+    kind: str, samples: dict[str, np.ndarray], request: pytest.FixtureRequest
+) -> None:
+    source = SampleFile(request.getfixturevalue(kind), None, 64)
+    assert len(source) == 8
+    for row in (0, 3, 7):
+        for name, value in source[row].items():
+            np.testing.assert_array_equal(value, samples[name][row], err_msg=name)
+
+
+def test_other_sizes_move_the_labels_with_the_picture(file: Path) -> None:
+    small, large = SampleFile(file, None, 32)[0], SampleFile(file, None, 64)[0]
+    assert small['image'].shape == (32, 32, 3)
+    # Pixel centres are at integers: the picture's edge is at -0.5 in both.
+    expected = (large['joints'][:, :2] + 0.5) / 2 - 0.5
+    np.testing.assert_allclose(small['joints'][:, :2], expected, atol=1e-4)
+    np.testing.assert_array_equal(small['joints'][:, 2], large['joints'][:, 2])
+
+
+def test_variations_depend_on_epoch_seed_and_sample_alone(file: Path) -> None:
+    first, again = (SampleFile(file, AugmentationConfig(), 64, seed=5) for _ in range(2))
+    again[3]
+    np.testing.assert_array_equal(first[1]['image'], again[1]['image'])
+    before = first[1]['joints']
+    first.set_epoch(1)
+    assert np.abs(first[1]['joints'] - before).max() > 0.5
+    other = SampleFile(file, AugmentationConfig(), 64, seed=6)
+    assert np.abs(other[1]['joints'] - before).max() > 0.5
+
+
+def test_slices_share_the_samples_out(file: Path, samples: dict[str, np.ndarray]) -> None:
+    training = SampleFile(file, None, 64, stop=-3)
+    held_out = SampleFile(file, None, 64, start=-3)
+    assert (len(training), len(held_out)) == (5, 3)
+    np.testing.assert_array_equal(held_out[0]['image'], samples['image'][5])
+    with pytest.raises(IndexError):
+        held_out[3]
+
+
+def test_missing_and_partial_data_are_named(file: Path, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r'none\.npz'):
+        SampleFile(tmp_path / 'none.npz', None, 64)
+    np.savez(tmp_path / 'part.npz', image=np.zeros((1, 64, 64, 3), np.uint8))
+    with pytest.raises(DatasetError, match=r"part\.npz' lacks vertices, joints"):
+        SampleFile(tmp_path / 'part.npz', None, 64)
+    (folder / 'images/000007.png').unlink()
+    with pytest.raises(DatasetError, match=r'images/000007\.png.* is missing'):
+        SampleFile(folder, None, 64)
+    (folder / 'labels_000005.npz').unlink()
+    with pytest.raises(DatasetError, match='labels of 5 samples, expected 8'):
+        SampleFile(folder, None, 64)
+    (folder / 'dataset.json').unlink()
+    with pytest.raises(DatasetError, match=r"'dataset\.json' is missing, expected at"):
+        SampleFile(folder, None, 64)
+
+
+def test_what_the_synthesizer_writes_can_be_read(tmp_path: Path) -> None:
+    from handmesh_model.synthesis.dataset import write_dataset
+
+    write_dataset(tmp_path / 'synthetic', 2, seed=3, size=32)
+    source = SampleFile(tmp_path / 'synthetic', None, 32)
+    assert len(source) == 2
+    assert source[1]['image'].std() > 5
