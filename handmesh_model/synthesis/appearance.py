@@ -76,7 +76,7 @@ def sample_skin(rng: np.random.Generator) -> SkinTone:
         knuckle_melanin=float(rng.uniform(0.0, 0.25)),
         tip_blood=float(rng.uniform(0.0, 0.7)),
         knuckle_blood=float(rng.uniform(0.0, 0.6)),
-        mottling=float(rng.uniform(0.03, 0.2)),
+        mottling=float(rng.uniform(0.02, 0.13)),
         creases=float(rng.uniform(0.1, 1.2)),
         lines=float(rng.uniform(0.1, 1.2)),
         gloss=float(rng.uniform(0.2, 1.0) ** 2),
