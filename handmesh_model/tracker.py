@@ -21,6 +21,12 @@ _VOTE_RANGE = (-4.0, 6.0)
 """A side is given up below the first; trust is not saved up beyond the second."""
 _DAMPING = 0.6
 """Part of the last frame's motion that is expected of the next."""
+_GROWTH_RANGE = (0.8, 2.0)
+"""How far the detector may correct the size of the mesh's box."""
+_GROWTH_RATE = 0.5
+"""Share of the newest correction in the running one."""
+_SAME_PLACE = 0.15
+"""Overlap from which a detection and a track may be one hand."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,8 @@ class TrackerSettings:
     :param enter_presence: presence from which a new hand is believed.
     :param stay_presence: presence below which a tracked hand counts as not seen.
     :param hold_time: seconds that a hand not seen is held before it is lost.
-    :param detect_period: seconds between searches while fewer hands than wanted are tracked; a
-        search also follows whenever none is tracked or one was not seen.
+    :param detect_period: seconds between searches, for new hands and to keep the crops of tracked
+        ones from drifting; a search also follows whenever none is tracked or one was not seen.
     :raises ConfigError: if a value is outside its range.
     """
 
@@ -58,6 +64,7 @@ class _Track:
         self.side = estimate.side
         self.trust = 0.0
         self.motion = np.zeros(2)
+        self.growth = 1.0
         self.hand: Hand | None = None
         self.state = TrackState.TRACKED
         self.estimate = estimate
@@ -80,9 +87,19 @@ class _Track:
             self.side, self.trust = other_side(self.side), 0.0
         self.trust = min(self.trust, high)
 
+    def correct_size(self, detected: HandBox, estimate: Estimate) -> None:
+        """
+        Learn how much larger the detector sees the hand than the mesh is.
+
+        A network that is unsure draws hands too small. Without this the next crop would be smaller
+        too, and the mesh in it smaller again, until the track is a dot.
+        """
+        ratio = _size(detected) / max(_size(estimate.box), 1.0)
+        self.growth *= (float(np.clip(ratio, *_GROWTH_RANGE)) / self.growth) ** _GROWTH_RATE
+
     def next_box(self) -> HandBox:
         """Where to look in the next frame."""
-        box = recropped(self.estimate)
+        box = _scaled(recropped(self.estimate), self.growth)
         limit = 0.3 * max(box.width, box.height)
         dx, dy = np.clip(self.motion, -limit, limit).tolist()
         return replace(
@@ -154,11 +171,17 @@ class HandTracker:
         """Bring the tracks to this frame: one run of the network for old and new ones together."""
         old = [track.next_box() for track in self._tracks]
         candidates = list(boxes) if boxes is not None else self._search(rgb, stamp)
-        old, new = self._assign(old, candidates)
+        matches, new = self._assign(old, candidates)
+        old = [
+            box if match is None else replace(match, side=box.side, track_id=box.track_id)
+            for box, match in zip(old, matches, strict=True)
+        ]
         estimates = self.predictor.estimator.estimate(rgb, [*old, *new])
-        for track, estimate in zip(self._tracks, estimates, strict=False):
+        for track, estimate, match in zip(self._tracks, estimates, matches, strict=False):
             if estimate.presence >= self.settings.stay_presence and _plausible(estimate):
                 track.see(estimate, stamp)
+                if match is not None:
+                    track.correct_size(match, estimate)
             elif stamp - track.seen > self.settings.hold_time:
                 track.state = TrackState.LOST
             else:
@@ -171,26 +194,31 @@ class HandTracker:
         seen = [track for track in self._tracks if track.state is TrackState.TRACKED]
         missing = not seen or len(seen) < len(self._tracks)
         due = stamp - self._last_search >= self.settings.detect_period
-        if len(seen) >= self.predictor.max_hands or not (missing or due):
+        if not (missing or due):
             return []
         self._last_search = stamp
         return self.predictor.detect(rgb)
 
     def _assign(
         self, old: list[HandBox], candidates: list[HandBox]
-    ) -> tuple[list[HandBox], list[HandBox]]:
-        """Leave out candidates that are tracked already; let held tracks look at free ones."""
-        seen = [b for b, t in zip(old, self._tracks, strict=True) if t.state is TrackState.TRACKED]
-        free = [
-            c for c in candidates if all(intersection_over_union(c, box) < 0.3 for box in seen)
-        ]
-        for i, track in enumerate(self._tracks):
-            near = [box for box in free if _near(box, old[i])]
-            if track.state is TrackState.HELD and near:
-                best = max(near, key=lambda box: box.score)
+    ) -> tuple[list[HandBox | None], list[HandBox]]:
+        """The candidate that each track is seen in, if any, and those that are nobody's."""
+        free = list(candidates)
+        matches: list[HandBox | None] = [None] * len(old)
+        for i, (track, box) in enumerate(zip(self._tracks, old, strict=True)):
+            held = track.state is TrackState.HELD
+            near = [
+                c
+                for c in free
+                if intersection_over_union(c, box) > _SAME_PLACE or (held and _near(c, box))
+            ]
+            if near:
+                best = max(near, key=lambda c: (intersection_over_union(c, box), c.score))
+                matches[i] = best
+                # What else lies on a tracked hand is that hand once more.
+                free = [c for c in free if c is best or intersection_over_union(c, box) < 0.3]
                 free.remove(best)
-                old[i] = replace(best, side=track.side, track_id=track.track_id)
-        return old, free[: max(0, self.predictor.max_hands - len(old))]
+        return matches, free[: max(0, self.predictor.max_hands - len(old))]
 
     def _drop_duplicates(self) -> None:
         """Of two tracks that came to lie on one hand, the older one stays."""
@@ -225,6 +253,17 @@ class HandTracker:
             box = replace(hand.box, track_id=track.track_id)
             track.hand = replace(hand, box=box, track_id=track.track_id)
         return replace(track.hand, state=track.state)
+
+
+def _size(box: HandBox) -> float:
+    return max(box.width, box.height)
+
+
+def _scaled(box: HandBox, factor: float) -> HandBox:
+    """The box, larger or smaller about its middle."""
+    x, y = box.center
+    width, height = box.width * factor / 2, box.height * factor / 2
+    return replace(box, x_min=x - width, x_max=x + width, y_min=y - height, y_max=y + height)
 
 
 def _near(a: HandBox, b: HandBox) -> bool:

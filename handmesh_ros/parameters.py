@@ -80,7 +80,7 @@ class NodeParameters:
     )
     detect_period: float = parameter(
         0.25,
-        'Seconds between searches while fewer than max_hands are tracked.',
+        'Seconds between searches for new hands and checks of tracked ones.',
         low=0.0,
         high=10.0,
     )

@@ -28,6 +28,7 @@ class World:
     topology: HandTopology
     hands: dict[str, tuple[float, float, Side]]
     size: float = 100.0
+    drawn: float = 1.0
     searches: int = 0
     runs: int = 0
 
@@ -53,6 +54,7 @@ class World:
         flat = self.topology.template[:, :2].astype(float)
         flat = (flat - flat.min(axis=0)) / np.ptp(flat, axis=0)
         corner = np.array([shown.x_min, shown.y_min])
+        flat = (flat - 0.5) * self.drawn + 0.5
         pixels = corner + flat * (shown.width, shown.height)
         depth = np.zeros(len(pixels))
         agrees = (box.side or 'right') == (shown.side or 'right')
@@ -87,7 +89,9 @@ def states(hands: list) -> list[tuple[int, str, str]]:
 
 
 def test_moving_hands_keep_their_ids_without_new_searches(topology: HandTopology) -> None:
-    world, tracker = make(topology, {'a': (150, 200, 'right'), 'b': (450, 200, 'left')})
+    hands_at_first: dict[str, tuple[float, float, Side]]
+    hands_at_first = {'a': (150, 200, 'right'), 'b': (450, 200, 'left')}
+    world, tracker = make(topology, hands_at_first, detect_period=10.0)
     for i in range(30):
         world.hands['a'] = (150 + 12 * i, 200 + 4 * i, 'right')
         world.hands['b'] = (450 - 9 * i, 200 - 3 * i, 'left')
@@ -96,6 +100,25 @@ def test_moving_hands_keep_their_ids_without_new_searches(topology: HandTopology
         assert hands[0].box.center == pytest.approx((150 + 12 * i, 200 + 4 * i))
         assert hands[0].box.track_id == 0
     assert world.searches == 1
+
+
+def test_tracked_hands_are_searched_for_now_and_then(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')}, detect_period=0.25)
+    for i in range(31):
+        tracker.update(IMAGE, i / 30)
+    assert world.searches == 4
+
+
+def test_a_network_that_draws_hands_too_small_does_not_shrink_the_track(
+    topology: HandTopology,
+) -> None:
+    world, tracker = make(topology, {'a': (300, 200, 'right')}, detect_period=0.25)
+    world.drawn = 0.75
+    for i in range(60):
+        (hand,) = tracker.update(IMAGE, i / 30)
+        assert hand.state is TrackState.TRACKED
+        crop = tracker._tracks[0].estimate.source
+        assert 60 < crop.width < 160
 
 
 def test_one_run_of_the_network_serves_old_and_new_hands(topology: HandTopology) -> None:
