@@ -144,7 +144,7 @@ class HandMeshLoss(nn.Module):
             if getattr(wanted, f'{prefix}edge'):
                 edge = self.surface.edge_loss(vertices, batch['vertices'], valid)
                 yield f'{prefix}edge', edge
-        if self.renderer is not None:
+        if self.renderer is not None and wanted.render:
             # The mask has half the crop's side, lixels a quarter.
             scale = RENDER_SIZE / (batch['mask'].shape[-1] / 2)
             meshes = (outputs.vertices * scale, batch['vertices'] * scale)

@@ -14,6 +14,7 @@ COMMANDS = {
     'predict': 'find hands in picture files; write overlays, meshes and a JSON',
     'evaluate': 'measure weights on a dataset',
     'train': 'train a network from a configuration file',
+    'ablate': 'train and measure variants of the network that lack a part',
     'train-detector': 'train the network that finds hands in whole pictures',
     'synthesize': 'make training pictures, or the hand template they come from',
     'import-handar': "convert the paper's published weights",

@@ -97,9 +97,11 @@ def override_values(overrides: Sequence[str]) -> dict[str, Any]:
             value = yaml.safe_load(text) if text else ''
         except yaml.YAMLError as error:
             raise ConfigError(f"override '{override}' has no YAML value: {error}") from error
-        for part in reversed(name.split('.')):
-            value = {part: value}
-        merge(values, value)
+        *parents, last = name.split('.')
+        entry: dict[str, Any] = {last: value}
+        for parent in reversed(parents):
+            entry = {parent: entry}
+        merge(values, entry)
     make_paths_absolute(values, Path.cwd())
     return values
 

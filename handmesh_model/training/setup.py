@@ -27,20 +27,29 @@ def load_topology(name: str) -> HandTopology:
     return HandTopology.open_hand() if name == 'open' else HandTopology.load(name)
 
 
-def build_network(config: TrainingConfig) -> HandMeshNet:
+def network_config(config: TrainingConfig) -> NetworkConfig:
     """
-    A network with random weights from the run's seed, or with those that the run starts from.
+    The description of the network to train.
 
-    :raises ConfigError: if the network's file cannot be read.
-    :raises CheckpointError: if weights to start from do not fit.
+    :raises ConfigError: if its file cannot be read or an entry is wrong.
     """
     try:
         values = yaml.safe_load(Path(config.network).read_text())
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read network '{config.network}': {error}") from error
-    network_config = NetworkConfig.from_dict({**(values or {}), **config.network_options})
+    return NetworkConfig.from_dict({**(values or {}), **config.network_options})
+
+
+def build_network(config: TrainingConfig) -> HandMeshNet:
+    """
+    A network with random weights from the run's seed, or with those that the run starts from.
+
+    :raises ConfigError: if the network's description is wrong.
+    :raises CheckpointError: if weights to start from do not fit.
+    """
+    description = network_config(config)
     torch.manual_seed(config.seed)
-    net = HandMeshNet(network_config, load_topology(config.topology))
+    net = HandMeshNet(description, load_topology(config.topology))
     if config.encoder_weights:
         load_encoders(net, Path(config.encoder_weights))
     if config.init_weights:

@@ -1,0 +1,217 @@
+"""The whole command at a tiny scale: all variants, broken off, gone on with, shared, tabulated."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from handmesh_model.cli import main
+from handmesh_model.errors import ConfigError
+from handmesh_model.topology import HandTopology
+from handmesh_model.training.ablation.measure import alignment_in_crops
+from handmesh_model.training.ablation.table import (
+    describe_rows,
+    format_rows,
+    make_rows,
+    read_published,
+)
+from handmesh_model.training.ablation.variants import ORDER
+from handmesh_model.training.trainer import Trainer
+
+CONFIG = Path(__file__).parents[4] / 'config'
+PUBLISHED = {'full': {'hand_miou': 0.93}, 'without_local': {'hand_miou': 0.91}}
+
+
+@pytest.fixture
+def base(tiny_values: dict[str, Any], tmp_path: Path) -> Path:
+    path = tmp_path / 'base.yaml'
+    changes = {'losses': {'render': 0.5}, 'total_samples': 16, 'log_every': 100}
+    path.write_text(yaml.safe_dump({**tiny_values, **changes}))
+    (tmp_path / 'published.yaml').write_text(yaml.safe_dump(PUBLISHED))
+    return path
+
+
+@pytest.fixture
+def ablate(base: Path, tmp_path: Path) -> Callable[..., int]:
+    """A function that gives the command with further arguments."""
+    output = str(tmp_path / 'out')
+
+    def command(*more: str) -> int:
+        arguments = ['ablate', str(base), '--output', output, '--variants-from', str(CONFIG)]
+        arguments += ['--published', str(tmp_path / 'published.yaml')]
+        return main([*arguments, *more])
+
+    return command
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Folders of the runs that were trained, in order."""
+    folders: list[str] = []
+    run = Trainer.run
+
+    def noted(self: Trainer, *arguments: Any) -> Any:
+        folders.append('/'.join(self.folder.parts[-2:]))
+        return run(self, *arguments)
+
+    monkeypatch.setattr(Trainer, 'run', noted)
+    return folders
+
+
+def test_all_variants_are_trained_measured_and_tabulated(
+    ablate: Callable[..., int], trained: list[str], tmp_path: Path, capsys: Any
+) -> None:
+    assert ablate('--seeds', '1') == 0
+    assert trained == [f'{name}/seed1' for name in ORDER]
+    shown = capsys.readouterr().out
+    assert 'cell 8 of 8: without render loss, seed 1 (7 done, ' in shown
+    table = (tmp_path / 'out/ablation.md').read_text()
+    assert table in shown
+    lines = table.splitlines()
+    assert len(lines) == 10
+    assert lines[0].startswith('| variant | seeds | PA-MPJPE mm | PA-MPVPE mm | hand mIoU | hand')
+    assert lines[2].startswith('| full | 1 |')
+    assert '| 0.930 |' in lines[2]
+    facts = json.loads((tmp_path / 'out/ablation.json').read_text())
+    assert (facts['cells'], facts['finished']) == (8, 8)
+    assert list(facts['variants']) == list(ORDER)
+    figure = facts['variants']['full']['finger_miou']
+    assert 0 <= figure['mean'] <= 1
+    assert figure['std'] is None
+
+
+def test_finished_runs_are_kept_and_a_broken_one_goes_on(
+    ablate: Callable[..., int],
+    trained: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    two = ('--seeds', '2', '--variants', 'full', 'without_offset')
+    step, steps = Trainer._step, []
+
+    def stopping(self: Trainer, batch: Any) -> Any:
+        terms = step(self, batch)
+        steps.append(self.state.samples)
+        if len(steps) == 3:  # in the middle of the second run
+            os.kill(os.getpid(), signal.SIGTERM)
+        return terms
+
+    monkeypatch.setattr(Trainer, '_step', stopping)
+    assert ablate(*two) == 130
+    assert trained == ['full/seed1', 'without_offset/seed1']
+    assert '| full | 1 |' in (tmp_path / 'out/ablation.md').read_text()
+    assert (tmp_path / 'out/without_offset/seed1/last.pt').is_file()
+    trained.clear()
+    assert ablate(*two) == 0
+    assert trained == ['without_offset/seed1', 'full/seed2', 'without_offset/seed2']
+    # Two steps a run, none of them twice.
+    assert steps == [8, 16] * 4
+    assert not list((tmp_path / 'out').glob('*/*/last.pt'))
+    assert '±' in (tmp_path / 'out/ablation.md').read_text()
+    trained.clear()
+    assert ablate(*two) == 0
+    assert trained == []
+
+
+def test_runs_that_another_process_works_on_are_left_to_it(
+    ablate: Callable[..., int], trained: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / 'out/full/seed1'
+    folder.mkdir(parents=True)
+    with (folder / 'lock').open('w') as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert ablate('--seeds', '1', '--variants', 'full', 'without_global') == 0
+    assert trained == ['without_global/seed1']
+
+
+def test_other_configuration_in_the_same_folder_is_named(
+    ablate: Callable[..., int], capsys: Any
+) -> None:
+    one = ('--seeds', '1', '--variants', 'without_refine_stage')
+    assert ablate(*one) == 0
+    assert ablate(*one, '--set', 'log_every=7') == 0
+    assert ablate(*one, '--set', 'optimizer.learning_rate=0.1') == 2
+    assert 'optimizer.learning_rate was 0.002, is 0.1' in capsys.readouterr().err
+
+
+def test_alignment_of_the_truth_with_itself_is_perfect(
+    drawn_samples: Callable[..., dict[str, np.ndarray]], topology: HandTopology
+) -> None:
+    samples = drawn_samples(8)
+
+    class Knowing:
+        """Answers with the truth of the samples that have a mesh."""
+
+        def __init__(self, shift: float) -> None:
+            from types import SimpleNamespace
+
+            self.config = SimpleNamespace(input_size=64, heatmap_size=16)
+            self.topology = topology
+            valid = samples['vertices'][samples['mesh_valid']].copy()
+            valid[..., :2] = (valid[..., :2] + shift) / 4
+            valid[..., 2] = valid[..., 2] / 0.3 * 16 + 8
+            self.outputs = SimpleNamespace(vertices=torch.from_numpy(valid))
+
+        def __call__(self, images: torch.Tensor) -> Any:
+            assert len(images) == len(self.outputs.vertices) == 6
+            return self.outputs
+
+    cpu = torch.device('cpu')
+    perfect = alignment_in_crops(Knowing(0), samples, cpu)  # type: ignore[arg-type]
+    assert perfect['hand_miou'] == perfect['finger_miou'] == 1
+    assert perfect['hand_hausdorff_px'] == 0
+    shifted = alignment_in_crops(Knowing(2), samples, cpu)  # type: ignore[arg-type]
+    assert shifted['hand_miou'] < 0.9
+    # Two crop pixels of 64 along both axes, drawn at 224.
+    assert shifted['hand_hausdorff_px'] == pytest.approx(2 * 3.5 * 2**0.5, rel=0.25)
+
+
+def test_table_has_mean_spread_and_the_published_figures(tmp_path: Path) -> None:
+    def result(value: float | None) -> dict[str, Any]:
+        return {'figures': {'pa_mpjpe_mm': value, 'hand_miou': 0.5, 'lixel_error': 1.0}}
+
+    rows = make_rows({'full': [result(9.0), result(11.0)], 'without_local': [result(None)]})
+    published = {'full': {'hand_miou': 0.93}}
+    lines = format_rows(rows, published).splitlines()
+    assert lines == [
+        '| variant | seeds | PA-MPJPE mm | hand mIoU | hand mIoU, paper |',
+        '| --- | ---: | ---: | ---: | ---: |',
+        '| full | 2 | 10.00 ± 1.41 | 0.500 ± 0.000 | 0.930 |',
+        '| without local | 1 |  | 0.500 |  |',
+    ]
+    figures = describe_rows(rows, published)
+    assert figures['full']['pa_mpjpe_mm'] == {
+        'mean': 10.0, 'std': pytest.approx(2**0.5), 'values': [9.0, 11.0], 'published': None
+    }  # fmt: skip
+    assert figures['full']['hand_miou']['published'] == 0.93
+
+
+def test_shipped_published_figures_can_be_read() -> None:
+    published = read_published(CONFIG / 'published_ablation.yaml')
+    assert set(published) <= set(ORDER)
+    assert all(0 < value < 1 for name, value in published['full'].items() if 'miou' in name)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('[1, 2]', r'are \[1, 2\], expected variant'),
+        ('full: {hand_miou: good}', 'expected variant'),
+        ('full: {niceness: 3}', "has the figure 'niceness', expected some of pa_mpjpe_mm"),
+        ('full: [', 'cannot read published figures'),
+    ],
+)
+def test_wrong_published_figures_are_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / 'published.yaml').write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_published(tmp_path / 'published.yaml')
