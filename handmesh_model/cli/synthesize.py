@@ -17,6 +17,7 @@ def add_parser(subparsers: Any) -> None:
     _add_dataset(what)
     _add_sheet(what)
     _add_clip(what)
+    _add_probe(what)
     benchmark = what.add_parser('benchmark', help='measure finished crops a second on one core')
     benchmark.add_argument('--count', type=int, default=300)
     benchmark.add_argument('--size', type=int, default=128, help='pixels of a side')
@@ -61,6 +62,20 @@ def _add_clip(what: Any) -> None:
     clip.add_argument('--hands', type=int, choices=(1, 2), default=2)
 
 
+def _add_probe(what: Any) -> None:
+    probe = what.add_parser(
+        'probe',
+        help='measure weights on photographs, on renders of the same hands, and on mixtures',
+        description='Tells whether a network fails at hands or at backgrounds. Needs labelled '
+        'photographs, laid out as for: handmesh evaluate --dataset real-images.',
+    )
+    probe.add_argument('folder', type=Path)
+    probe.add_argument('--weights', default='open', help="'open', a folder or a file")
+    probe.add_argument('--count', type=int, default=0, help='photographs to use; 0 for all')
+    probe.add_argument('--seed', type=int, default=1)
+    probe.add_argument('--out', type=Path, default=Path('out/probes'))
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked for."""
     import cv2
@@ -72,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         'sheet': _sheet,
         'clip': _clip,
         'benchmark': _benchmark,
+        'probe': _probe,
         'template': _template,
     }[arguments.what](arguments)
     return 0
@@ -111,6 +127,14 @@ def _clip(arguments: argparse.Namespace) -> None:
         hand_count=arguments.hands,
     )
     print(*written)
+
+
+def _probe(arguments: argparse.Namespace) -> None:
+    from handmesh_model.checkpoints import load_network
+    from handmesh_model.evaluation.probes import report_probes
+
+    net = load_network(arguments.weights)
+    report_probes(net, arguments.folder, arguments.out, arguments.seed, arguments.count)
 
 
 def _benchmark(arguments: argparse.Namespace) -> None:

@@ -41,10 +41,20 @@ def place_hand(
     shift = ray * distance - rotation @ ((low + high) / 2)
     transform = np.column_stack([rotation, shift])
     return PlacedHand(
+        posed, transform, moved(posed.mesh, transform), moved(posed.joints, transform)
+    )
+
+
+def place_fitted(
+    model: HandModel, angles: np.ndarray, shape: np.ndarray, camera_from_wrist: np.ndarray
+) -> PlacedHand:
+    """A hand of known pose, shape and place, (3, 4) camera from wrist frame."""
+    posed = model.pose(angles, shape)
+    return PlacedHand(
         posed,
-        transform,
-        moved(posed.mesh, transform),
-        moved(posed.joints, transform),
+        camera_from_wrist,
+        moved(posed.mesh, camera_from_wrist),
+        moved(posed.joints, camera_from_wrist),
     )
 
 
