@@ -33,6 +33,10 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 _SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _PATIENCE = 2.0
 """Seconds after which a missing CameraInfo is worth a warning."""
+_LONG_PATIENCE = 5.0
+"""The same for images."""
+_WARNINGS = ('age', 'calibration', 'silence', 'time')
+"""Kinds of fault that are the stream's, not an error of the node or its user."""
 
 
 class HandmeshNode(LifecycleNode):
@@ -42,7 +46,7 @@ class HandmeshNode(LifecycleNode):
         super().__init__('handmesh_node')
         self._state = 'unconfigured'
         self._monitor = Monitor()
-        self._parameters = ParameterServer(
+        self._server = ParameterServer(
             self, NodeParameters, lambda: self._state in ('inactive', 'active')
         )
         self._lock = threading.Lock()
@@ -54,12 +58,12 @@ class HandmeshNode(LifecycleNode):
         self._subscriptions_made: list[object] = []
         self._network: dict[str, str] = {}
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        period = self._parameters.settings.diagnostics_period
+        period = self._server.settings.diagnostics_period
         self._timer = self.create_timer(period, self._publish_diagnostics)
 
     def autostart(self) -> None:
         """Configure and activate, unless told not to; after a failure the node waits for help."""
-        if not self._parameters.settings.autostart:
+        if not self._server.settings.autostart:
             self.get_logger().info('Waiting to be configured (autostart is false)')
         elif self.trigger_configure() == SUCCESS:
             self.trigger_activate()
@@ -69,7 +73,7 @@ class HandmeshNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the network and make the publishers."""
         try:
-            settings = self._parameters.check()
+            settings = self._server.check()
             self._load(settings)
         except HandmeshError as error:
             self._fault('parameters', f'cannot configure: {error}')
@@ -97,7 +101,7 @@ class HandmeshNode(LifecycleNode):
             self._outputs,
             self._monitor,
             Surroundings(
-                lambda: self._parameters.settings,
+                lambda: self._server.settings,
                 self._current_calibration,
                 lambda: self.get_clock().now().nanoseconds * 1e-9,
                 self._fault,
@@ -174,7 +178,7 @@ class HandmeshNode(LifecycleNode):
     # Calibration
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        rectified = self._parameters.settings.image_is_rectified
+        rectified = self._server.settings.image_is_rectified
         key = (
             *(message.width, message.height, message.distortion_model, rectified),
             *(message.d.tobytes(), message.k.tobytes(), message.p.tobytes()),
@@ -198,6 +202,15 @@ class HandmeshNode(LifecycleNode):
         with self._lock:
             return self._calibration
 
+    def _watch_for_images(self) -> None:
+        """Say once that no image comes, and whether anybody sends some."""
+        if self._monitor.counts['received'] or 'silence' in self._monitor.faults():
+            return
+        if self._monitor.silence('received') > _LONG_PATIENCE:
+            topic = self._topic('image')
+            senders = self.count_publishers(topic)
+            self._fault('silence', f"no images on '{topic}', which has {senders} publishers")
+
     def _watch_for_camera_info(self) -> None:
         """Say once that images come without a CameraInfo."""
         with self._lock:
@@ -214,13 +227,19 @@ class HandmeshNode(LifecycleNode):
     def _fault(self, kind: str, text: str) -> None:
         """Remember a fault, and log it unless the same was logged a moment ago."""
         if self._monitor.fault(kind, text):
-            self.get_logger().error(text)
+            log = self.get_logger()
+            # Two calls: rclpy ties the level to the place of the call.
+            if kind in _WARNINGS:
+                log.warning(text)
+            else:
+                log.error(text)
 
     def _topic(self, name: str) -> str:
         return self.resolve_topic_name(name)
 
     def _publish_diagnostics(self) -> None:
         if self._state == 'active':
+            self._watch_for_images()
             self._watch_for_camera_info()
         facts = diagnostics.NodeFacts(
             name=self.get_fully_qualified_name().lstrip('/'),

@@ -143,7 +143,7 @@ def _video(path: Path, title: str) -> Source:
         str(path),
         frames,
         count if count > 0 else None,
-        float(facts.get('fps') or rate or FOLDER_RATE),
+        float(facts.get('rate') or rate or FOLDER_RATE),
         _intrinsics_of(facts, path.with_suffix('.json')),
     )
 

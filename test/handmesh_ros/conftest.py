@@ -20,7 +20,9 @@ NEEDS_ROS = (
     'test_conversions',
     'test_node',
     'test_node_faults',
+    'test_shipped_weights',
     'test_folder_camera',
+    'test_lifecycle',
     'test_demo',
 )
 

@@ -1,0 +1,118 @@
+"""Life cycle and parameters of the node, from outside, with painted hands."""
+
+import numpy as np
+import pytest
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from painted_hands import paint
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rclpy.parameter import Parameter
+from robot import Robot, time_of
+
+from handmesh_ros.parameters import NodeParameters, rows
+
+K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
+RIGHT = paint([('right', 20, 30, 40, 60)])
+CONFIGURE, ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
+DEACTIVATE, CLEANUP = Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP
+
+
+class Operator(Robot):
+    """A robot that also calls the node's services."""
+
+    def call(self, kind, name, request):
+        client = self.node.create_client(kind, f'/handmesh_node/{name}')
+        self.wait(client.service_is_ready, what=f'the service {name}')
+        future = client.call_async(request)
+        return self.wait(lambda: future.done() and (future.result(),), what=name)[0]
+
+    def change(self, transition):
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self.call(ChangeState, 'change_state', request).success
+
+    def state(self):
+        return self.call(GetState, 'get_state', GetState.Request()).current_state.id
+
+    def set(self, **values):
+        changes = [
+            Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
+        ]
+        request = SetParameters.Request(parameters=changes)
+        return self.call(SetParameters, 'set_parameters', request).results
+
+
+@pytest.fixture
+def operator(ros):
+    operator = Operator()
+    yield operator
+    operator.close()
+
+
+def test_goes_through_its_life_as_told(operator, painted_node):
+    node = painted_node(autostart='false')
+    assert operator.state() == State.PRIMARY_STATE_UNCONFIGURED
+    assert operator.images.get_subscription_count() == 0
+    for stamp in (1.0, 2.0):
+        operator.topologies.clear()
+        assert operator.change(CONFIGURE)
+        assert operator.change(ACTIVATE)
+        operator.wait_for_node()
+        assert len(operator.ask(RIGHT, stamp, K).hands) == 1
+        assert operator.change(DEACTIVATE)
+        operator.wait(lambda: operator.images.get_subscription_count() == 0)
+        assert operator.state() == State.PRIMARY_STATE_INACTIVE
+        assert operator.change(CLEANUP)
+    assert operator.state() == State.PRIMARY_STATE_UNCONFIGURED
+    assert node.end() == 0
+    assert 'Traceback' not in node.text()
+
+
+def test_wrong_start_value_leaves_it_unconfigured_until_a_good_one_is_set(operator, painted_node):
+    node = painted_node(max_hands=99, wieghts='x')
+    assert operator.state() == State.PRIMARY_STATE_UNCONFIGURED
+    status = operator.wait_for_status('network', lambda s: 'max_hands' in s.message)
+    assert status.level == status.ERROR
+    assert "parameter 'max_hands' is 99, expected 1 to 8" in node.text()
+    assert "parameter 'wieghts' is unknown" in node.text()
+    assert operator.set(max_hands=1)[0].successful
+    assert operator.change(CONFIGURE)
+    assert operator.change(ACTIVATE)
+    operator.wait_for_node()
+    assert len(operator.ask(RIGHT, 1.0, K).hands) == 1
+
+
+def test_parameters_change_while_it_runs_or_say_why_not(operator, painted_node):
+    painted_node()
+    operator.wait_for_node()
+    (result,) = operator.set(hand_size=0.02)
+    assert not result.successful
+    assert "'hand_size' is 0.02, expected 0.04 to 0.15 or 0" in result.reason
+    (result,) = operator.set(weights='other')
+    assert not result.successful
+    assert "'weights' is read when the node configures" in result.reason
+
+    operator.ask(RIGHT, 1.0, K, '/tf')
+    mean = operator.answer('hands', time_of(1.0)).hands[0]
+    assert operator.set(hand_size=0.06, publish_tf=False)[0].successful
+    small = operator.ask(RIGHT, 2.0, K).hands[0]
+    assert small.scale_source == small.SCALE_PARAMETER
+    assert small.hand_size == pytest.approx(0.06)
+    ratio = small.joints_camera[2] / mean.joints_camera[2]
+    assert ratio == pytest.approx(0.06 / mean.hand_size, rel=0.02)
+    operator.ask(RIGHT, 3.0, K, 'overlay')
+    assert len(operator.got['/tf']) == 1
+
+
+def test_every_parameter_is_described(operator, painted_node):
+    painted_node(autostart='false')
+    names = list(rows(NodeParameters))
+    request = DescribeParameters.Request(names=names)
+    answer = operator.call(DescribeParameters, 'describe_parameters', request)
+    for name, described in zip(names, answer.descriptors, strict=True):
+        row = rows(NodeParameters)[name]
+        assert described.description == row.description
+        if row.high is not None:
+            (span,) = described.integer_range or described.floating_point_range
+            assert span.to_value == pytest.approx(row.high)
+        for choice in row.choices:
+            assert choice in described.additional_constraints
