@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from handmesh_model.handar import import_handar
     from handmesh_model.hand import Hand, HandBox
+    from handmesh_model.handar import import_handar
     from handmesh_model.network.hand_mesh_net import HandMeshNet
     from handmesh_model.predictor import HandMeshPredictor
     from handmesh_model.topology import HandTopology

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -120,7 +121,7 @@ class HandTopology:
 
     def save(self, path: str | Path) -> None:
         """Write the topology as npz, without pickles."""
-        arrays = {
+        arrays: dict[str, Any] = {
             'faces': self.faces,
             'joint_regressor': self.joint_regressor,
             'vertex_parts': self.vertex_parts,

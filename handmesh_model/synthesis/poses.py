@@ -11,6 +11,7 @@ import numpy as np
 from handmesh_model.synthesis.hand_model import ANGLE_NAMES, JOINT_DOF, HandModel
 
 _DEGREE = np.pi / 180
+_Degrees = tuple[float, ...]
 
 _LIMITS_DEGREES = {
     'wrist_flexion': (-65, 70),
@@ -53,13 +54,13 @@ _THUMB_OPPOSED = (18, 34, 30, 18, 0, 24)
 _PINKY_SPREAD = (-20, -4, 4, 2)
 
 
-def _gesture(thumb, index, middle, ring, pinky, wrist=(0, 0, 0)) -> np.ndarray:
-    """Angles in degrees: wrist (3), thumb (6), four fingers (4 each) -> (25,) radians."""
-    degrees = np.array([*wrist, *thumb, *index, *middle, *ring, *pinky], np.float64)
+def _gesture(thumb: _Degrees, *fingers: _Degrees) -> np.ndarray:
+    """Thumb (6) and four fingers (4 each) in degrees, wrist straight -> (25,) radians."""
+    degrees = np.concatenate([(0.0, 0.0, 0.0), thumb, *fingers])
     return np.clip(degrees * _DEGREE, LIMITS[:, 0], LIMITS[:, 1])
 
 
-def _spread_hand(thumb) -> np.ndarray:
+def _spread_hand(thumb: _Degrees) -> np.ndarray:
     return _gesture(thumb, *_SPREAD.values(), _PINKY_SPREAD)
 
 
@@ -97,9 +98,7 @@ GESTURES: dict[str, np.ndarray] = {
     'three': _gesture(_THUMB_IN, (14, 0, 4, 2), (2, 0, 4, 2), (-10, 0, 4, 2), _CURLED),
     'three_thumb': _gesture(_THUMB_OUT, (12, 0, 4, 2), (-4, 0, 4, 2), _CURLED, _CURLED),
     'three_last': _gesture(_THUMB_OPPOSED, _CURLED, (6, 0, 4, 2), (-6, 0, 4, 2), _PINKY_SPREAD),
-    'ok': _gesture(
-        _THUMB_OPPOSED, _PINCH_FINGER, (4, 12, 12, 6), (-5, 6, 10, 4), (-16, 2, 8, 4)
-    ),
+    'ok': _gesture(_THUMB_OPPOSED, _PINCH_FINGER, (4, 12, 12, 6), (-5, 6, 10, 4), (-16, 2, 8, 4)),
     'pinch': _gesture(
         _THUMB_OPPOSED, _PINCH_FINGER, (0, 60, 60, 30), (-2, 66, 66, 34), (-4, 70, 66, 34)
     ),
