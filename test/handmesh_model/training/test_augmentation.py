@@ -1,0 +1,96 @@
+"""Variation of crop samples: labels follow the picture, ranges are kept, nothing else moves."""
+
+import cv2
+import numpy as np
+import pytest
+
+from handmesh_model.training.augmentation import Augmenter
+from handmesh_model.training.config import AugmentationConfig
+from handmesh_model.training.targets import empty_batch
+
+SIZE = 128
+STILL = dict.fromkeys(vars(AugmentationConfig()), 0.0)
+SPOTS = np.array([[40.5, 50.5, 0.01], [80, 44, -0.02], [60, 90, 0.03]], np.float32)
+COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+
+
+def spotted():
+    image = np.full((SIZE, SIZE, 3), 90, np.uint8)
+    mask = np.zeros((SIZE // 2, SIZE // 2), np.uint8)
+    for spot, color in zip(SPOTS, COLORS, strict=True):
+        cv2.circle(image, spot[:2].astype(int).tolist(), 5, color, -1)
+    cv2.circle(mask, (20, 25), 4, 1, -1)
+    joints = np.zeros((21, 3), np.float32)
+    joints[:3] = SPOTS
+    return {
+        'image': image,
+        'vertices': SPOTS,
+        'joints': joints,
+        'mask': mask,
+        'mesh_valid': np.bool_(True),
+        'presence': np.float32(1),
+        'side': np.float32(0),
+    }
+
+
+def vary(config, seed, size=SIZE):
+    batch = empty_batch(1, size, 3)
+    Augmenter(config, size).write(spotted(), np.random.default_rng(seed), batch, 0)
+    return {name: value[0] for name, value in batch.items()}
+
+
+def test_nothing_configured_changes_nothing():
+    for config in (None, AugmentationConfig(**STILL)):
+        sample, varied = spotted(), vary(config, 0)
+        for name in sample:
+            np.testing.assert_allclose(varied[name], sample[name], atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize('seed', range(6))
+@pytest.mark.parametrize('size', [SIZE, 96])
+def test_labels_lie_on_the_varied_picture(seed, size):
+    config = AugmentationConfig(**STILL | {'shift': 0.05, 'scale': 0.2, 'rotation': 0.8})
+    varied = vary(config, seed, size)
+    for (x, y, _), color in zip(varied['vertices'], COLORS, strict=True):
+        column, row = round(float(x)), round(float(y))
+        if 0 <= column < size and 0 <= row < size:
+            np.testing.assert_allclose(varied['image'][row, column], color, atol=40)
+    np.testing.assert_array_equal(varied['joints'][:3], varied['vertices'])
+    np.testing.assert_array_equal(varied['vertices'][:, 2], SPOTS[:, 2])
+    rows, columns = np.nonzero(varied['mask'] == 1)
+    centre = np.array([columns.mean(), rows.mean()]) * 2 + 0.5
+    np.testing.assert_allclose(centre, varied['vertices'][0, :2], atol=1.6)
+
+
+def test_ranges_are_kept_and_used():
+    config = AugmentationConfig(**STILL | {'scale': 0.3, 'rotation': 0.5})
+    before = SPOTS[1, :2] - SPOTS[0, :2]
+    zooms, angles = [], []
+    for seed in range(80):
+        points = vary(config, seed)['vertices'][:, :2]
+        after = points[1] - points[0]
+        zooms.append(np.log(np.linalg.norm(after) / np.linalg.norm(before)))
+        cross = before[0] * after[1] - before[1] * after[0]
+        angles.append(np.arctan2(cross, before @ after))
+    for values, most in ((zooms, 0.3), (angles, 0.5)):
+        assert np.max(np.abs(values)) <= most + 1e-4
+        assert np.max(values) > 0.8 * most
+        assert np.min(values) < -0.8 * most
+
+
+def test_colour_changes_but_labels_do_not():
+    config = AugmentationConfig(**vars(AugmentationConfig()) | {'shift': 0, 'scale': 0})
+    config = AugmentationConfig(**vars(config) | {'rotation': 0})
+    pictures = []
+    for seed in range(8):
+        varied = vary(config, seed)
+        np.testing.assert_allclose(varied['vertices'], SPOTS, atol=1e-4)
+        pictures.append(varied['image'])
+    assert np.std([picture.mean() for picture in pictures]) > 2
+
+
+def test_what_comes_from_outside_is_ignored_in_the_mask():
+    config = AugmentationConfig(**STILL | {'rotation': 0.8})
+    masks = [vary(config, seed)['mask'] for seed in range(4)]
+    assert any((mask[:3, :3] == 255).any() for mask in masks)
+    assert all(set(np.unique(mask)) <= {0, 1, 255} for mask in masks)
