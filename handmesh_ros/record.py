@@ -10,9 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from handmesh_model.visualization import contact_sheet
-
 SHEET_CELLS = 24
+SHEET_COLUMNS = 6
 
 
 @dataclass
@@ -154,7 +153,7 @@ class Film:
         self._path = path
         self._rate = rate
         self._writer: cv2.VideoWriter | None = None
-        self._size = (0, 0)
+        self._size = self._cell = (0, 0)
         self._every = 1
         self._kept: list[np.ndarray] = []
         self.count = 0
@@ -166,6 +165,7 @@ class Film:
         :raises OSError: if no video can be written.
         """
         if self._writer is None:
+            self._cell = _thumbnail_size(rgb)
             # Video codecs want even sizes.
             self._size = (rgb.shape[1] + rgb.shape[1] % 2, rgb.shape[0] + rgb.shape[0] % 2)
             code = cv2.VideoWriter_fourcc(*'mp4v')  # type: ignore[attr-defined]
@@ -174,7 +174,7 @@ class Film:
                 raise OSError(f"cannot write a video to '{self._path}'")
         self._writer.write(cv2.cvtColor(_fitted(rgb, self._size), cv2.COLOR_RGB2BGR))
         if self.count % self._every == 0:
-            self._kept.append(_fitted(rgb, _thumbnail_size(rgb)))
+            self._kept.append(_fitted(rgb, self._cell))
             if len(self._kept) >= 2 * SHEET_CELLS:
                 self._kept = self._kept[::2]
                 self._every *= 2
@@ -190,7 +190,11 @@ class Film:
         if not self._kept:
             return None
         chosen = np.linspace(0, len(self._kept) - 1, min(SHEET_CELLS, len(self._kept)))
-        return contact_sheet([self._kept[i] for i in chosen.round().astype(int)])
+        cells = [self._kept[i] for i in chosen.round().astype(int)]
+        columns = min(SHEET_COLUMNS, len(cells))
+        cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
+        rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)]
+        return np.vstack(rows)
 
 
 def _thumbnail_size(rgb: np.ndarray, longest: int = 320) -> tuple[int, int]:
