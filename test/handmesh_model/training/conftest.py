@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from handmesh_model.training.config_files import from_mapping
 from handmesh_model.training.targets import empty_batch
 
 SIZE = 64
+INTRINSICS = np.array([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]])
+COUNT, VERTICES = 12, 778
 PALETTE = np.random.default_rng(3).integers(60, 256, (len(BONES), 3))
 NETWORK = {
     'input_size': SIZE,
@@ -148,3 +151,41 @@ def tiny_run(tiny_values: dict[str, Any], tmp_path: Path) -> Callable[..., Train
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='session')
+def mano_like(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A topology with as many vertices as MANO, in an npz file."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp('mano') / 'mano.npz'
+    i = np.arange(VERTICES)
+    faces = np.stack([i, (i + 1) % VERTICES, (i + 2) % VERTICES], axis=1)
+    regressor = rng.dirichlet(np.ones(VERTICES), 21)
+    template = rng.normal(size=(VERTICES, 3)) * 0.03
+    HandTopology(faces, regressor, template=template, name='mano').save(path)
+    return path
+
+
+def camera_points(seed: int, count: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, 3)) * 0.03 + [0, 0, 0.6]
+
+
+@pytest.fixture(scope='session')
+def freihand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve training samples of FreiHAND in their four versions."""
+    root = tmp_path_factory.mktemp('FreiHAND_pub_v2')
+    for folder in ('rgb', 'mask'):
+        (root / 'training' / folder).mkdir(parents=True)
+    for number in range(4 * COUNT):
+        image = np.full((224, 224, 3), 3 * number, np.uint8)
+        cv2.imwrite(str(root / f'training/rgb/{number:08d}.jpg'), image)
+    for number in range(COUNT):
+        mask = np.zeros((224, 224), np.uint8)
+        mask[60:160, 60:160] = 255
+        cv2.imwrite(str(root / f'training/mask/{number:08d}.jpg'), mask)
+    joints = [camera_points(i, 21).tolist() for i in range(COUNT)]
+    vertices = [camera_points(50 + i, VERTICES).tolist() for i in range(COUNT)]
+    files = {'K': [INTRINSICS.tolist()] * COUNT, 'xyz': joints, 'verts': vertices}
+    for name, content in files.items():
+        (root / f'training_{name}.json').write_text(json.dumps(content))
+    return root

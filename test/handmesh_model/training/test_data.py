@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,6 @@ import pytest
 import torch
 
 from handmesh_model.errors import ConfigError, DatasetError
-from handmesh_model.topology import HandTopology
 from handmesh_model.training.config import TrainingConfig, load_training_config
 from handmesh_model.training.data import build_stream, validation_samples
 from handmesh_model.training.distributed import Ranks
@@ -24,7 +22,6 @@ from handmesh_model.training.trainer import Trainer
 
 CONFIG = Path(__file__).parents[3] / 'config'
 ALONE = Ranks(0, 1, torch.device('cpu'))
-INTRINSICS = np.array([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]])
 COUNT, VERTICES = 12, 778
 MakeRun = Callable[..., TrainingConfig]
 TINY = (
@@ -34,42 +31,8 @@ TINY = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope='module')
-def mano_like(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A topology with as many vertices as MANO, in an npz file."""
-    rng = np.random.default_rng(0)
-    path = tmp_path_factory.mktemp('mano') / 'mano.npz'
-    i = np.arange(VERTICES)
-    faces = np.stack([i, (i + 1) % VERTICES, (i + 2) % VERTICES], axis=1)
-    regressor = rng.dirichlet(np.ones(VERTICES), 21)
-    template = rng.normal(size=(VERTICES, 3)) * 0.03
-    HandTopology(faces, regressor, template=template, name='mano').save(path)
-    return path
-
-
 def camera_points(seed: int, count: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, 3)) * 0.03 + [0, 0, 0.6]
-
-
-@pytest.fixture(scope='module')
-def freihand(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve training samples of FreiHAND in their four versions."""
-    root = tmp_path_factory.mktemp('FreiHAND_pub_v2')
-    for folder in ('rgb', 'mask'):
-        (root / 'training' / folder).mkdir(parents=True)
-    for number in range(4 * COUNT):
-        image = np.full((224, 224, 3), 3 * number, np.uint8)
-        cv2.imwrite(str(root / f'training/rgb/{number:08d}.jpg'), image)
-    for number in range(COUNT):
-        mask = np.zeros((224, 224), np.uint8)
-        mask[60:160, 60:160] = 255
-        cv2.imwrite(str(root / f'training/mask/{number:08d}.jpg'), mask)
-    joints = [camera_points(i, 21).tolist() for i in range(COUNT)]
-    vertices = [camera_points(50 + i, VERTICES).tolist() for i in range(COUNT)]
-    files = {'K': [INTRINSICS.tolist()] * COUNT, 'xyz': joints, 'verts': vertices}
-    for name, content in files.items():
-        (root / f'training_{name}.json').write_text(json.dumps(content))
-    return root
 
 
 @pytest.fixture(scope='module')

@@ -18,14 +18,17 @@ import yaml
 from handmesh_model.cli import main
 from handmesh_model.errors import ConfigError
 from handmesh_model.topology import HandTopology
-from handmesh_model.training.ablation.measure import alignment_in_crops
+from handmesh_model.training.ablation.measure import alignment_in_crops, measure
 from handmesh_model.training.ablation.table import (
+    FIGURES,
     describe_rows,
     format_rows,
     make_rows,
     read_published,
 )
 from handmesh_model.training.ablation.variants import ORDER
+from handmesh_model.training.config import TrainingConfig
+from handmesh_model.training.setup import build_network
 from handmesh_model.training.trainer import Trainer
 
 CONFIG = Path(__file__).parents[4] / 'config'
@@ -174,6 +177,20 @@ def test_alignment_of_the_truth_with_itself_is_perfect(
     assert shifted['hand_miou'] < 0.9
     # Two crop pixels of 64 along both axes, drawn at 224.
     assert shifted['hand_hausdorff_px'] == pytest.approx(2 * 3.5 * 2**0.5, rel=0.25)
+
+
+def test_published_datasets_are_measured_in_their_pictures(
+    tiny_run: Callable[..., TrainingConfig], freihand: Path, mano_like: Path, tmp_path: Path
+) -> None:
+    config = tiny_run(
+        topology=str(mano_like),
+        data={'kind': 'freihand', 'root': str(freihand), 'workers': 0},
+        validation={'samples': 2, 'options': {'split': 'alignment'}},
+    )
+    figures = measure(config, build_network(config), tmp_path, torch.device('cpu'))
+    assert figures['count'] == 2
+    assert set(FIGURES) <= set(figures)
+    assert figures['pa_mpjpe_mm'] > 0
 
 
 def test_table_has_mean_spread_and_the_published_figures(tmp_path: Path) -> None:
