@@ -25,6 +25,8 @@ _GROWTH_RANGE = (0.8, 2.0)
 """How far the detector may correct the size of the mesh's box."""
 _GROWTH_RATE = 0.5
 """Share of the newest correction in the running one."""
+_SMALLEST_HAND = 24.0
+"""Pixels of the picture below which no fingers can be told apart, and textures look like hands."""
 _SAME_PLACE = 0.15
 """Overlap from which a detection and a track may be one hand."""
 
@@ -273,6 +275,6 @@ def _near(a: HandBox, b: HandBox) -> bool:
 
 
 def _plausible(estimate: Estimate) -> bool:
-    """Whether the mesh has about the size of what was cropped."""
-    size = max(estimate.box.width, estimate.box.height)
-    return 0.25 < size / max(estimate.source.width, estimate.source.height) < 2.5
+    """Whether the mesh has about the size of what was cropped, and is large enough to be seen."""
+    size = _size(estimate.box)
+    return size >= _SMALLEST_HAND and 0.25 < size / _size(estimate.source) < 2.5
