@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from handmesh_model.training.ablation.variants import Cell
+    from handmesh_model.training.config import TrainingConfig
 
 PUBLISHED = 'published_ablation.yaml'
 TABLE, FIGURES = 'ablation.md', 'ablation.json'
@@ -80,6 +81,16 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _caption(config: TrainingConfig, published: Any) -> str:
+    kinds = {'samples': 'crops in files', 'synthetic': 'rendered crops'}
+    kind = kinds.get(config.data.kind, config.data.kind)
+    text = (
+        f'Mean and standard deviation over seeds; {config.total_samples:,} training samples a '
+        f'run, measured on at most {config.validation.samples:,} others ({kind}).'
+    )
+    return f"{text} The paper's figures are of FreiHAND." if published else text
+
+
 def _write_table(cells: list[Cell], published: Any, output: Path) -> None:
     from handmesh_model.evaluation.report import write_json
     from handmesh_model.training.ablation.run import result_of
@@ -94,8 +105,8 @@ def _write_table(cells: list[Cell], published: Any, output: Path) -> None:
     if not done:
         return
     rows = make_rows(results)
-    table = format_rows(rows, published)
     config = cells[0].config
+    table = f'{format_rows(rows, published)}\n\n{_caption(config, published)}'
     facts = {
         'cells': len(cells),
         'finished': done,
