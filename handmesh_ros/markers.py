@@ -37,7 +37,8 @@ class MarkerBuilder:
 
     def __init__(self, topology: HandTopology) -> None:
         self._faces = {side: topology.faces_of(side).ravel() for side in ('left', 'right')}
-        self._shown: set[int] = set()
+        self.shown: set[int] = set()
+        """Track ids of the hands that RViz shows."""
 
     def build(self, hands: Sequence[Hand], header: Any) -> MarkerArray:
         """
@@ -46,17 +47,18 @@ class MarkerBuilder:
         :param hands: metric and finite.
         :param header: of the source image.
         """
-        markers = []
-        for hand in hands:
-            markers += [
-                self._mesh(hand, header),
-                self._joints(hand, header),
-                self._bones(hand, header),
-            ]
         ids = {hand.track_id for hand in hands}
-        markers += _deletions(self._shown - ids, header)
-        self._shown = ids
+        markers = self.additions(hands, header) + _deletions(self.shown - ids, header)
+        self.shown = ids
         return MarkerArray(markers=markers)
+
+    def additions(self, hands: Sequence[Hand], header: Any) -> list[Marker]:
+        """Mesh, joints and bones of each of these hands."""
+        return [
+            make(hand, header)
+            for hand in hands
+            for make in (self._mesh, self._joints, self._bones)
+        ]
 
     def _mesh(self, hand: Hand, header: Any) -> Marker:
         marker = _marker('mesh', Marker.TRIANGLE_LIST, hand, header, _COLORS[hand.side])

@@ -17,8 +17,8 @@ from handmesh_model.topology import HandTopology
 from handmesh_ros import conversions, distro, msg
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.images import rgb_to_image
-from handmesh_ros.markers import MarkerBuilder
 from handmesh_ros.parameters import NodeParameters
+from handmesh_ros.wire import MarkerWire
 
 TOPICS: dict[str, type] = {
     'hands': msg.HandArray,
@@ -58,7 +58,7 @@ class HandOutputs:
         self._node = node
         self._topology = topology
         self._draw = draw
-        self._markers = MarkerBuilder(topology)
+        self._markers = MarkerWire(topology)
         self._sent_transforms: dict[str, int] = {}
         # Reliable publishers serve both kinds of subscriber.
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -122,7 +122,7 @@ class HandOutputs:
         shown = [hand for hand in hands if hand.is_metric and hand.state is not TrackState.LOST]
         if 'markers' in wanted:
             array = self._markers.build(shown, header)
-            if array.markers:
+            if array is not None:
                 self._publishers['markers'].publish(array)
         if picture.camera is not None:
             seen = [hand for hand in shown if hand.state is TrackState.TRACKED]

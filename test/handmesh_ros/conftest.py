@@ -21,6 +21,7 @@ NEEDS_ROS = (
     'test_node',
     'test_node_faults',
     'test_shipped_weights',
+    'test_wire',
     'test_folder_camera',
     'test_lifecycle',
     'test_demo',
