@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from handmesh_model.synthesis import resolve as columns
 from handmesh_model.synthesis.appearance import BLOOD_ABSORPTION, MELANIN_ABSORPTION
 from handmesh_model.synthesis.lighting import Light, shade_vertices, shadow_map
-from handmesh_model.synthesis.noise import noise_block, sample_noise
+from handmesh_model.synthesis.noise import noise_block
 from handmesh_model.synthesis.rasterizer import NO_FACE, rasterize, vertex_normals
 from handmesh_model.synthesis.resolve import resolve
 from handmesh_model.synthesis.skin_paint import SkinPaint
+from handmesh_model.synthesis.vertices import (
+    SAMPLES,
+    project,
+    seen_vertices,
+    vertex_attributes,
+)
 
 _ABSORPTION = np.stack([MELANIN_ABSORPTION, BLOOD_ABSORPTION]).astype(np.float32)
-SAMPLES = 2
-"""Samples per pixel in each direction."""
-_DEEP_BLOOD = 0.35
-"""Blood added where light crosses more skin, see :func:`shade_vertices`."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +163,9 @@ class Assembly:
         surface = np.concatenate(self._surfaces)
         points = project(vertices, intrinsics)
         rasterize(points, faces, depth, ids)
-        attributes = self._attributes(vertices, faces, surface, light, center, gloss_exponent)
-        _add_clouds(attributes, seed, noise_block())
+        seen = seen_vertices(ids, faces, len(vertices))
+        lit = self._lit(vertices, faces, surface, seen, light, center, gloss_exponent)
+        attributes = vertex_attributes(surface, lit, seen, seed, noise_block())
         table, polishes = self._material_table()
         resolve(
             points, faces, ids, depth, attributes, np.concatenate(self._face_material),
@@ -179,15 +181,17 @@ class Assembly:
         ]
         return np.concatenate([*parts, np.array([-1], dtype=np.int16)])
 
-    def _attributes(
+    def _lit(
         self,
         vertices: np.ndarray,
         faces: np.ndarray,
         surface: np.ndarray,
+        seen: np.ndarray,
         light: Light,
         center: np.ndarray,
         exponent: float,
     ) -> np.ndarray:
+        """Light at each vertex that is seen, see :func:`shade_vertices`."""
         normals = vertex_normals(vertices, faces)
         if light.key_color[1] > 1e-3:
             shadow = shadow_map(vertices, faces, center, light.key_direction)
@@ -198,17 +202,11 @@ class Assembly:
         )
         lit = np.zeros((len(vertices), 5), dtype=np.float32)
         shade_vertices(
-            vertices, normals, surface[:, 7], surface[:, 5], spheres, light.ambient,
+            vertices, normals, seen, surface[:, 7], surface[:, 5], spheres, light.ambient,
             light.key_direction, light.key_color, shadow[0], shadow[1], light.softness, exponent,
             lit,
         )  # fmt: skip
-        attributes = np.empty((len(vertices), columns.ATTRIBUTES), dtype=np.float32)
-        attributes[:, :4] = lit[:, :4]
-        attributes[:, columns.MELANIN] = surface[:, 3]
-        attributes[:, columns.BLOOD] = surface[:, 4] + _DEEP_BLOOD * lit[:, 4]
-        attributes[:, columns.REST : columns.REST + 3] = surface[:, :3]
-        attributes[:, columns.NAIL] = surface[:, 6]
-        return attributes
+        return lit
 
     def _material_table(self) -> tuple[np.ndarray, np.ndarray]:
         rows = [
@@ -227,60 +225,3 @@ class Assembly:
         ]
         polishes = [(-1.0, 0.0, 0.0) if m.polish is None else m.polish for m in self._materials]
         return np.array(rows, dtype=np.float32), np.array(polishes, dtype=np.float32)
-
-
-def project(vertices: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-    """
-    Where vertices are seen.
-
-    :param intrinsics: (3, 3), pixel centres at integers.
-    :returns: (N, 3) float32: x, y in samples, :data:`SAMPLES` a pixel, and depth.
-    """
-    points = np.empty_like(vertices)
-    depth = vertices[:, 2]
-    safe = np.where(np.abs(depth) < 1e-6, np.float32(1e-6), depth)
-    for axis in range(2):
-        focal, middle = float(intrinsics[axis, axis]), float(intrinsics[axis, 2])
-        points[:, axis] = vertices[:, axis] / safe * np.float32(SAMPLES * focal)
-        points[:, axis] += np.float32(SAMPLES * middle + 0.5 * (SAMPLES - 1))
-    points[:, 2] = depth
-    return points
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
-def _add_clouds(attributes: np.ndarray, seed: np.ndarray, noise: np.ndarray) -> None:
-    """Cloudy noise at each vertex; it is no finer than the mesh."""
-    for i in range(attributes.shape[0]):
-        attributes[i, columns.CLOUD] = sample_noise(
-            noise,
-            0,
-            attributes[i, columns.REST] * 260.0 + seed[0],
-            attributes[i, columns.REST + 1] * 260.0 + seed[1],
-            attributes[i, columns.REST + 2] * 260.0,
-        )
-
-
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
-def put_before(
-    color: np.ndarray,
-    cover: np.ndarray,
-    background: np.ndarray,
-    gain: np.ndarray,
-    shadow: np.ndarray,
-) -> None:
-    """
-    Add a background to rendered meshes, in place.
-
-    :param color: (H, W, 3) float32 premultiplied; cover (H, W, 3), see :class:`Picture`.
-    :param background: (H, W, 3) float32, times ``gain`` (3,).
-    :param shadow: (H, W) float32, share of light lost on the background, or empty.
-    """
-    height, width = color.shape[:2]
-    shaded = shadow.shape[0] > 0
-    for y in range(height):
-        for x in range(width):
-            free = np.float32(1.0) - cover[y, x, 0]
-            if shaded:
-                free *= np.float32(1.0) - shadow[y, x]
-            for c in range(3):
-                color[y, x, c] += background[y, x, c] * gain[c] * free

@@ -14,6 +14,8 @@ _CODES = 384
 # Linear light of the tone curve's nodes, dense in the dark, and their sRGB codes.
 _LIGHT = np.linspace(0, np.sqrt(1.25), _CODES) ** 2
 
+_NORMALS = np.random.default_rng(12).standard_normal(4096).astype(np.float32)
+
 
 def _srgb(linear: np.ndarray) -> np.ndarray:
     """sRGB's transfer function (IEC 61966-2-1), 0..1 to 0..1."""
@@ -42,6 +44,7 @@ def _develop(
     shot: float,
     read: float,
     seed: np.uint64,
+    normals: np.ndarray,
     out: np.ndarray,
 ) -> None:
     """Gains, saturation, noise in linear light, tone curve, 8 bits."""
@@ -50,28 +53,25 @@ def _develop(
     last = curve.shape[0] - 1
     step = np.float32(last / np.sqrt(1.25))
     limit = np.float32(last - 0.001)
+    zero, half, top = np.float32(0.0), np.float32(0.5), np.float32(255.0)
     values = np.empty(3, dtype=np.float32)
     for y in range(height):
         for x in range(width):
             for c in range(3):
-                values[c] = max(linear[y, x, c], 0.0) * gains[c]
-            gray = 0.2126 * values[0] + 0.7152 * values[1] + 0.0722 * values[2]
+                values[c] = max(linear[y, x, c], zero) * gains[c]
+            # One number of 64 bits picks the noise of all three colours.
+            state = next_random(state)
+            gray = np.float32(0.2126) * values[0] + np.float32(0.7152) * values[1]
+            gray += np.float32(0.0722) * values[2]
             for c in range(3):
                 value = gray + saturation * (values[c] - gray)
-                # The sum of four 16-bit uniforms is close enough to a Gaussian.
-                state = next_random(state)
-                total = (
-                    (state & np.uint64(0xFFFF))
-                    + ((state >> np.uint64(16)) & np.uint64(0xFFFF))
-                    + ((state >> np.uint64(32)) & np.uint64(0xFFFF))
-                    + (state >> np.uint64(48))
-                )
-                normal = np.float32(total) * np.float32(1.732 / 65535.0) - np.float32(3.464)
-                value += normal * np.sqrt(shot * max(value, np.float32(0.0)) + read)
-                place = min(np.sqrt(max(value, np.float32(0.0))) * step, limit)
+                normal = normals[(state >> np.uint64(12 * c)) & np.uint64(4095)]
+                value += normal * np.sqrt(shot * max(value, zero) + read)
+                place = min(np.sqrt(max(value, zero)) * step, limit)
                 node = int(place)
-                code = curve[node] + (place - node) * (curve[node + 1] - curve[node])
-                out[y, x, c] = np.uint8(min(max(code + np.float32(0.5), 0.0), 255.0))
+                share = place - np.float32(node)
+                code = curve[node] + share * (curve[node + 1] - curve[node])
+                out[y, x, c] = np.uint8(min(max(code + half, zero), top))
 
 
 def blur(rng: np.random.Generator, linear: np.ndarray, strength: float = 1.0) -> np.ndarray:
@@ -131,7 +131,7 @@ def develop(
     _develop(
         linear, gains.astype(np.float32), np.float32(saturation), _tone_curve(rng),
         np.float32(0.004 * dim**2), np.float32((0.012 * dim) ** 2),
-        np.uint64(seed), out,
+        np.uint64(seed), _NORMALS, out,
     )  # fmt: skip
     return out
 

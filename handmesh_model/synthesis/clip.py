@@ -15,7 +15,7 @@ from handmesh_model.errors import DatasetError
 from handmesh_model.synthesis import staging
 from handmesh_model.synthesis.actors import add_hand
 from handmesh_model.synthesis.appearance import SkinTone, sample_skin
-from handmesh_model.synthesis.assembly import Assembly, put_before
+from handmesh_model.synthesis.assembly import Assembly
 from handmesh_model.synthesis.backgrounds import paint_background
 from handmesh_model.synthesis.camera_effects import develop
 from handmesh_model.synthesis.finishing import NO_SHADOW, exposure, render
@@ -25,6 +25,7 @@ from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.lighting import Light, sample_light
 from handmesh_model.synthesis.placement import PlacedHand, place_hand
 from handmesh_model.synthesis.poses import GESTURES, clip_to_limits
+from handmesh_model.synthesis.vertices import put_before
 from handmesh_model.synthesis.viewpoints import looking
 
 FRAME_RATE = 30.0

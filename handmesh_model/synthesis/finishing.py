@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 
 from handmesh_model.synthesis.appearance import skin_regions
-from handmesh_model.synthesis.assembly import Assembly, Picture, put_before
+from handmesh_model.synthesis.assembly import Assembly, Picture
 from handmesh_model.synthesis.backgrounds import paint_background
 from handmesh_model.synthesis.camera_effects import blur, compress, develop, lose_resolution
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.lighting import Light
+from handmesh_model.synthesis.vertices import put_before
 
 
 def render(

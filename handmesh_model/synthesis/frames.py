@@ -11,13 +11,14 @@ from handmesh_model.hand import HandBox
 from handmesh_model.synthesis import staging
 from handmesh_model.synthesis.actors import add_hand
 from handmesh_model.synthesis.appearance import SkinTone, sample_skin
-from handmesh_model.synthesis.assembly import Assembly, Picture, project
+from handmesh_model.synthesis.assembly import Assembly, Picture
 from handmesh_model.synthesis.finishing import finish_frame, render
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.lighting import sample_light
 from handmesh_model.synthesis.noise import pick
 from handmesh_model.synthesis.placement import PlacedHand, place_hand, sample_hand
 from handmesh_model.synthesis.rasterizer import rasterize
+from handmesh_model.synthesis.vertices import project
 from handmesh_model.synthesis.viewpoints import sample_rotation
 
 MIRROR = np.diag([1.0, -1.0, 1.0])

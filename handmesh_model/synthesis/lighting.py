@@ -164,7 +164,7 @@ def shadow_map(
     return inverse_depth, points
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
 def _lit(depth: np.ndarray, x: float, y: float, z: float, softness: float) -> float:
     """Share of a disc of rays towards the key light that is free, 0..1."""
     size = depth.shape[0]
@@ -179,7 +179,7 @@ def _lit(depth: np.ndarray, x: float, y: float, z: float, softness: float) -> fl
     return free / 9.0
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
 def _openness(vertex: np.ndarray, normal: np.ndarray, spheres: np.ndarray, reach: float) -> float:
     """Share of the cosine-weighted hemisphere over a point that no sphere covers, 0..1."""
     open_share = 1.0
@@ -206,6 +206,7 @@ def _openness(vertex: np.ndarray, normal: np.ndarray, spheres: np.ndarray, reach
 def shade_vertices(
     vertices: np.ndarray,
     normals: np.ndarray,
+    seen: np.ndarray,
     softness_of: np.ndarray,
     gloss_of: np.ndarray,
     spheres: np.ndarray,
@@ -222,6 +223,7 @@ def shade_vertices(
     Light that arrives at each vertex and what it mirrors into the camera.
 
     :param vertices: (N, 3) float32, camera frame; normals (N, 3) unit.
+    :param seen: (N,) bool; other vertices are left as they are.
     :param softness_of: (N,) 0 for cloth and things, 1 for skin: light bleeds past the terminator,
         red furthest, as it does under skin.
     :param gloss_of: (N,) strength of the highlight.
@@ -231,14 +233,22 @@ def shade_vertices(
         through skin than on an open surface seen head on: in hollows and at the silhouette.
     """
     has_key = key_color[1] > 1e-3
+    reach = 0.07
+    low, high = np.full(3, 1e9), np.full(3, -1e9)
+    for k in range(spheres.shape[0]):
+        for d in range(3):
+            low[d] = min(low[d], spheres[k, d] - reach)
+            high[d] = max(high[d], spheres[k, d] + reach)
     for i in range(vertices.shape[0]):
+        if not seen[i]:
+            continue
         px, py, pz = vertices[i, 0], vertices[i, 1], vertices[i, 2]
         x, y, z = normals[i, 0], normals[i, 1], normals[i, 2]
         distance = np.sqrt(px * px + py * py + pz * pz)
         facing = -(px * x + py * y + pz * z) / distance
-        if facing < -0.8:
-            continue
-        free = _openness(vertices[i], normals[i], spheres, 0.07)
+        free = 1.0
+        if low[0] < px < high[0] and low[1] < py < high[1] and low[2] < pz < high[2]:
+            free = _openness(vertices[i], normals[i], spheres, reach)
         lit = 0.0
         n_key = x * key_direction[0] + y * key_direction[1] + z * key_direction[2]
         if has_key and n_key > -0.4:

@@ -123,7 +123,7 @@ def paint(picture: np.ndarray, layer: np.ndarray) -> None:
     _paint(picture, layer, noise_block())
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
 def _texture(
     kind: float, u: float, v: float, scale: float, seed: float, noise: np.ndarray
 ) -> float:
@@ -163,7 +163,7 @@ def _texture(
     return 0.0
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
 def _coverage(shape: np.ndarray, u: float, v: float, w: float) -> float:
     """Opacity of a shape at local coordinates u, v, with a border about a pixel wide."""
     if shape[KIND] == ELLIPSE:

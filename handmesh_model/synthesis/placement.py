@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from handmesh_model.crop import CROP_MARGIN
 from handmesh_model.synthesis.actors import moved
@@ -79,8 +80,7 @@ def crop_intrinsics(
     :param rng: moves and scales the crop as a detector would be off; None for an exact crop.
     :returns: (3, 3), pixel centres at integers.
     """
-    flat = vertices_camera[:, :2] / vertices_camera[:, 2:]
-    low, high = flat.min(axis=0), flat.max(axis=0)
+    low, high = _bounds(vertices_camera)
     side = CROP_MARGIN * float((high - low).max())
     center = (low + high) / 2
     if rng is not None:
@@ -90,3 +90,14 @@ def crop_intrinsics(
     focal = size / side
     middle = (size - 1) / 2 - focal * center
     return np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1.0]])
+
+
+@njit(nogil=True, cache=True)
+def _bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest x / z and y / z of (N, 3) points."""
+    low, high = np.full(2, np.inf), np.full(2, -np.inf)
+    for i in range(points.shape[0]):
+        for d in range(2):
+            value = points[i, d] / points[i, 2]
+            low[d], high[d] = min(low[d], value), max(high[d], value)
+    return low, high

@@ -66,7 +66,7 @@ def rasterize(
                 z += z_dx
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
 def barycentric(
     points: np.ndarray, faces: np.ndarray, face: int, x: float, y: float
 ) -> tuple[float, float, float]:

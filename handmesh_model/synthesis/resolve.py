@@ -31,7 +31,7 @@ def _decay(depth: np.float32) -> np.float32:
     return square * square
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
 def _painted(
     block: np.ndarray, bricks: np.ndarray, origin: np.ndarray, x: float, y: float, z: float
 ) -> tuple:
@@ -55,16 +55,37 @@ def _painted(
         return first, second
     one = np.float32(1.0)
     u, v, w = np.float32(gx - ix), np.float32(gy - iy), np.float32(gz - iz)
-    for dx in range(2):
-        for dy in range(2):
-            for dz in range(2):
-                weight = (u if dx else one - u) * (v if dy else one - v) * (w if dz else one - w)
-                first += weight * block[ix + dx, iy + dy, iz + dz, 0]
-                second += weight * block[ix + dx, iy + dy, iz + dz, 1]
+    w00, w10, w01, w11 = (one - u) * (one - v), u * (one - v), (one - u) * v, u * v
+    far = (
+        w00 * block[ix, iy, iz, 0]
+        + w10 * block[ix + 1, iy, iz, 0]
+        + w01 * block[ix, iy + 1, iz, 0]
+        + w11 * block[ix + 1, iy + 1, iz, 0]
+    )
+    near = (
+        w00 * block[ix, iy, iz + 1, 0]
+        + w10 * block[ix + 1, iy, iz + 1, 0]
+        + w01 * block[ix, iy + 1, iz + 1, 0]
+        + w11 * block[ix + 1, iy + 1, iz + 1, 0]
+    )
+    first = far * (one - w) + near * w
+    far = (
+        w00 * block[ix, iy, iz, 1]
+        + w10 * block[ix + 1, iy, iz, 1]
+        + w01 * block[ix, iy + 1, iz, 1]
+        + w11 * block[ix + 1, iy + 1, iz, 1]
+    )
+    near = (
+        w00 * block[ix, iy, iz + 1, 1]
+        + w10 * block[ix + 1, iy, iz + 1, 1]
+        + w01 * block[ix, iy + 1, iz + 1, 1]
+        + w11 * block[ix + 1, iy + 1, iz + 1, 1]
+    )
+    second = far * (one - w) + near * w
     return first / np.float32(255.0), second / np.float32(255.0)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
 def _surface_mix(
     materials: np.ndarray, row: int, noise: np.ndarray, x: float, y: float, z: float
 ) -> tuple:
@@ -87,7 +108,7 @@ def _surface_mix(
     return mix, 1.0 + materials[row, ROUGH] * (0.12 * fine + 0.16 * cloud)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
 def _add_skin(
     a: np.ndarray,
     materials: np.ndarray,
@@ -136,7 +157,7 @@ def _add_skin(
         out[c] += weight * (albedo * a[IRRADIANCE + c] * shadow + shine)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
 def _add_surface(
     a: np.ndarray,
     materials: np.ndarray,
@@ -153,7 +174,7 @@ def _add_surface(
         out[c] += weight * (max(albedo * a[IRRADIANCE + c] * bright, 0.0) + a[HIGHLIGHT])
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
 def _classify(
     row: int,
     column: int,

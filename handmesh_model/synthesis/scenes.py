@@ -6,6 +6,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numba import njit
 
 from handmesh_model.joints import MIDDLE_KNUCKLE, WRIST
 from handmesh_model.synthesis import staging
@@ -85,20 +86,34 @@ def _labels(hand: PlacedHand, intrinsics: np.ndarray, cover: np.ndarray) -> dict
         for name, points in (('vertices', hand.vertices_camera), ('joints', hand.joints_camera))
     }
     shape = (cover.shape[1] // 2, cover.shape[0] // 2)
-    half = cv2.resize(cover, shape, interpolation=cv2.INTER_AREA)
-    mask = (half[..., 1] > 0.5).astype(np.uint8)
-    mask[(half[..., 2] > 0.35) & (half[..., 1] <= 0.5)] = IGNORE
-    sample['mask'] = mask
+    sample['mask'] = _mask(cv2.resize(cover, shape, interpolation=cv2.INTER_AREA))
     return sample
 
 
+@njit(nogil=True, cache=True)
+def _mask(cover: np.ndarray) -> np.ndarray:
+    """1 where the hand covers more than half, :data:`IGNORE` where what is ignored does."""
+    height, width = cover.shape[0], cover.shape[1]
+    mask = np.zeros((height, width), dtype=np.uint8)
+    for y in range(height):
+        for x in range(width):
+            if cover[y, x, 1] > 0.5:
+                mask[y, x] = 1
+            elif cover[y, x, 2] > 0.35:
+                mask[y, x] = IGNORE
+    return mask
+
+
+@njit(nogil=True, cache=True)
 def _crop_points(
     points: np.ndarray, intrinsics: np.ndarray, root_depth: float, scale: float
 ) -> np.ndarray:
     """(N, 3) float32: crop pixels and root-relative depth at reference size."""
-    out = np.empty(points.shape, dtype=np.float32)
-    out[:, :2] = points[:, :2] / points[:, 2:] * intrinsics[0, 0] + intrinsics[:2, 2]
-    out[:, 2] = (points[:, 2] - root_depth) * scale
+    out = np.empty((points.shape[0], 3), dtype=np.float32)
+    for i in range(points.shape[0]):
+        for d in range(2):
+            out[i, d] = points[i, d] / points[i, 2] * intrinsics[0, 0] + intrinsics[d, 2]
+        out[i, 2] = (points[i, 2] - root_depth) * scale
     return out
 
 

@@ -17,7 +17,8 @@ def lit(
     center = vertices.mean(axis=0)
     shadow = lighting.shadow_map(vertices, faces, center, light.key_direction)
     lighting.shade_vertices(
-        vertices, normals, np.zeros(count, np.float32), np.zeros(count, np.float32), spheres,
+        vertices, normals, np.ones(count, bool), np.zeros(count, np.float32),
+        np.zeros(count, np.float32), spheres,
         light.ambient, light.key_direction, light.key_color, *shadow, light.softness, 10.0, out,
     )  # fmt: skip
     return out
