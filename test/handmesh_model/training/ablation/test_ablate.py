@@ -71,6 +71,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return folders
 
 
+@pytest.mark.slow
 def test_all_variants_are_trained_measured_and_tabulated(
     ablate: Callable[..., int], trained: list[str], tmp_path: Path, capsys: Any
 ) -> None:
