@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -59,34 +60,40 @@ class SkinTone:
 
 def sample_skin(rng: np.random.Generator) -> SkinTone:
     """A person of any skin tone, even over the visible range from very light to very dark."""
+    uniform = rng.random(12).tolist()
+    normal = rng.standard_normal(5).tolist()
     # Lightness falls about with the logarithm of melanin: spread evenly on that scale.
-    melanin = float(np.exp(rng.uniform(np.log(0.08), np.log(2.9))))
+    melanin = math.exp(_LIGHTEST + uniform[0] * (_DARKEST - _LIGHTEST))
     # Under much melanin less of the blood shows.
-    blood = float(np.clip(rng.normal(0.85, 0.35), 0.15, 2.0)) * float(np.exp(-0.2 * melanin))
-    base = BLOODLESS * np.exp(rng.normal(0, 0.05) + rng.normal(0, [0.02, 0.02, 0.06]))
+    blood = min(max(0.85 + 0.35 * normal[0], 0.15), 2.0) * math.exp(-0.2 * melanin)
+    red, green, blue = (
+        float(base) * math.exp(0.05 * normal[1] + spread * value)
+        for base, spread, value in zip(BLOODLESS, (0.02, 0.02, 0.06), normal[2:], strict=True)
+    )
     painted = None
-    if rng.random() < 0.06:
-        painted = tuple(map(float, _POLISH[rng.integers(len(_POLISH))]))
+    if uniform[1] < 0.06:
+        painted = _POLISH[int(uniform[2] * len(_POLISH))]
     return SkinTone(
-        base=tuple(map(float, base)),  # type: ignore[arg-type]
+        base=(red, green, blue),
         melanin=melanin,
-        palm_melanin=float(min(melanin, 0.06 + melanin * rng.uniform(0.2, 0.6))),
+        palm_melanin=min(melanin, 0.06 + melanin * (0.2 + 0.4 * uniform[3])),
         blood=blood,
-        palm_blood=float(blood + rng.uniform(0.0, 0.8)),
-        knuckle_melanin=float(rng.uniform(0.0, 0.25)),
-        tip_blood=float(rng.uniform(0.0, 0.7)),
-        knuckle_blood=float(rng.uniform(0.0, 0.6)),
-        mottling=float(rng.uniform(0.02, 0.13)),
-        creases=float(rng.uniform(0.1, 1.2)),
-        lines=float(rng.uniform(0.1, 1.2)),
-        gloss=float(rng.uniform(0.2, 1.0) ** 2),
-        nail_color=painted,  # type: ignore[arg-type]
+        palm_blood=blood + 0.8 * uniform[4],
+        knuckle_melanin=0.25 * uniform[5],
+        tip_blood=0.7 * uniform[6],
+        knuckle_blood=0.6 * uniform[7],
+        mottling=0.02 + 0.11 * uniform[8],
+        creases=0.1 + 1.1 * uniform[9],
+        lines=0.1 + 1.1 * uniform[10],
+        gloss=(0.2 + 0.8 * uniform[11]) ** 2,
+        nail_color=painted,
     )
 
 
-_POLISH = np.array(
-    [[0.5, 0.01, 0.02], [0.25, 0.01, 0.03], [0.65, 0.25, 0.28], [0.02, 0.02, 0.02],
-     [0.8, 0.75, 0.72], [0.05, 0.08, 0.2], [0.45, 0.3, 0.26]]
+_LIGHTEST, _DARKEST = math.log(0.08), math.log(2.9)
+_POLISH = (
+    (0.5, 0.01, 0.02), (0.25, 0.01, 0.03), (0.65, 0.25, 0.28), (0.02, 0.02, 0.02),
+    (0.8, 0.75, 0.72), (0.05, 0.08, 0.2), (0.45, 0.3, 0.26),
 )  # fmt: skip
 
 

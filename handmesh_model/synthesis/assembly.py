@@ -71,6 +71,10 @@ class Picture:
         return self.face_owners[self.face_ids]
 
 
+_SMALL_PIXEL = 0.0011
+"""Metres of skin in a pixel below which noise is smoothed."""
+
+
 class Assembly:
     """Meshes that are lit and seen together, in the camera frame."""
 
@@ -167,10 +171,11 @@ class Assembly:
         lit = self._lit(vertices, faces, surface, seen, light, center, gloss_exponent)
         attributes = vertex_attributes(surface, lit, seen, seed, noise_block())
         table, polishes = self._material_table()
+        close = float(np.linalg.norm(center)) / float(intrinsics[0, 0]) < _SMALL_PIXEL
         resolve(
             points, faces, ids, depth, attributes, np.concatenate(self._face_material),
             np.concatenate(self._face_class), table, polishes, noise_block(), paint.block,
-            paint.bricks, paint.origin, seed, _ABSORPTION, color, cover,
+            paint.bricks, paint.origin, seed, close, _ABSORPTION, color, cover,
         )  # fmt: skip
         return Picture(color, cover, ids, self._face_owners())
 

@@ -106,8 +106,11 @@ class HandModel:
             raise ShapeError('shape', np.shape(shape), (self.shape_count,))
         size = np.float32(np.exp(SIZE_DEVIATION * shape[0]))
         coefficients = np.asarray(shape[1:], np.float32)
-        vertices = self.rest_vertices + np.tensordot(coefficients, self._modes, 1)
-        joints = self.rest_joints + np.tensordot(coefficients, self._joint_modes, 1)
+        count = len(coefficients)
+        moved = coefficients @ self._modes.reshape(count, -1)
+        vertices = self.rest_vertices + moved.reshape(-1, 3)
+        moved = coefficients @ self._joint_modes.reshape(count, -1)
+        joints = self.rest_joints + moved.reshape(-1, 3)
         return vertices * size, (joints - joints[0]) * size
 
     def pose(self, angles: np.ndarray, shape: np.ndarray) -> PosedHand:
@@ -127,7 +130,7 @@ class HandModel:
         posed, posed_joints = _skin(
             vertices, joints, transforms.astype(np.float32), self._influences, self._shares
         )
-        mesh = np.einsum('vc,vcd->vd', self._barycentric, posed[self._corners])
+        mesh = _interpolated(posed, self._corners, self._barycentric)
         return PosedHand(posed, mesh, posed_joints)
 
     def posed_joints(self, angles: np.ndarray) -> np.ndarray:
@@ -288,6 +291,17 @@ def segment_transforms(
             result[s, :, :3] = parent_turn
             result[s, :, 3] = parent_move
     return result
+
+
+@njit(cache=True, fastmath=True)
+def _interpolated(vertices: np.ndarray, corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(V, 3) points inside triangles with corners (V, 3) and barycentric weights (V, 3)."""
+    points = np.zeros((corners.shape[0], 3), dtype=np.float32)
+    for v in range(corners.shape[0]):
+        for c in range(3):
+            for d in range(3):
+                points[v, d] += weights[v, c] * vertices[corners[v, c], d]
+    return points
 
 
 @njit(cache=True, fastmath=True)

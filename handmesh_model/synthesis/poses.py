@@ -7,6 +7,7 @@ Limits are active ranges of motion of adults in round numbers (AAOS joint motion
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from handmesh_model.synthesis.hand_model import ANGLE_NAMES, JOINT_DOF, HandModel
 
@@ -158,9 +159,6 @@ PALM_DEPTH = 0.008
 _NAMES = tuple(GESTURES)
 _TABLE = np.stack([GESTURES[name] for name in _NAMES])
 _FLEXION = np.array([name.endswith('flexion') and 'thumb' not in name for name in ANGLE_NAMES])
-_SAMPLES = 13
-_FINGER_OF_SAMPLE = np.repeat(np.arange(5), _SAMPLES)
-_OTHER_FINGER = _FINGER_OF_SAMPLE[:, None] != _FINGER_OF_SAMPLE
 _WRIST = slice(0, 3)
 _THUMB = slice(3, 9)
 
@@ -222,14 +220,26 @@ def fingers_collide(joints: np.ndarray) -> bool:
     points[0, :5] = points[0, 5]
     # Its tip may press against another fingertip, as in a pinch.
     points[0, -1] = points[0, -2]
-    flat = points.reshape(-1, 3)
-    difference = flat[:, None] - flat[None]
-    squared = np.einsum('ijk,ijk->ij', difference, difference)
-    if squared[_OTHER_FINGER].min() < CORE_DISTANCE**2:
+    if _closest(points) < CORE_DISTANCE:
         return True
     tips = chains[:, 3]
     over_palm = (tips[:, 0] > 0.015) & (tips[:, 0] < 0.08) & (np.abs(tips[:, 1]) < 0.03)
     return bool((over_palm & (tips[:, 2] > -PALM_DEPTH)).any())
+
+
+@njit(cache=True)
+def _closest(points: np.ndarray) -> float:
+    """Least distance between points (fingers, samples, 3) of different fingers."""
+    least = np.inf
+    for f in range(points.shape[0]):
+        for other in range(f):
+            for i in range(points.shape[1]):
+                for j in range(points.shape[1]):
+                    squared = 0.0
+                    for d in range(3):
+                        squared += (points[f, i, d] - points[other, j, d]) ** 2
+                    least = min(least, squared)
+    return np.sqrt(least)
 
 
 def sample_wrist(rng: np.random.Generator) -> np.ndarray:
@@ -246,7 +256,7 @@ def clip_to_limits(angles: np.ndarray) -> np.ndarray:
         # One tendon bends both: the last joint follows the middle one within a band.
         low = 0.28 * angles[pip] - 0.25
         high = 0.75 * angles[pip] + 0.35
-        angles[dip] = np.clip(angles[dip], low, high)
+        angles[dip] = min(max(angles[dip], low), high)
     return angles
 
 

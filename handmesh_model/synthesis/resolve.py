@@ -120,6 +120,7 @@ def _add_skin(
     absorption: np.ndarray,
     polishes: np.ndarray,
     bricks: np.ndarray,
+    close: bool,
     weight: float,
     out: np.ndarray,
 ) -> None:
@@ -128,7 +129,10 @@ def _add_skin(
     x, y, z = a[REST], a[REST + 1], a[REST + 2]
     cloud = a[CLOUD]
     patch = np.float32(700.0)
-    blotch = sample_noise(noise, 0, x * patch + seed[1], y * patch, z * patch + seed[0])
+    if close:
+        blotch = sample_noise(noise, 0, x * patch + seed[1], y * patch, z * patch + seed[0])
+    else:
+        blotch = nearest_noise(noise, 0, x * patch + seed[1], y * patch, z * patch + seed[0])
     grain = np.float32(1100.0)
     fine = nearest_noise(noise, 1, x * grain + seed[0], y * grain + seed[1], z * grain)
     bend = np.float32(0.0012) * cloud
@@ -233,6 +237,7 @@ def resolve(
     bricks: np.ndarray,
     origin: np.ndarray,
     seed: np.ndarray,
+    close: bool,
     absorption: np.ndarray,
     color: np.ndarray,
     cover: np.ndarray,
@@ -247,6 +252,7 @@ def resolve(
     :param attributes: (N, 11) float32, columns as named above.
     :param face_material: (F,) uint8 rows of ``materials`` (M, 13) and of ``polishes`` (M, 3).
     :param face_class: (F,) uint8, HAND, WRIST_BAND, OTHER_HAND or NEUTRAL.
+    :param close: whether a pixel shows less than a millimetre or so: then noise is smoothed.
     :param color: (H, W, 3) float32 out, zeros before; linear RGB times coverage.
     :param cover: (H, W, 3) float32 out, zeros before: share covered by anything, by the
         hand, by what masks ignore.
@@ -279,7 +285,7 @@ def resolve(
                 if materials[material, KIND] == SKIN:
                     _add_skin(
                         a, materials, material, noise, block, origin, seed, absorption, polishes,
-                        bricks, weight, total,
+                        bricks, close, weight, total,
                     )  # fmt: skip
                 else:
                     _add_surface(a, materials, material, noise, weight, total)
