@@ -56,6 +56,17 @@ def nearest_noise(block: np.ndarray, kind: int, x: float, y: float, z: float) ->
     return value * np.float32(1.0 / 32.0)
 
 
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+def grain(x: float, y: float, z: float) -> float:
+    """White noise of deviation 1 (evenly spread) that is constant in a cell; without a table."""
+    mixed = np.uint32(
+        int(np.floor(x)) * 73856093 ^ int(np.floor(y)) * 19349663 ^ int(np.floor(z)) * 83492791
+    )
+    mixed = np.uint32((mixed ^ (mixed >> np.uint32(15))) * np.uint32(0x2C1B3C6D))
+    mixed = np.uint32(mixed ^ (mixed >> np.uint32(12)))
+    return np.float32(mixed) * np.float32(3.4641 / 4294967296.0) - np.float32(1.732)
+
+
 @njit(nogil=True, cache=True, inline='always')
 def next_random(state: np.uint64) -> np.uint64:
     """One step of xorshift64; the state must not be 0."""

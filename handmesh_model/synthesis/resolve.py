@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from handmesh_model.synthesis.noise import nearest_noise, sample_noise
+from handmesh_model.synthesis.noise import grain, nearest_noise, sample_noise
 from handmesh_model.synthesis.rasterizer import barycentric
 from handmesh_model.synthesis.skin_paint import VOXEL
 
@@ -33,9 +33,15 @@ def _decay(depth: np.float32) -> np.float32:
 
 @njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
 def _painted(
-    block: np.ndarray, bricks: np.ndarray, origin: np.ndarray, x: float, y: float, z: float
+    block: np.ndarray,
+    bricks: np.ndarray,
+    origin: np.ndarray,
+    x: float,
+    y: float,
+    z: float,
+    close: bool,
 ) -> tuple:
-    """Both channels of the skin's lines at a rest position, 0..1, trilinear."""
+    """Both channels of the skin's lines at a rest position, 0..1, trilinear if ``close``."""
     per_voxel = np.float32(1.0 / VOXEL)
     gx, gy, gz = (
         (x - origin[0]) * per_voxel,
@@ -53,6 +59,9 @@ def _painted(
     if block[ix, iy, iz, 0] == 0 and block[ix, iy, iz, 1] == 0:
         # Strokes fade out, so that almost nothing is lost beside an empty voxel.
         return first, second
+    if not close:
+        first, second = np.float32(block[ix, iy, iz, 0]), np.float32(block[ix, iy, iz, 1])
+        return first / np.float32(255.0), second / np.float32(255.0)
     one = np.float32(1.0)
     u, v, w = np.float32(gx - ix), np.float32(gy - iy), np.float32(gz - iz)
     w00, w10, w01, w11 = (one - u) * (one - v), u * (one - v), (one - u) * v, u * v
@@ -91,7 +100,7 @@ def _surface_mix(
 ) -> tuple:
     """Share of a surface's second colour and its brightness at a point of its own frame."""
     pattern, scale = materials[row, PATTERN], materials[row, SCALE]
-    fine = nearest_noise(noise, 1, x * 900.0, y * 900.0, z * 900.0)
+    fine = grain(x * 900.0, y * 900.0, z * 900.0)
     cloud = sample_noise(noise, 0, x * 160.0, y * 160.0, z * 160.0)
     mix = 0.0
     if pattern == STRIPES:
@@ -133,10 +142,10 @@ def _add_skin(
         blotch = sample_noise(noise, 0, x * patch + seed[1], y * patch, z * patch + seed[0])
     else:
         blotch = nearest_noise(noise, 0, x * patch + seed[1], y * patch, z * patch + seed[0])
-    grain = np.float32(1100.0)
-    fine = nearest_noise(noise, 1, x * grain + seed[0], y * grain + seed[1], z * grain)
+    pore = np.float32(1100.0)
+    fine = grain(x * pore + seed[0], y * pore + seed[1], z * pore)
     bend = np.float32(0.0012) * cloud
-    crease, line = _painted(block, bricks, origin, x + bend, y + np.float32(0.6) * bend, z)
+    crease, line = _painted(block, bricks, origin, x + bend, y + np.float32(0.6) * bend, z, close)
     crease = min(crease * materials[row, CREASES], np.float32(1.3))
     line = min(line * materials[row, LINES], np.float32(1.2))
     melanin = a[MELANIN] * (
