@@ -55,7 +55,7 @@ def _add_clip(what: Any) -> None:
         description='The JSON goes beside the video, with the same name.',
     )
     clip.add_argument('--out', type=Path, required=True, metavar='FILE.mp4')
-    clip.add_argument('--seed', type=int, default=8)
+    clip.add_argument('--seed', type=int, default=14)
     clip.add_argument('--seconds', type=float, default=7.0)
     clip.add_argument('--width', type=int, default=640)
     clip.add_argument('--height', type=int, default=480)

@@ -173,7 +173,7 @@ def _frame(
 
 def write_clip(
     path: Path,
-    seed: int = 8,
+    seed: int = 14,
     seconds: float = 7.0,
     width: int = 640,
     height: int = 480,

@@ -57,7 +57,7 @@ def nearest_noise(block: np.ndarray, kind: int, x: float, y: float, z: float) ->
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
-def grain(x: float, y: float, z: float) -> float:
+def grain(x: float, y: float, z: float) -> np.float32:
     """White noise of deviation 1 (evenly spread) that is constant in a cell; without a table."""
     mixed = np.uint32(
         int(np.floor(x)) * 73856093 ^ int(np.floor(y)) * 19349663 ^ int(np.floor(z)) * 83492791
