@@ -49,6 +49,8 @@ if [ "$(cat "$_handmesh_venv/.handmesh/mode")" = wheels ]; then
     # No ROS of the user's own is here to be found: keep to this machine, out of the way of others.
     export ROS_DOMAIN_ID="${ROS_DOMAIN_ID:-73}"
     export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
+    # Shared memory with room for camera images.
+    export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$_handmesh_root/handmesh_ros/fastdds.xml}"
 else
     . "$_handmesh_root/install/setup.$_handmesh_shell"
 fi
