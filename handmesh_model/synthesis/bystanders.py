@@ -31,7 +31,8 @@ def add_body(
     if torso[2] < arm.path[0, 2] + 0.2:
         return
     vertices = sphere * np.array([0.19, 0.3, 0.13]) + torso
-    assembly.add(vertices, faces, cloth, sphere * 0.25)
+    # Stripes run around the body, whose height is y.
+    assembly.add(vertices, faces, cloth, sphere[:, [0, 2, 1]] * 0.25)
     add_head(assembly, rng, torso + np.array([0, -0.5, 0.0]), tone)
 
 
