@@ -39,7 +39,9 @@ def test_both_encoders_and_the_stem_take_them(
 def test_files_without_batch_counts_are_taken(classifier, tiny_config, topology, tmp_path):
     old = {k: v for k, v in classifier.items() if not k.endswith('num_batches_tracked')}
     torch.save(old, tmp_path / 'old.pth')
-    load_encoders(HandMeshNet(tiny_config(), topology), tmp_path / 'old.pth')
+    net = HandMeshNet(tiny_config(), topology)
+    load_encoders(net, tmp_path / 'old.pth')
+    torch.testing.assert_close(net.joint_stage.stem.conv1.weight, old['conv1.weight'])
 
 
 def test_other_layers_are_listed(classifier, tiny_config, topology, tmp_path):
