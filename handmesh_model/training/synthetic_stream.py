@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-import queue
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 
@@ -20,6 +18,7 @@ import numpy as np
 from handmesh_model.errors import HandmeshError
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.config import DataConfig
+from handmesh_model.training.prefetch import PrefetchingStream
 from handmesh_model.training.sample_pool import PoolLayout, SamplePool
 from handmesh_model.training.targets import LixelScale, empty_batch
 
@@ -34,7 +33,6 @@ ONE_THREAD = dict.fromkeys(
     ),
     '1',
 )
-PREFETCHED = 2
 DEATHS_IN_A_ROW = 3
 PUSH = 1.5
 """How much more often than configured a render may be drawn before the trainer waits."""
@@ -124,7 +122,7 @@ class RendererTeam:
         self.pool.close()
 
 
-class SyntheticStream:
+class SyntheticStream(PrefetchingStream[Batch]):
     """
     Batches for one trainer. A thread of its own draws and augments them ahead of time.
 
@@ -163,56 +161,15 @@ class SyntheticStream:
         )
         self.drawn = 0
         self._rng = np.random.default_rng(np.random.SeedSequence(key))
-        self._team = RendererTeam(config, self.layout, key)
-        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(PREFETCHED)
-        self._closing = False
-        self._thread = threading.Thread(target=self._work, name='augment', daemon=True)
-        self._thread.start()
+        self._begin(RendererTeam(config, self.layout, key), self.start_count, 'augment')
 
     @property
     def rendered(self) -> int:
         """Samples rendered so far by this trainer's renderers."""
         return self._team.pool.rendered
 
-    def __next__(self) -> Batch:
-        """
-        The next batch: images (B, S, S, 3) uint8, points in lixels.
-
-        :raises RendererError: if the renderers died.
-        """
-        ready = self._ready.get()
-        if isinstance(ready, BaseException):
-            raise ready
-        return ready
-
     def __iter__(self) -> SyntheticStream:
         return self
-
-    def close(self) -> None:
-        """Stop the thread and the renderers."""
-        self._closing = True
-        while self._thread.is_alive():
-            try:
-                self._ready.get_nowait()
-            except queue.Empty:
-                self._thread.join(0.02)
-        self._team.close()
-
-    def _work(self) -> None:
-        try:
-            self._team.pool.allowed = self.start_count
-            self._team.wait_for(self.start_count, lambda: self._closing)
-            while not self._closing:
-                self._put(self._batch())
-        except BaseException as error:  # handed to the trainer, who raises it
-            self._put(error)
-
-    def _put(self, item: Batch | BaseException) -> None:
-        while not self._closing:
-            try:
-                return self._ready.put(item, timeout=0.2)
-            except queue.Full:
-                continue
 
     def _batch(self) -> Batch:
         pool, reuse = self._team.pool, self.config.reuse

@@ -1,0 +1,76 @@
+"""Batches made ahead of time, on a thread beside the training step, from rendered pictures."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from handmesh_model.training.synthetic_stream import RendererTeam
+
+Batch = TypeVar('Batch')
+PREFETCHED = 2
+
+
+class PrefetchingStream(Generic[Batch]):
+    """
+    An endless stream whose batches a thread of its own makes ahead of time.
+
+    A subclass makes one batch in ``_batch`` and calls ``_begin`` once it is set up.
+    """
+
+    def _begin(self, team: RendererTeam, start_count: int, name: str) -> None:
+        """
+        Start the thread.
+
+        :param team: the renderers, which end with the stream.
+        :param start_count: pictures to wait for before the first batch.
+        :param name: of the thread.
+        """
+        self._team = team
+        self._start_count = start_count
+        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(PREFETCHED)
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def _batch(self) -> Batch:
+        raise NotImplementedError
+
+    def __next__(self) -> Batch:
+        """
+        The next batch.
+
+        :raises RendererError: if the renderers died.
+        """
+        ready = self._ready.get()
+        if isinstance(ready, BaseException):
+            raise ready
+        return ready
+
+    def close(self) -> None:
+        """Stop the thread and the renderers."""
+        self._closing = True
+        while self._thread.is_alive():
+            try:
+                self._ready.get_nowait()
+            except queue.Empty:
+                self._thread.join(0.02)
+        self._team.close()
+
+    def _work(self) -> None:
+        try:
+            self._team.pool.allowed = self._start_count
+            self._team.wait_for(self._start_count, lambda: self._closing)
+            while not self._closing:
+                self._put(self._batch())
+        except BaseException as error:  # handed to the trainer, who raises it
+            self._put(error)
+
+    def _put(self, item: Batch | BaseException) -> None:
+        while not self._closing:
+            try:
+                return self._ready.put(item, timeout=0.2)
+            except queue.Full:
+                continue
