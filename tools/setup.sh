@@ -120,7 +120,7 @@ install_torch() {
 }
 
 install_packages() {
-    local extras=cpu,train,dev more=()
+    local extras=cpu,train,ar,dev more=()
     if [ "$ros" = wheels ]; then
         extras=$extras,ros-wheels
     else
