@@ -28,8 +28,9 @@ DETECTOR_INPUT = 192
 SCORE_THRESHOLD = 0.3
 """Boxes of less are not reported; the mesh network has the last word on presence."""
 _SAME_HAND_IOU = 0.45
-_UNSURE = 0.2
-"""A side's probability within this of a half is reported as unknown."""
+_UNSURE = 0.45
+"""A side's probability within this of a half is reported as unknown: the mesh network, which sees
+the hand larger, is the better judge."""
 
 
 class Letterbox(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,8 +21,8 @@ from handmesh_model.training.targets import LixelScale
 if TYPE_CHECKING:
     from handmesh_model.network.config import NetworkConfig
 
-CLEAR_SIDE = 0.8
-"""Probability from which the network's opinion on the side beats the detector's."""
+CLEAR_SIDE_ODDS = 2.0
+"""Log-odds by which the network must prefer the other side to overrule the one that was given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,12 @@ class Estimate:
     vertices_image: np.ndarray
     vertices_depth: np.ndarray
     confidence: np.ndarray
+
+    @property
+    def side_odds(self) -> float:
+        """Log-odds that the hand is of the assumed side."""
+        agreement = min(max(self.side_agreement, 1e-6), 1 - 1e-6)
+        return math.log(agreement / (1 - agreement))
 
     @property
     def side(self) -> Side:
@@ -124,21 +131,34 @@ class HandEstimator:
         """
         The same estimates, or those of the mirrored crops where these fit better.
 
+        Both crops are looked at: whatever the network thinks of hands in general, such as that
+        most are right ones, is in both of its opinions and cancels out.
+
         :param doubt_given: whether a clear opinion of the network overrules the side that a box
             came with; where it came without one, the network's opinion always counts.
         """
         chosen = list(estimates)
-        least_given = 1 - CLEAR_SIDE if doubt_given else 0.0
-        doubted = [
-            i
-            for i, estimate in enumerate(estimates)
-            if estimate.side_agreement < (0.5 if estimate.source.side is None else least_given)
-        ]
-        others = [replace(chosen[i].source, side=other_side(chosen[i].side)) for i in doubted]
-        for i, mirrored in zip(doubted, self.estimate(rgb, others), strict=True):
-            if mirrored.side_agreement > chosen[i].side_agreement:
-                chosen[i] = mirrored
+        doubted = [i for i, e in enumerate(estimates) if doubt_given or e.source.side is None]
+        others = self.estimate(rgb, [mirrored(chosen[i].source) for i in doubted])
+        for i, other in zip(doubted, others, strict=True):
+            chosen[i] = likelier(chosen[i], other)
         return chosen
+
+
+def mirrored(box: HandBox) -> HandBox:
+    """The box for a look at the same crop as one of the other side's hand."""
+    return replace(box, side=other_side(box.side or 'right'))
+
+
+def likelier(estimate: Estimate, other: Estimate) -> Estimate:
+    """
+    The one of two looks at a crop that fits better.
+
+    :param estimate: with the side that its box came with, which counts for something.
+    :param other: of the :func:`mirrored` box.
+    """
+    needed = 0.0 if estimate.source.side is None else CLEAR_SIDE_ODDS
+    return other if other.side_odds - estimate.side_odds > needed else estimate
 
 
 def other_side(side: Side) -> Side:

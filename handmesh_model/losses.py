@@ -93,7 +93,8 @@ class HandMeshLoss(nn.Module):
             is left out.
         :param batch: ``vertices`` (B, V, 3) and ``joints`` (B, 21, 3) lixels, ``mesh_valid`` (B,)
             bool, ``mask`` (B, h, w) with 1 hand, 0 background, 255 ignored, ``presence`` (B,) 0
-            or 1, ``side`` (B,) 1 right, 0 left, -1 unknown.
+            or 1, ``side`` (B,) 1 right, 0 left, -1 unknown. An output of fewer rows than B is of
+            the first samples.
         :returns: the unweighted scalar of each term, and ``total``, their weighted sum.
         """
         terms: dict[str, Tensor] = {}
@@ -120,8 +121,9 @@ class HandMeshLoss(nn.Module):
         for kind, name in (('joint', 'heatmap'), ('vertex', 'vertex_heatmap')):
             heatmaps = _heatmaps_of(kind, outputs.heatmaps)
             if getattr(wanted, name) and heatmaps:
-                points = batch[HEATMAP_TARGETS[kind]]
-                yield name, heatmap_loss(heatmaps, points, batch['mesh_valid'])
+                rows = len(heatmaps['x'])
+                points, valid = batch[HEATMAP_TARGETS[kind]][:rows], batch['mesh_valid'][:rows]
+                yield name, heatmap_loss(heatmaps, points, valid)
 
     def _mesh_terms(
         self, outputs: StageOutputs, batch: Mapping[str, Tensor]
@@ -135,19 +137,23 @@ class HandMeshLoss(nn.Module):
         }
         for name, (predicted, target) in pairs.items():
             if getattr(wanted, name) and predicted is not None:
-                yield name, point_loss(predicted, target, valid)
+                rows = len(predicted)
+                yield name, point_loss(predicted, target[:rows], valid[:rows])
+        rows = len(outputs.vertices)
+        true_vertices, valid = batch['vertices'][:rows], valid[:rows]
         for prefix in ('', 'rough_'):
             vertices = getattr(outputs, f'{prefix}vertices')
             if getattr(wanted, f'{prefix}normal'):
-                normal = self.surface.normal_loss(vertices, batch['vertices'], valid)
-                yield f'{prefix}normal', normal
+                yield (
+                    f'{prefix}normal',
+                    self.surface.normal_loss(vertices, true_vertices, valid),
+                )
             if getattr(wanted, f'{prefix}edge'):
-                edge = self.surface.edge_loss(vertices, batch['vertices'], valid)
-                yield f'{prefix}edge', edge
+                yield f'{prefix}edge', self.surface.edge_loss(vertices, true_vertices, valid)
         if self.renderer is not None and wanted.render:
             # The mask has half the crop's side, lixels a quarter.
             scale = RENDER_SIZE / (batch['mask'].shape[-1] / 2)
-            meshes = (outputs.vertices * scale, batch['vertices'] * scale)
+            meshes = (outputs.vertices * scale, true_vertices * scale)
             yield 'render', render_loss(self.renderer, *meshes, valid)
 
 

@@ -11,14 +11,18 @@ from handmesh_model.boxes import intersection_over_union
 from handmesh_model.camera import check_intrinsics
 from handmesh_model.crop import check_box, check_image
 from handmesh_model.errors import ConfigError
-from handmesh_model.estimator import Estimate, other_side, same_hand
+from handmesh_model.estimator import Estimate, likelier, mirrored, same_hand
 from handmesh_model.hand import Hand, HandBox, TrackState
 from handmesh_model.predictor import HandMeshPredictor, recropped, without_duplicates
 
 _VOTE_LIMIT = 2.0
-"""Log-odds that one frame can add to or take from the trust in a track's side."""
+"""Log-odds that one look at both sides can add to or take from the trust in a track's side."""
 _VOTE_RANGE = (-4.0, 6.0)
 """A side is given up below the first; trust is not saved up beyond the second."""
+_SURE = 4.0
+"""Trust from which a side is only looked at now and then."""
+_SIDE_PERIOD_UNSURE, _SIDE_PERIOD_SURE = 0.06, 1.0
+"""Seconds between two looks at a track's hand as one of the other side."""
 _DAMPING = 0.6
 """Part of the last frame's motion that is expected of the next."""
 _GROWTH_RANGE = (0.8, 2.0)
@@ -71,7 +75,7 @@ class _Track:
         self.state = TrackState.TRACKED
         self.estimate = estimate
         self.seen = stamp
-        self._vote(estimate)
+        self.side_looked_at = -np.inf
 
     def see(self, estimate: Estimate, stamp: float) -> None:
         """Take over what this frame shows."""
@@ -79,15 +83,24 @@ class _Track:
         # After a gap the motion of the last frame says nothing about the next one.
         self.motion = _DAMPING * moved if self.state is TrackState.TRACKED else np.zeros(2)
         self.estimate, self.seen, self.state = estimate, stamp, TrackState.TRACKED
-        self._vote(estimate)
 
-    def _vote(self, estimate: Estimate) -> None:
-        odds = np.clip(estimate.side_agreement, 1e-6, 1 - 1e-6)
-        self.trust += float(np.clip(np.log(odds / (1 - odds)), -_VOTE_LIMIT, _VOTE_LIMIT))
+    def doubts_side(self, stamp: float) -> bool:
+        """Whether it is time to look at the hand as one of the other side, too."""
+        period = _SIDE_PERIOD_SURE if self.trust >= _SURE else _SIDE_PERIOD_UNSURE
+        return stamp - self.side_looked_at >= period
+
+    def compare_sides(self, other: Estimate, stamp: float) -> None:
+        """
+        Weigh this frame's estimate against the mirrored one, which wins if it did so for long.
+
+        :param other: of the same crop, taken for one of the other side's hand.
+        """
+        self.side_looked_at = stamp
+        vote = self.estimate.side_odds - other.side_odds
         low, high = _VOTE_RANGE
+        self.trust = min(self.trust + min(max(vote, -_VOTE_LIMIT), _VOTE_LIMIT), high)
         if self.trust < low:
-            self.side, self.trust = other_side(self.side), 0.0
-        self.trust = min(self.trust, high)
+            self.side, self.trust, self.estimate = other.side, 0.0, other
 
     def correct_size(self, detected: HandBox, estimate: Estimate) -> None:
         """
@@ -178,10 +191,17 @@ class HandTracker:
             box if match is None else replace(match, side=box.side, track_id=box.track_id)
             for box, match in zip(old, matches, strict=True)
         ]
-        estimates = self.predictor.estimator.estimate(rgb, [*old, *new])
-        for track, estimate, match in zip(self._tracks, estimates, matches, strict=False):
+        doubtful = [i for i, track in enumerate(self._tracks) if track.doubts_side(stamp)]
+        boxes_mirrored = [mirrored(box) for box in [*(old[i] for i in doubtful), *new]]
+        estimates = self.predictor.estimator.estimate(rgb, [*old, *new, *boxes_mirrored])
+        looked_at, others = estimates[: len(old) + len(new)], estimates[len(old) + len(new) :]
+        others_of_old = dict(zip(doubtful, others[: len(doubtful)], strict=True))
+        for i, (track, match) in enumerate(zip(self._tracks, matches, strict=True)):
+            estimate = looked_at[i]
             if estimate.presence >= self.settings.stay_presence and _plausible(estimate):
                 track.see(estimate, stamp)
+                if i in others_of_old:
+                    track.compare_sides(others_of_old[i], stamp)
                 if match is not None:
                     track.correct_size(match, estimate)
             elif stamp - track.seen > self.settings.hold_time:
@@ -189,7 +209,8 @@ class HandTracker:
             else:
                 track.state = TrackState.HELD
         self._drop_duplicates()
-        self._begin(rgb, estimates[len(old) :], stamp)
+        pairs = zip(looked_at[len(old) :], others[len(doubtful) :], strict=True)
+        self._begin([likelier(*pair) for pair in pairs], stamp)
 
     def _search(self, rgb: np.ndarray, stamp: float) -> list[HandBox]:
         """Ask the detector, if it is worth its time."""
@@ -232,11 +253,9 @@ class HandTracker:
                 else:
                     kept.append(track)
 
-    def _begin(self, rgb: np.ndarray, estimates: Sequence[Estimate], stamp: float) -> None:
+    def _begin(self, estimates: Sequence[Estimate], stamp: float) -> None:
         """New tracks for hands that no track has."""
-        present = [e for e in estimates if e.presence >= self.settings.enter_presence / 2]
-        present = self.predictor.estimator.with_likelier_sides(rgb, present)
-        present = [e for e in present if e.presence >= self.settings.enter_presence]
+        present = [e for e in estimates if e.presence >= self.settings.enter_presence]
         tracked = [t.estimate for t in self._tracks if t.state is TrackState.TRACKED]
         for estimate in without_duplicates(present):
             if _plausible(estimate) and not any(same_hand(estimate, other) for other in tracked):

@@ -94,12 +94,17 @@ class HandMeshNet(nn.Module):
         self.side = nn.Linear(pooled_channels, 1) if config.side else None
         initialize(self)
 
-    def forward(self, crops: Tensor, heads: bool = False) -> StageOutputs:
+    def forward(
+        self, crops: Tensor, heads: bool = False, mesh_count: int | None = None
+    ) -> StageOutputs:
         """
         Predict meshes of right hands.
 
         :param crops: (B, 3, S, S) float RGB 0..1, S the configured input size.
         :param heads: whether segmentation, stage joints and heatmap logits are wanted too.
+        :param mesh_count: how many crops, the first ones, go through mesh and refine stage, which
+            cost more than the joint stage; meshes, joints and vertex heatmaps then have so many
+            rows. None for all; without a joint stage it is always all.
         :raises ShapeError: if the crops have another shape.
         """
         size = self.config.input_size
@@ -111,8 +116,8 @@ class HandMeshNet(nn.Module):
             stem, shared = self.stem(crops)
             mesh = self.mesh_stage(shared)
         else:
-            stem, shared = joint.stem, joint.shared
-            mesh = self.mesh_stage(joint.joint_feature + shared)
+            crops, stem, shared = (m[:mesh_count] for m in (crops, joint.stem, joint.shared))
+            mesh = self.mesh_stage(joint.joint_feature[:mesh_count] + shared)
 
         vertices = mesh.rough_vertices
         if self.refine_stage is not None:

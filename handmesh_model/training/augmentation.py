@@ -76,6 +76,8 @@ class Augmenter:
             transform_points(sample[key], affine, batch[key][row])
         for key in ('mesh_valid', 'presence', 'side'):
             batch[key][row] = sample[key]
+        if self.config is not None and rng.random() < self.config.mirror:
+            mirror(batch, row)
 
     def _affine(self, source_size: int, rng: np.random.Generator) -> np.ndarray:
         """Pixels of the sample to pixels of the batch's crop, (2, 3)."""
@@ -127,6 +129,24 @@ class Augmenter:
         colour = tuple(int(c) for c in rng.integers(0, 256, 3))
         corner = (int(x + width), int(y + height))
         cv2.rectangle(image, (int(x), int(y)), corner, colour, thickness=-1)
+
+
+def mirror(batch: Mapping[str, np.ndarray], row: int) -> None:
+    """
+    Turn a sample into its mirror image; a right hand becomes a left one, whose mesh is not
+    learned, and the other way round.
+
+    :param batch: labels in crop pixels.
+    """
+    for key in ('image', 'mask'):
+        batch[key][row] = batch[key][row][:, ::-1].copy()
+    last = batch['image'].shape[2] - 1
+    for key in ('vertices', 'joints'):
+        batch[key][row, :, 0] = last - batch[key][row, :, 0]
+    side = batch['side'][row]
+    if side >= 0:
+        batch['side'][row] = 1 - side
+        batch['mesh_valid'][row] = side == 0
 
 
 def transform_points(points: np.ndarray, affine: np.ndarray, out: np.ndarray) -> None:

@@ -132,6 +132,8 @@ class AugmentationConfig:
     :param gamma: logarithm of the exponent.
     :param noise: standard deviation at most, grey levels.
     :param blur: largest blur, pixels.
+    :param mirror: probability that the crop is mirrored, which makes a right hand a left one: a
+        sample for the side alone.
     :param grey: probability of a grey picture.
     :param erase: probability of an erased rectangle.
     """
@@ -146,6 +148,7 @@ class AugmentationConfig:
     gamma: float = 0.2
     noise: float = 8.0
     blur: float = 1.0
+    mirror: float = 0.0
     grey: float = 0.02
     erase: float = 0.2
 
@@ -193,6 +196,8 @@ class TrainingConfig:
     :param init_weights: weights to start from, 'open' or a file; empty for random ones.
     :param encoder_weights: a torchvision ResNet's weights (ImageNet's) for both encoders, relative
         to this file; empty for none.
+    :param mesh_share: part of each batch that goes through mesh and refine stage; the joint stage,
+        which the others stand on, sees all of it and so learns from more samples an hour.
     :param losses: factors of the loss terms, see :class:`handmesh_model.losses.LossWeights`.
     :param loss_ramps: term -> [samples, factor, samples, factor, ...]: its weight is multiplied
         with the factor interpolated at the samples seen.
@@ -210,6 +215,7 @@ class TrainingConfig:
     ema_samples: int = 60_000
     init_weights: str = ''
     encoder_weights: str = ''
+    mesh_share: float = 1.0
     log_every: int = 50
     checkpoint_minutes: float = 5.0
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -225,6 +231,7 @@ class TrainingConfig:
             check_range(name, getattr(self, name), 1)
         for name in ('threads', 'ema_samples', 'checkpoint_minutes'):
             check_range(name, getattr(self, name), 0)
+        check_range('mesh_share', self.mesh_share, 0, 1)
         if self.batch_size % self.ranks:
             raise ConfigError(
                 f'batch_size is {self.batch_size}, expected a multiple of ranks = {self.ranks}'

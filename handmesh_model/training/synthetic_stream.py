@@ -180,6 +180,9 @@ class SyntheticStream(PrefetchingStream[Batch]):
         for row in range(self.batch_size):
             self.augmenter.write(pool.take(self._rng), self._rng, batch, row)
         self.drawn += self.batch_size
+        # First those with a mesh: what the mesh stage sees of the batch are its first rows.
+        order = np.argsort(~batch['mesh_valid'], kind='stable')
+        batch = {name: array[order] for name, array in batch.items()}
         for key in ('vertices', 'joints'):
             batch[key] = self.scale.to_lixels(batch[key])
         return batch

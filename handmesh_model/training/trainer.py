@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import signal
 import time
 from collections.abc import Iterator
@@ -133,7 +134,8 @@ class Trainer:
         self.criterion.weights = self._ramped_weights()
         self.net.train()
         with torch.autocast('cuda', torch.bfloat16, enabled=self._amp):
-            outputs = self.net(batch['image'], heads=True)
+            count = math.ceil(config.mesh_share * len(batch['image']))
+            outputs = self.net(batch['image'], heads=True, mesh_count=count)
         terms = self.criterion(outputs, batch)
         self.gradients.zero()
         terms['total'].backward()

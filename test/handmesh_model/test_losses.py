@@ -82,6 +82,19 @@ def test_total_is_the_weighted_sum_and_reaches_every_output(topology):
         assert leaf.grad.abs().sum() > 0, name
 
 
+def test_outputs_of_fewer_rows_are_compared_with_the_first_samples(topology):
+    batch, few = make_batch(3), make_outputs(2)
+    fields = ('rough_vertices', 'vertices', 'joints')
+    outputs = make_outputs(3, **{name: getattr(few, name) for name in fields})
+    first = {name: values[:2] for name, values in batch.items()}
+    loss = HandMeshLoss(LossWeights(render=1.0), topology)
+    part, alone = loss(outputs, batch), loss(few, first)
+    for name in ('rough_mesh', 'mesh', 'joints', 'normal', 'edge', 'render'):
+        torch.testing.assert_close(part[name], alone[name], msg=name)
+    whole = loss(make_outputs(3), batch)
+    torch.testing.assert_close(part['stage_joints'], whole['stage_joints'])
+
+
 def test_zero_weight_and_absent_head_leave_the_term_out(topology):
     outputs = make_outputs(presence=None, side=None, heatmaps=None)
     terms = HandMeshLoss(LossWeights(rough_edge=0.0, rough_normal=0.0, render=1.0), topology)(

@@ -190,6 +190,17 @@ def test_side_of_a_track_needs_more_than_one_doubtful_frame(topology: HandTopolo
     assert states(tracker.update(IMAGE, 0.5)) == [(0, 'right', 'tracked')]
 
 
+def test_sure_side_is_seldom_looked_at_again(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')}, detect_period=10.0)
+    seen = []
+    look = world.look
+    world.look = lambda box: (seen.append(box.side), look(box))[1]  # type: ignore[method-assign]
+    for i in range(60):
+        tracker.update(IMAGE, i / 30)
+    assert 2 <= seen.count('left') <= 6
+    assert seen.count('right') >= 60
+
+
 def test_side_that_is_wrong_for_long_is_given_up(topology: HandTopology) -> None:
     world, tracker = make(topology, {'a': (150, 200, 'right')})
     tracker.update(IMAGE, 0.0)

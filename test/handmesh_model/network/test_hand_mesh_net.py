@@ -49,6 +49,20 @@ def test_heads_change_nothing_of_the_mesh(make_net, crops):
 
 
 @torch.no_grad()
+def test_mesh_count_leaves_the_other_crops_to_the_joint_stage(make_net, crops):
+    net = make_net()
+    whole = net(crops, heads=True)
+    part = net(crops, heads=True, mesh_count=1)
+    assert len(crops) > 1
+    for name in ('rough_vertices', 'vertices', 'joints'):
+        torch.testing.assert_close(getattr(part, name), getattr(whole, name)[:1])
+    for name in ('presence', 'side', 'segmentation', 'stage_joints'):
+        torch.testing.assert_close(getattr(part, name), getattr(whole, name))
+    for name, heatmap in part.heatmaps.items():
+        rows = 1 if name.startswith('vertex') else len(crops)
+        torch.testing.assert_close(heatmap, whole.heatmaps[name][:rows])
+
+
 def test_heads_that_are_not_configured_are_none(make_net, crops):
     out = make_net(segmentation=False)(crops, heads=True)
     assert out.presence is out.side is out.confidence is out.segmentation is None

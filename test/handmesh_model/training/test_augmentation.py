@@ -94,3 +94,26 @@ def test_what_comes_from_outside_is_ignored_in_the_mask():
     masks = [vary(config, seed)['mask'] for seed in range(4)]
     assert any((mask[:3, :3] == 255).any() for mask in masks)
     assert all(set(np.unique(mask)) <= {0, 1, 255} for mask in masks)
+
+
+@pytest.mark.parametrize(
+    ('side', 'becomes', 'has_mesh'), [(1, 0, False), (0, 1, True), (-1, -1, True)]
+)
+def test_mirrored_sample_is_of_the_other_side(side, becomes, has_mesh):
+    sample = spotted() | {'side': np.float32(side)}
+    batch = empty_batch(1, SIZE, 3)
+    config = AugmentationConfig(**STILL | {'mirror': 1.0})
+    Augmenter(config, SIZE).write(sample, np.random.default_rng(0), batch, 0)
+    np.testing.assert_allclose(batch['image'][0], sample['image'][:, ::-1], atol=1)
+    np.testing.assert_array_equal(batch['mask'][0], sample['mask'][:, ::-1])
+    for name in ('vertices', 'joints'):
+        np.testing.assert_allclose(batch[name][0, :, 0], SIZE - 1 - sample[name][:, 0], atol=1e-4)
+        np.testing.assert_allclose(batch[name][0, :, 1:], sample[name][:, 1:], atol=1e-4)
+    assert batch['side'][0] == becomes
+    assert batch['mesh_valid'][0] == has_mesh
+
+
+def test_share_of_mirrored_samples_is_the_configured_one():
+    config = AugmentationConfig(**STILL | {'mirror': 0.3})
+    sides = [vary(config, seed)['side'] for seed in range(200)]
+    assert 0.2 < np.mean(sides) < 0.4
