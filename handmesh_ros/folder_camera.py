@@ -56,12 +56,13 @@ class FolderCamera(Node):
     """
     Plays a source once, or forever.
 
+    :param name: of the node.
     :raises ImageError: if the source cannot be read.
     :raises ConfigError: if a parameter or the file of the camera matrix is wrong.
     """
 
-    def __init__(self) -> None:
-        super().__init__('folder_camera')
+    def __init__(self, name: str = 'folder_camera') -> None:
+        super().__init__(name)
         self.settings = ParameterServer(self, CameraParameters).check()
         log = self.get_logger()
         self._source = sources.open_source(self.settings.source, log.error)
@@ -120,6 +121,7 @@ class FolderCamera(Node):
         return False
 
     def _is_listened_to(self) -> bool:
+        """Whether all are there that the first picture waits for."""
         enough = self.settings.subscribers
         if self.settings.lockstep and enough and not self.count_publishers('hands'):
             return False
@@ -144,13 +146,16 @@ class FolderCamera(Node):
             ) from error
 
     def _send(self, frame: sources.Frame) -> int:
-        """Publish a picture and its CameraInfo; returns the stamp in nanoseconds."""
-        height, width = frame.rgb.shape[:2]
+        """Publish a picture and what goes with it; returns the stamp in nanoseconds."""
         stamp = self.get_clock().now().to_msg()
-        header = Header(stamp=stamp, frame_id=self.settings.frame_id)
+        self.publish(frame, Header(stamp=stamp, frame_id=self.settings.frame_id))
+        return stamp_to_nanoseconds(stamp)
+
+    def publish(self, frame: sources.Frame, header: Header) -> None:
+        """Publish a picture and its CameraInfo."""
+        height, width = frame.rgb.shape[:2]
         self._infos.publish(camera_info(self._matrix(width, height), width, height, header))
         self._images.publish(rgb_to_image(frame.rgb, header))
-        return stamp_to_nanoseconds(stamp)
 
     def _matrix(self, width: int, height: int) -> np.ndarray:
         if self._intrinsics is not None:

@@ -117,6 +117,45 @@ def _place(model: HandModel, actor: _Actor, key: float) -> PlacedHand:
     return place_hand(model, posed, rotation, position / distance, distance)
 
 
+@dataclass(frozen=True, eq=False)
+class ClipHand:
+    """
+    A hand of a clip as it is posed, seen or not.
+
+    :param angles: (25,) radians, see :data:`handmesh_model.synthesis.hand_model.ANGLE_NAMES`.
+    """
+
+    side: str
+    angles: np.ndarray
+    placed: PlacedHand
+
+
+def _start(
+    model: HandModel, seed: int, seconds: float, hand_count: int
+) -> tuple[list[_Actor], np.ndarray]:
+    """The clip's actors, and the key (N,) of each of its frames."""
+    keys = max(2, round(seconds / _SECONDS_A_KEY) + 1)
+    actors = _cast(np.random.default_rng((seed, 0)), model, keys, hand_count)
+    count = round(seconds * FRAME_RATE)
+    return actors, np.arange(count) / max(count - 1, 1) * (keys - 1)
+
+
+def clip_hands(
+    seed: int, seconds: float, hand_count: int = 2, model: HandModel | None = None
+) -> Iterator[list[ClipHand]]:
+    """
+    The hands of each frame of the clip of that seed, without its pictures.
+
+    :param hand_count: 1 or 2.
+    """
+    model = HandModel.load() if model is None else model
+    actors, keys = _start(model, seed, seconds, hand_count)
+    for key in keys:
+        yield [
+            ClipHand(actor.side, actor.at(key)[0], _place(model, actor, key)) for actor in actors
+        ]
+
+
 def render_clip(
     seed: int,
     seconds: float,
@@ -131,15 +170,11 @@ def render_clip(
     :param hand_count: 1 or 2.
     """
     model = HandModel.load() if model is None else model
-    rng = np.random.default_rng((seed, 0))
-    keys = max(2, round(seconds / _SECONDS_A_KEY) + 1)
-    actors = _cast(rng, model, keys, hand_count)
+    actors, keys = _start(model, seed, seconds, hand_count)
     background = paint_background(np.random.default_rng((seed, 1)), width, height)
     light = sample_light(np.random.default_rng((seed, 2)))
     intrinsics = frame_intrinsics(width, height, _FOCAL_SHARE * max(width, height))
-    count = round(seconds * FRAME_RATE)
-    for number in range(count):
-        key = number / max(count - 1, 1) * (keys - 1)
+    for number, key in enumerate(keys):
         hands = [_place(model, actor, key) for actor in actors]
         yield _frame(model, actors, hands, seed, number, background, light, intrinsics)
 

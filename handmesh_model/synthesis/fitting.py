@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handmesh_model.angles import JOINT_DOF, LIMITS
 from handmesh_model.joints import FINGERS
 from handmesh_model.synthesis.geometry import rotation_about
-from handmesh_model.synthesis.hand_model import JOINT_DOF, HandModel
-from handmesh_model.synthesis.poses import GESTURES, LIMITS
+from handmesh_model.synthesis.hand_model import HandModel
+from handmesh_model.synthesis.poses import GESTURES
 
 _STARTS = ('rest', 'loose_fist')
 _PALM = [0, *(1 + 4 * finger for finger in range(len(FINGERS)))]

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
+from handmesh_model.angles import ANGLE_NAMES, FAN, JOINT_DOF, rest_angles, rest_frames
 from handmesh_model.errors import ShapeError
-from handmesh_model.joints import FINGERS
 from handmesh_model.synthesis import rig
+
+__all__ = ['ANGLE_NAMES', 'FAN', 'JOINT_DOF', 'HandModel', 'PosedHand', 'vertex_normals']
 
 MODEL_FILE = Path(__file__).parent.parent / 'assets' / 'open_hand_model.npz'
 SIZE_DEVIATION = 0.08
@@ -19,32 +21,6 @@ SIZE_DEVIATION = 0.08
 MAX_INFLUENCES = 6
 """Segments that one vertex may follow."""
 FOREARM_PART = 6
-
-ANGLE_NAMES = (
-    'wrist_flexion',
-    'wrist_deviation',
-    'forearm_twist',
-    'thumb_cmc_flexion',
-    'thumb_cmc_abduction',
-    'thumb_cmc_twist',
-    'thumb_mcp_flexion',
-    'thumb_mcp_abduction',
-    'thumb_ip_flexion',
-    *(
-        f'{finger}_{angle}'
-        for finger in FINGERS[1:]
-        for angle in ('mcp_abduction', 'mcp_flexion', 'pip_flexion', 'dip_flexion')
-    ),
-)
-"""
-Joint angles in radians. Flexion bends towards the palm; abduction of a finger turns it towards the
-thumb; deviation of the wrist turns the hand towards the thumb. All zero: straight fingers side by
-side, and the thumb as it rests.
-"""
-JOINT_DOF = len(ANGLE_NAMES)
-
-FAN = {'index': 0.05, 'middle': 0.0, 'ring': -0.05, 'pinky': -0.12}
-"""Radians by which straight fingers, side by side, spread from the middle finger's direction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +62,7 @@ class HandModel:
         self.shape_count = 1 + len(self._modes)
         self._influences, self._shares = _strongest(weights)
         self._frames = rest_frames(self.rest_joints.astype(np.float64))
-        self._zero = self._rest_angles()
+        self._zero = rest_angles(self.rest_joints)
         self.part = self._parts(weights)
         self.palmar, self.nail = self._skin_regions(weights)
 
@@ -142,27 +118,6 @@ class HandModel:
         _, posed = _skin(joints[:0], joints, transforms, self._influences, self._shares)
         return posed
 
-    def _rest_angles(self) -> np.ndarray:
-        """(25,) angles of the hand as modelled, so that zero means straight."""
-        joints = self.rest_joints.astype(np.float64)
-        angles = np.zeros(JOINT_DOF)
-        middle = joints[10] - joints[9]
-        straight = np.arctan2(middle[1], middle[0])
-        for f, name in enumerate(FINGERS):
-            bones = np.diff(joints[1 + 4 * f : 5 + 4 * f], axis=0)
-            bones /= np.linalg.norm(bones, axis=1, keepdims=True)
-            bends = np.arccos(np.clip((bones[1:] * bones[:-1]).sum(axis=1), -1, 1))
-            if name == 'thumb':
-                angles[ANGLE_NAMES.index('thumb_mcp_flexion')] = bends[0]
-                angles[ANGLE_NAMES.index('thumb_ip_flexion')] = bends[1]
-                continue
-            first = ANGLE_NAMES.index(f'{name}_mcp_abduction')
-            azimuth = np.arctan2(bones[0, 1], bones[0, 0]) - straight
-            angles[first] = azimuth - FAN[name]
-            angles[first + 1] = -np.arcsin(bones[0, 2])
-            angles[first + 2 : first + 4] = bends
-        return angles
-
     def _parts(self, weights: np.ndarray) -> np.ndarray:
         part_of_segment = np.concatenate([[FOREARM_PART, 0], np.repeat(np.arange(1, 6), 3)])
         shares = np.stack(
@@ -213,28 +168,6 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     for corner in range(3):
         np.add.at(normals, faces[:, corner], face_normals)
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-
-
-def rest_frames(joints: np.ndarray) -> np.ndarray:
-    """
-    Each finger's frame at rest: x along the first bone, y the flexion axis, z towards its back.
-
-    The flexion axis is the normal of the plane in which the modelled finger is bent.
-
-    :param joints: (21, 3).
-    :returns: (5, 3, 3), axes in columns.
-    """
-    frames = np.zeros((5, 3, 3))
-    for f in range(5):
-        chain = joints[1 + 4 * f : 5 + 4 * f]
-        _, _, directions = np.linalg.svd(chain - chain.mean(axis=0))
-        bends_towards = np.cross(chain[1] - chain[0], chain[3] - chain[2])
-        axis = directions[2] * np.sign(directions[2] @ bends_towards)
-        x = (chain[1] - chain[0]) / np.linalg.norm(chain[1] - chain[0])
-        y = axis - axis @ x * x
-        y /= np.linalg.norm(y)
-        frames[f] = np.stack([x, y, np.cross(x, y)], axis=1)
-    return frames
 
 
 @njit(cache=True)

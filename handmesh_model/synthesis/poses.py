@@ -1,42 +1,15 @@
-"""
-A prior over hand poses: limits, named gestures and grasps, and samples between and around them.
-
-Limits are active ranges of motion of adults in round numbers (AAOS joint motion tables).
-"""
+"""A prior over hand poses: named gestures and grasps, and samples between and around them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from handmesh_model.synthesis.hand_model import ANGLE_NAMES, JOINT_DOF, HandModel
+from handmesh_model.angles import ANGLE_NAMES, JOINT_DOF, LIMITS
+from handmesh_model.synthesis.hand_model import HandModel
 
 _DEGREE = np.pi / 180
 _Degrees = tuple[float, ...]
-
-_LIMITS_DEGREES = {
-    'wrist_flexion': (-65, 70),
-    'wrist_deviation': (-32, 22),
-    'forearm_twist': (-25, 25),
-    'thumb_cmc_flexion': (-22, 45),
-    'thumb_cmc_abduction': (-28, 42),
-    'thumb_cmc_twist': (-15, 40),
-    'thumb_mcp_flexion': (-8, 58),
-    'thumb_mcp_abduction': (-8, 8),
-    'thumb_ip_flexion': (-18, 82),
-    'index_mcp_abduction': (-10, 24),
-    'index_mcp_flexion': (-24, 88),
-    'middle_mcp_abduction': (-12, 12),
-    'middle_mcp_flexion': (-24, 90),
-    'ring_mcp_abduction': (-18, 10),
-    'ring_mcp_flexion': (-24, 92),
-    'pinky_mcp_abduction': (-32, 8),
-    'pinky_mcp_flexion': (-24, 94),
-    **{f'{f}_pip_flexion': (-5, 108) for f in ('index', 'middle', 'ring', 'pinky')},
-    **{f'{f}_dip_flexion': (-10, 80) for f in ('index', 'middle', 'ring', 'pinky')},
-}
-LIMITS = np.array([_LIMITS_DEGREES[name] for name in ANGLE_NAMES]) * _DEGREE
-"""(25, 2) lowest and highest angle, radians."""
 
 _OPEN = (0, 5, 8, 4)
 _FLAT = (0, 0, 2, 0)

@@ -24,6 +24,7 @@ NEEDS_ROS = (
     'test_wire',
     'test_folder_camera',
     'test_lifecycle',
+    'test_true_hands',
     'test_demo',
 )
 

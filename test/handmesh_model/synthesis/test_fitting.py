@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from handmesh_model.angles import LIMITS
 from handmesh_model.synthesis.fitting import fit_hand
 from handmesh_model.synthesis.geometry import random_rotation
 from handmesh_model.synthesis.hand_model import HandModel
-from handmesh_model.synthesis.poses import LIMITS, sample_pose
+from handmesh_model.synthesis.poses import sample_pose
 
 
 @pytest.mark.parametrize('seed', [1, 2])

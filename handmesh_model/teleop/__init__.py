@@ -1,0 +1,1 @@
+"""From hands to what robots take: joint angles, grasps, clutch, workspace, watchdog. No ROS."""

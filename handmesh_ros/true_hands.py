@@ -1,0 +1,80 @@
+"""
+Plays a synthetic clip together with its true hands: a camera and a node without error in one.
+
+Publishes ``image`` and ``camera_info`` as folder_camera does, and ``hands`` and ``topology`` as
+handmesh_node does, at the same stamps. For examples and tests that shall not depend on how good
+the network's weights are. The parameters are folder_camera's; ``source`` must be 'demo' or a clip
+made by ``handmesh synthesize clip``, whose JSON lies beside it.
+"""
+
+from __future__ import annotations
+
+if __name__ == '__main__':
+    from handmesh_ros import early_exit
+
+    early_exit.install()
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Header
+
+from handmesh_model.hand import Hand, TrackState
+from handmesh_model.synthesis.clip_truth import load_clip_truth
+from handmesh_model.topology import HandTopology
+from handmesh_ros import executable, msg
+from handmesh_ros.conversions import hands_to_msg, topology_to_msg
+from handmesh_ros.folder_camera import FolderCamera
+from handmesh_ros.sources import DEMO_CLIP, Frame
+
+
+class TrueHands(FolderCamera):
+    """
+    Plays a clip and its truth.
+
+    :raises DatasetError: if the source has no truth beside it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('true_hands')
+        source = self.settings.source
+        clip = DEMO_CLIP if source in ('', 'demo') else Path(source).expanduser()
+        self._truth = [[true.hand for true in hands] for hands in load_clip_truth(clip)]
+        self._before: dict[int, Hand] = {}
+        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+        latched = QoSProfile(
+            depth=1,
+            reliability=ReliabilityPolicy.RELIABLE,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL,
+        )
+        self._hands = self.create_publisher(msg.HandArray, 'hands', qos)
+        self._topology = self.create_publisher(msg.HandTopology, 'topology', latched)
+        self._topology.publish(topology_to_msg(HandTopology.open_hand()))
+
+    def _is_listened_to(self) -> bool:
+        enough = self.settings.subscribers
+        return self._hands.get_subscription_count() >= enough
+
+    def publish(self, frame: Frame, header: Header) -> None:
+        """Publish a picture, its CameraInfo and its hands; a hand that left is said to be lost."""
+        super().publish(frame, header)
+        seen = {hand.track_id: hand for hand in self._truth[frame.index]}
+        gone = [
+            replace(hand, state=TrackState.LOST)
+            for number, hand in self._before.items()
+            if number not in seen
+        ]
+        self._before = seen
+        self._hands.publish(hands_to_msg([*seen.values(), *gone], header))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Play the clip that the parameters name."""
+    return executable.run(TrueHands, lambda node: node.play(), args)  # type: ignore[attr-defined]
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The player of a clip and its truth, as a process."""
+
+import numpy as np
+import pytest
+from rclpy.executors import SingleThreadedExecutor
+from robot import LATCHED, TIMEOUT, Robot, parameters
+from sensor_msgs.msg import CameraInfo, Image
+
+from handmesh_model.synthesis.clip import write_clip
+from handmesh_model.synthesis.clip_truth import load_clip_truth
+from handmesh_ros.msg import Hand, HandArray, HandTopology
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return write_clip(tmp_path / 'clip.mp4', 3, 0.4, 96, 72)[0]
+
+
+class Viewer:
+    def __init__(self, ros):
+        self.node = ros.create_node('viewer')
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        self.got = {'image': [], 'camera_info': [], 'hands': [], 'topology': []}
+        kinds = {'image': Image, 'camera_info': CameraInfo, 'hands': HandArray}
+        for topic, kind in kinds.items():
+            self.node.create_subscription(kind, topic, self.got[topic].append, 20)
+        self.node.create_subscription(
+            HandTopology, 'topology', self.got['topology'].append, LATCHED
+        )
+
+    def wait(self, is_true, what):
+        return Robot.wait(self, is_true, TIMEOUT, what)
+
+
+def test_hands_are_those_of_the_file_at_the_stamps_of_the_images(ros, start, clip):
+    viewer = Viewer(ros)
+    module = ['-m', 'handmesh_ros.true_hands']
+    process = start([*module, *parameters(source=clip, rate=10.0)])
+    viewer.wait(lambda: not process.is_alive(), 'the end of the clip')
+    viewer.wait(lambda: len(viewer.got['hands']) >= 12, 'all hands')
+    assert process.process.returncode == 0, process.text()
+    truth = load_clip_truth(clip)
+    hands = viewer.got['hands']
+    assert len(hands) == len(truth) == 12
+    # An image may be lost on its way, a stamp of its own it has never.
+    stamps = [message.header.stamp for message in hands]
+    assert viewer.got['image']
+    assert all(image.header.stamp in stamps for image in viewer.got['image'])
+    vertices = viewer.got['topology'][0].vertex_parts
+    for message, frame in zip(hands, truth, strict=True):
+        seen = [hand for hand in message.hands if hand.state == Hand.TRACKED]
+        for hand, true in zip(seen, frame, strict=True):
+            joints = np.reshape(hand.joints_camera, (21, 3))
+            np.testing.assert_allclose(joints, true.hand.joints_camera, atol=1e-6)
+            assert hand.metric_valid
+            assert len(hand.vertices_camera) == 3 * len(vertices)
+    viewer.executor.shutdown()
+    viewer.node.destroy_node()
+
+
+def test_a_source_without_truth_is_named(start, tmp_path):
+    video = tmp_path / 'mine.mp4'
+    write_clip(video, 3, 0.1, 64, 48)[1].unlink()
+    process = start(['-m', 'handmesh_ros.true_hands', *parameters(source=video)])
+    assert process.process.wait(TIMEOUT) == 1
+    assert 'mine.json' in process.text()
+    assert 'Traceback' not in process.text()
