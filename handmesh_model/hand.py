@@ -96,6 +96,8 @@ class Hand:
     :param wrist_pose: (4, 4) camera_from_wrist, see :func:`handmesh_model.camera.wrist_frame`.
     :param wrist_covariance: (6, 6) x, y, z, rotations about x, y, z; metres and radians squared.
     :param hand_size: metres from wrist to middle knuckle that the scale rests on.
+    :param lead: seconds from the image to the time that the camera-frame fields hold for: 0 as
+        seen, positive if predicted, negative while a hand that is not seen is held.
     """
 
     side: Side
@@ -112,6 +114,7 @@ class Hand:
     hand_size: float = 0.0
     track_id: int = -1
     state: TrackState = TrackState.TRACKED
+    lead: float = 0.0
 
     @property
     def is_metric(self) -> bool:

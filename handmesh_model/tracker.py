@@ -178,7 +178,7 @@ class HandTracker:
             self.reset()
         self._last_stamp = stamp
         self._advance(rgb, stamp, boxes)
-        hands = [self._hand(track, matrix, distortion, fisheye) for track in self._tracks]
+        hands = [self._hand(track, stamp, matrix, distortion, fisheye) for track in self._tracks]
         self._tracks = [track for track in self._tracks if track.state is not TrackState.LOST]
         return hands
 
@@ -265,6 +265,7 @@ class HandTracker:
     def _hand(
         self,
         track: _Track,
+        stamp: float,
         intrinsics: np.ndarray | None,
         distortion: np.ndarray | None,
         fisheye: bool,
@@ -273,7 +274,7 @@ class HandTracker:
             hand = self.predictor.place(track.estimate, intrinsics, distortion, fisheye)
             box = replace(hand.box, track_id=track.track_id)
             track.hand = replace(hand, box=box, track_id=track.track_id)
-        return replace(track.hand, state=track.state)
+        return replace(track.hand, state=track.state, lead=track.seen - stamp)
 
 
 def _size(box: HandBox) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import (
     Point,
     Pose,
@@ -44,6 +45,16 @@ def stamp_to_seconds(stamp: Any) -> float:
 def stamp_to_nanoseconds(stamp: Any) -> int:
     """A builtin_interfaces/Time in whole nanoseconds."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def shifted_stamp(stamp: Any, seconds: float) -> Time:
+    """
+    A stamp some seconds later, or earlier if they are negative; not before zero.
+
+    :param stamp: a builtin_interfaces/Time.
+    """
+    nanoseconds = max(0, stamp_to_nanoseconds(stamp) + round(seconds * 1e9))
+    return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
 
 
 def is_finite(hand: Hand) -> bool:
@@ -99,10 +110,11 @@ def topology_to_msg(topology: HandTopology) -> msg.HandTopology:
     )
 
 
-def hand_to_msg(hand: Hand, with_vertices: bool = True) -> msg.Hand:
+def hand_to_msg(hand: Hand, stamp: Any, with_vertices: bool = True) -> msg.Hand:
     """
     One hand as a message.
 
+    :param stamp: of the source image.
     :param with_vertices: False leaves the mesh out.
     """
     vertices = hand.vertices_camera if with_vertices else hand.vertices_camera[:0]
@@ -112,6 +124,7 @@ def hand_to_msg(hand: Hand, with_vertices: bool = True) -> msg.Hand:
         track_id=max(hand.track_id, 0),
         score=float(hand.score),
         state=STATES[hand.state],
+        geometry_stamp=shifted_stamp(stamp, hand.lead),
         box=_flat(np.array(box)),
         joints_image=_flat(hand.joints_image),
         joints_confidence=_flat(hand.joints_confidence),
@@ -137,7 +150,7 @@ def hands_to_msg(hands: Sequence[Hand], header: Any) -> msg.HandArray:
 
     :param header: of the source image; goes into the message as it is.
     """
-    return msg.HandArray(header=header, hands=[hand_to_msg(hand) for hand in hands])
+    return msg.HandArray(header=header, hands=[hand_to_msg(hand, header.stamp) for hand in hands])
 
 
 def joints_to_pose_array(hand: Hand, header: Any) -> PoseArray:

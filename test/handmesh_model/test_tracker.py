@@ -158,6 +158,8 @@ def test_vanished_hand_is_held_then_lost_once(topology: HandTopology) -> None:
         [],
     ]
     np.testing.assert_array_equal(seen[0][0].joints_camera, first[0].joints_camera)
+    assert first[0].lead == 0
+    assert [hands[0].lead for hands in seen[:3]] == pytest.approx([-0.1, -0.2, -0.3])
 
 
 def test_held_hand_is_found_again_elsewhere_under_its_id(topology: HandTopology) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from geometry_msgs.msg import Quaternion
@@ -46,9 +48,10 @@ def test_quaternions_of_many_rotations():
         )
 
 
-def test_hand_message_carries_every_field():
+def test_hand_message_carries_every_field(header):
     hand = hand_at((0.1, 0.0, 0.5), side='left', track_id=4, state=TrackState.HELD)
-    message = conversions.hand_to_msg(hand)
+    message = conversions.hand_to_msg(hand, header.stamp)
+    assert message.geometry_stamp == header.stamp
     assert message.side == msg.Hand.LEFT
     assert message.track_id == 4
     assert message.state == msg.Hand.HELD
@@ -70,14 +73,16 @@ def test_hand_message_carries_every_field():
     )
 
 
-def test_hand_without_calibration_says_so():
-    message = conversions.hand_to_msg(hand_at((0, 0, 0), scale_source=ScaleSource.NONE))
+def test_hand_without_calibration_says_so(header):
+    message = conversions.hand_to_msg(
+        hand_at((0, 0, 0), scale_source=ScaleSource.NONE), header.stamp
+    )
     assert not message.metric_valid
     assert message.scale_source == msg.Hand.SCALE_NONE
 
 
-def test_vertices_can_be_left_out():
-    message = conversions.hand_to_msg(hand_at((0, 0, 1)), with_vertices=False)
+def test_vertices_can_be_left_out(header):
+    message = conversions.hand_to_msg(hand_at((0, 0, 1)), header.stamp, with_vertices=False)
     assert len(message.vertices_camera) == 0
 
 
@@ -145,3 +150,19 @@ def test_stamps():
     stamp.sec, stamp.nanosec = 3, 500_000_001
     assert conversions.stamp_to_nanoseconds(stamp) == 3_500_000_001
     assert conversions.stamp_to_seconds(stamp) == pytest.approx(3.500000001)
+
+
+@pytest.mark.parametrize(
+    ('lead', 'expected'),
+    [
+        (0.0, (12, 345)),
+        (0.05, (12, 50_000_345)),
+        (0.9999999999, (13, 345)),
+        (-0.1, (11, 900_000_345)),
+        (-100.0, (0, 0)),
+    ],
+)
+def test_message_says_for_which_time_the_geometry_holds(header, lead, expected):
+    hand = replace(hand_at((0, 0, 1)), lead=lead)
+    (message,) = conversions.hands_to_msg([hand], header).hands
+    assert (message.geometry_stamp.sec, message.geometry_stamp.nanosec) == expected

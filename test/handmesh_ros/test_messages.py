@@ -7,7 +7,7 @@ from ament_index_python.packages import get_package_prefix, get_package_share_di
 from rclpy.serialization import deserialize_message, serialize_message
 
 from handmesh_model.joints import JOINT_COUNT, JOINT_NAMES, PARTS
-from handmesh_ros.msg import Hand, HandArray, HandTopology
+from handmesh_ros.msg import Hand, HandArray, HandJoints, HandPair, HandTopology
 
 FIXED_ARRAYS = {
     'box': 4,
@@ -23,6 +23,23 @@ def test_joint_arrays_have_fixed_lengths() -> None:
     for name, length in FIXED_ARRAYS.items():
         array = getattr(hand, name)
         assert (array.shape, array.dtype) == ((length,), np.float32), name
+
+
+def test_joints_for_teleoperation_have_fixed_lengths() -> None:
+    joints = HandJoints()
+    lengths = {'joints_confidence': 21, 'positions': 63, 'orientations': 84}
+    for name, length in lengths.items():
+        array = getattr(joints, name)
+        assert (array.shape, array.dtype) == ((length,), np.float32), name
+    assert len(joints.joints_valid) == JOINT_COUNT
+
+
+def test_an_empty_pair_is_not_valid() -> None:
+    pair = HandPair()
+    for joints in (pair.left, pair.right):
+        assert not joints.valid
+        assert not any(joints.joints_valid)
+        assert joints.state == Hand.LOST
 
 
 def test_an_empty_hand_claims_nothing() -> None:
