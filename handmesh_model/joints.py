@@ -46,6 +46,26 @@ MANO_NAMES = (
 )
 """MANO's 16 joints, followed by the five fingertips from thumb to pinky, as commonly appended."""
 
+_OPENXR_FINGERS = ('index', 'middle', 'ring', 'little')
+_OPENXR_BONES = ('metacarpal', 'proximal', 'intermediate', 'distal', 'tip')
+OPENXR_NAMES = (
+    'palm',
+    'wrist',
+    *(f'thumb_{bone}' for bone in ('metacarpal', 'proximal', 'distal', 'tip')),
+    *(f'{finger}_{bone}' for finger in _OPENXR_FINGERS for bone in _OPENXR_BONES),
+)
+"""The 26 joints of XR_EXT_hand_tracking in the order of XrHandJointEXT, by OpenXR's own names."""
+
+OURS_OF_OPENXR = (
+    -1,
+    *range(5),
+    *(joint for knuckle in KNUCKLES for joint in (-1, *range(knuckle, knuckle + 4))),
+)
+"""
+Our number of each OpenXR joint, -1 where there is none. A joint of OpenXR is the near end of the
+bone that it is named after: ``index_proximal`` is our ``index_mcp``.
+"""
+
 
 def permutation(target: tuple[str, ...], source: tuple[str, ...] = JOINT_NAMES) -> np.ndarray:
     """
