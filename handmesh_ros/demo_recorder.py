@@ -8,12 +8,11 @@ with everything written, after SIGINT or SIGTERM.
 from __future__ import annotations
 
 if __name__ == '__main__':
-    from handmesh_ros import early_exit
+    from handmesh_ros import stop_signals
 
-    early_exit.install()
+    stop_signals.end_at_once()
 
 import json
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +25,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
@@ -60,10 +58,8 @@ class DemoRecorder(Node):
         self._record = Record()
         self._film = Film(self._folder / 'overlay.mp4', self.settings.rate)
         self._last_message = self._last_progress = time.monotonic()
-        self._is_ready = self._is_ending = False
+        self._is_ready = False
         self._listen()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
 
     def _listen(self) -> None:
         qos = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
@@ -85,14 +81,11 @@ class DemoRecorder(Node):
         ]
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
 
-    def _on_signal(self, number: int, frame: object) -> None:
-        self._is_ending = True
-
     def record(self) -> None:
         """Serve until told to end and until no more comes; then write everything."""
         executor = SingleThreadedExecutor()
         executor.add_node(self)
-        while not self._is_ending or time.monotonic() - self._last_message < _QUIET:
+        while not executable.is_over(self) or time.monotonic() - self._last_message < _QUIET:
             executor.spin_once(timeout_sec=0.1)
             self._say_ready()
             self._say_progress()
@@ -178,12 +171,7 @@ class DemoRecorder(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Record until told to end."""
-    return executable.run(
-        DemoRecorder,
-        lambda node: node.record(),  # type: ignore[attr-defined]
-        args,
-        SignalHandlerOptions.NO,
-    )
+    return executable.run(DemoRecorder, lambda node: node.record(), args)
 
 
 if __name__ == '__main__':

@@ -4,57 +4,78 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import rclpy
 from rclpy.exceptions import ROSInterruptException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from handmesh_model.errors import HandmeshError
-from handmesh_ros import early_exit
+from handmesh_ros import stop_signals
 
-Serve = Callable[[Node], int | None]
+AnyNode = TypeVar('AnyNode', bound=Node)
+_GLANCE = 0.1
+"""Seconds after which a waiting process looks whether it shall end."""
 
 
 def run(
-    make_node: Callable[[], Node],
-    serve: Serve,
+    make_node: Callable[[], AnyNode],
+    serve: Callable[[AnyNode], int | None],
     args: Sequence[str] | None = None,
-    signals: SignalHandlerOptions = SignalHandlerOptions.ALL,
 ) -> int:
     """
     Run one node until it ends or is told to.
 
     :param make_node: makes the node; ROS is up by then.
-    :param serve: keeps the node going; what it returns is the exit code, None for 0.
-    :param signals: which ones end ROS at once.
+    :param serve: keeps the node going, until :func:`is_over` at the latest; what it returns is the
+        exit code, None for 0.
     :returns: 0 also after SIGINT or SIGTERM; 1 after an error of the user's, which is logged.
     """
+    with stop_signals.asking():
+        return _run(make_node, serve, args)
+
+
+def _run(
+    make_node: Callable[[], AnyNode],
+    serve: Callable[[AnyNode], int | None],
+    args: Sequence[str] | None,
+) -> int:
     node = None
     try:
-        early_exit.restore()
-        rclpy.init(args=None if args is None else list(args), signal_handler_options=signals)
+        # ROS's own handlers would raise KeyboardInterrupt anywhere, or end ROS under a callback.
+        rclpy.init(
+            args=None if args is None else list(args),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
         node = make_node()
         return serve(node) or 0
-    except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
+    except (ExternalShutdownException, ROSInterruptException):
         return 0
     except HandmeshError as error:
         _say_error(node, str(error))
         return 1
-    except Exception:
-        # A signal that comes in the middle of a call into ROS surfaces as an error of that call.
-        if rclpy.ok():
-            raise
-        return 0
     finally:
-        _clean_up(node)
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def is_over(node: Node) -> bool:
+    """Whether the node shall end: a signal has asked for it, or somebody has ended ROS."""
+    return stop_signals.is_stop_requested() or not node.context.ok()
 
 
 def spin(node: Node) -> None:
     """Serve callbacks until the node is told to end."""
-    if node.context.ok():
-        rclpy.spin(node)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        while not is_over(node):
+            executor.spin_once(timeout_sec=_GLANCE)
+    finally:
+        executor.shutdown()
 
 
 def _say_error(node: Node | None, text: str) -> None:
@@ -62,12 +83,3 @@ def _say_error(node: Node | None, text: str) -> None:
         node.get_logger().error(text)
     else:
         print(f'error: {text}', file=sys.stderr, flush=True)
-
-
-def _clean_up(node: Node | None) -> None:
-    """Free everything, also when a second signal comes meanwhile."""
-    for step in (lambda: node and node.destroy_node(), rclpy.try_shutdown):
-        try:
-            step()
-        except KeyboardInterrupt:
-            step()

@@ -8,9 +8,9 @@ with whoever answers on ``hands``. Starts when somebody listens and ends with th
 from __future__ import annotations
 
 if __name__ == '__main__':
-    from handmesh_ros import early_exit
+    from handmesh_ros import stop_signals
 
-    early_exit.install()
+    stop_signals.end_at_once()
 
 import json
 import os
@@ -187,14 +187,14 @@ class FolderCamera(Node):
                 next_notice = now + _WAIT_NOTICE
                 self.get_logger().info(notice)
             self._executor.spin_once(timeout_sec=min(until - now, 0.05))
-            if not self.context.ok():
+            if executable.is_over(self):
                 raise ExternalShutdownException
         return True
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Play the source that the parameters name."""
-    return executable.run(FolderCamera, lambda node: node.play(), args)  # type: ignore[attr-defined]
+    return executable.run(FolderCamera, lambda node: node.play(), args)
 
 
 if __name__ == '__main__':

@@ -7,9 +7,9 @@ A lifecycle node that configures and activates itself unless the parameter ``aut
 from __future__ import annotations
 
 if __name__ == '__main__':
-    from handmesh_ros import early_exit
+    from handmesh_ros import stop_signals
 
-    early_exit.install()
+    stop_signals.end_at_once()
 
 import sys
 import threading
@@ -65,7 +65,7 @@ class HandmeshNode(LifecycleNode):
         """Configure and activate, unless told not to; after a failure the node waits for help."""
         if not self._server.settings.autostart:
             self.get_logger().info('Waiting to be configured (autostart is false)')
-        elif self.trigger_configure() == SUCCESS:
+        elif self.trigger_configure() == SUCCESS and not executable.is_over(self):
             self.trigger_activate()
 
     # Life cycle

@@ -10,9 +10,9 @@ made by ``handmesh synthesize clip``, whose JSON lies beside it.
 from __future__ import annotations
 
 if __name__ == '__main__':
-    from handmesh_ros import early_exit
+    from handmesh_ros import stop_signals
 
-    early_exit.install()
+    stop_signals.end_at_once()
 
 import sys
 from collections.abc import Sequence
