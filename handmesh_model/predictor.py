@@ -23,6 +23,9 @@ from handmesh_model.topology import HandTopology
 MESH_FILE, DETECTOR_FILE = 'mesh.safetensors', 'detector.safetensors'
 PRESENCE_THRESHOLD = 0.5
 """Presence from which a detected hand is reported."""
+SPARE_CANDIDATES = 2
+"""Boxes beyond ``max_hands`` that the mesh network gets to judge: it tells hands from other things
+better than the detector does."""
 PIXEL_NOISE = 0.02
 """Standard deviation of a confident joint over the crop's side."""
 _SETTLED_IOU = 0.7
@@ -42,7 +45,7 @@ class HandMeshPredictor:
         one is used.
     :param device: 'auto', 'cpu', 'cuda', 'cuda:1', ...
     :param backend: 'auto' or one of :data:`handmesh_model.backends.BACKENDS`.
-    :param max_hands: hands at most that are detected in one picture.
+    :param max_hands: hands at most that are reported in one picture.
     :param hand_size: metres from wrist to middle knuckle of the user, if known.
     :raises CheckpointError: if weights are missing or damaged.
     :raises BackendError: if device or backend cannot be used here.
@@ -120,7 +123,7 @@ class HandMeshPredictor:
 
     def detect(self, rgb: np.ndarray) -> list[HandBox]:
         """
-        Boxes of hands in one picture, best first, ``max_hands`` at most.
+        Boxes that may hold hands in one picture, best first, some more than ``max_hands``.
 
         :param rgb: (H, W, 3) uint8 RGB.
         :raises CheckpointError: if there are no weights for the detector.
@@ -129,7 +132,8 @@ class HandMeshPredictor:
             self._detector = HandDetector(load_detector(self._detector_file), self.device)
         try:
             with self.stopwatch('detect'):
-                return self._detector.detect(check_image(rgb), self.max_hands)
+                count = self.max_hands + SPARE_CANDIDATES
+                return self._detector.detect(check_image(rgb), count)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise BackendError(f'the detector failed on {self.device}: {reason}') from error
@@ -145,7 +149,7 @@ class HandMeshPredictor:
             if estimate.presence >= estimates[i].presence - 0.1:
                 estimates[i] = estimate
         present = [e for e in estimates if e.presence >= PRESENCE_THRESHOLD]
-        return without_duplicates(present)
+        return without_duplicates(present)[: self.max_hands]
 
     def place(
         self,

@@ -241,7 +241,7 @@ class HandTracker:
                 # What else lies on a tracked hand is that hand once more.
                 free = [c for c in free if c is best or intersection_over_union(c, box) < 0.3]
                 free.remove(best)
-        return matches, free[: max(0, self.predictor.max_hands - len(old))]
+        return matches, free if len(old) < self.predictor.max_hands else []
 
     def _drop_duplicates(self) -> None:
         """Of two tracks that came to lie on one hand, the older one stays."""
@@ -258,6 +258,8 @@ class HandTracker:
         present = [e for e in estimates if e.presence >= self.settings.enter_presence]
         tracked = [t.estimate for t in self._tracks if t.state is TrackState.TRACKED]
         for estimate in without_duplicates(present):
+            if len(self._tracks) >= self.predictor.max_hands:
+                break
             if _plausible(estimate) and not any(same_hand(estimate, other) for other in tracked):
                 self._tracks.append(_Track(self._next_id, estimate, stamp))
                 self._next_id += 1

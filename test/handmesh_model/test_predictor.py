@@ -155,6 +155,21 @@ def test_detected_boxes_without_hand_and_duplicates_are_left_out(
     assert [hand.score for hand in hands] == pytest.approx([0.9])
 
 
+def test_the_network_chooses_among_more_boxes_than_hands_are_wanted(
+    predictor: HandMeshPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread = np.random.default_rng(0).uniform(3, 13, (1, predictor.topology.vertex_count, 3))
+    vertices = np.repeat(spread, 3, axis=0).astype(np.float32)
+    found = [BOX, HandBox(220, 61, 303, 178, side='right'), HandBox(10, 10, 60, 60, side='left')]
+    monkeypatch.setattr(predictor, 'detect', lambda rgb: found)
+    monkeypatch.setattr(predictor, 'max_hands', 1)
+    presence = np.array([0.6, 0.7, 0.9], np.float32)
+    scripted(predictor, monkeypatch, vertices=vertices, joints=vertices[:, :21], presence=presence)
+    (hand,) = predictor.predict(IMAGE)
+    assert hand.side == 'left'
+    assert hand.score == pytest.approx(0.9)
+
+
 def test_stages_are_timed(predictor: HandMeshPredictor) -> None:
     predictor.predict(IMAGE, K, [BOX])
     seconds = predictor.stopwatch.seconds

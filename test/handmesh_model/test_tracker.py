@@ -192,6 +192,14 @@ def test_side_of_a_track_needs_more_than_one_doubtful_frame(topology: HandTopolo
     assert states(tracker.update(IMAGE, 0.5)) == [(0, 'right', 'tracked')]
 
 
+def test_no_more_hands_than_wanted_are_followed(topology: HandTopology) -> None:
+    places: dict[str, tuple[float, float, Side]]
+    places = {'a': (100, 200, 'right'), 'b': (300, 200, 'left'), 'c': (500, 200, 'right')}
+    world, tracker = make(topology, places, detect_period=0.0)
+    for i in range(3):
+        assert len(tracker.update(IMAGE, i / 30)) == 2
+
+
 def test_sure_side_is_seldom_looked_at_again(topology: HandTopology) -> None:
     world, tracker = make(topology, {'a': (150, 200, 'right')}, detect_period=10.0)
     seen = []
