@@ -195,7 +195,7 @@ def test_side_of_a_track_needs_more_than_one_doubtful_frame(topology: HandTopolo
 def test_no_more_hands_than_wanted_are_followed(topology: HandTopology) -> None:
     places: dict[str, tuple[float, float, Side]]
     places = {'a': (100, 200, 'right'), 'b': (300, 200, 'left'), 'c': (500, 200, 'right')}
-    world, tracker = make(topology, places, detect_period=0.0)
+    _, tracker = make(topology, places, detect_period=0.0)
     for i in range(3):
         assert len(tracker.update(IMAGE, i / 30)) == 2
 
