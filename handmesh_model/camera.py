@@ -1,59 +1,26 @@
-"""Between pixels and metres: the pinhole camera, and where a hand is."""
+"""Between pixels and metres: the pinhole camera and its lens."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from handmesh_model.errors import IntrinsicsError, ShapeError
-from handmesh_model.hand import ScaleSource, Side
-from handmesh_model.joints import WRIST
-from handmesh_model.scale_solver import (
-    PointNoise,
-    rigid_lengths,
-    solve_metres_per_pixel,
-    solve_wrist_depth,
-)
-from handmesh_model.topology import HandTopology
-from handmesh_model.wrist import JointSpread, wrist_frame, wrist_pose_and_covariance
+from handmesh_model.wrist import wrist_frame
 
 __all__ = [
-    'Placement',
     'check_intrinsics',
+    'lift',
     'normalized',
-    'place_in_camera',
     'project',
     'undistort',
     'unproject',
     'wrist_frame',
 ]
 
-MEAN_SIZE_SPREAD = 0.07
-"""Relative standard deviation of hand size in the population, hence of a depth from it."""
-KNOWN_SIZE_SPREAD = 0.02
-"""The same where the user says the hand size: how well it is measured."""
-DEPTH_NOISE = 0.010
-"""Standard deviation of the network's root-relative depth, metres."""
-_LEAST_CONFIDENCE = 0.1
 _DISTORTION_LENGTHS = (4, 5, 8, 12, 14)
-
-
-@dataclass(frozen=True, eq=False)
-class Placement:
-    """
-    A hand in space; fields as in :class:`handmesh_model.hand.Hand`.
-
-    Without intrinsics the wrist is the origin and only the rotations have a covariance.
-    """
-
-    joints_camera: np.ndarray
-    vertices_camera: np.ndarray
-    wrist_pose: np.ndarray
-    wrist_covariance: np.ndarray
-    scale_source: ScaleSource
-    hand_size: float
+_UNDISTORTION = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-4)
+"""Steps at most, and pixels that may be left; OpenCV's own 5 steps leave pixels at the border."""
 
 
 def check_intrinsics(intrinsics: object) -> np.ndarray:
@@ -128,10 +95,17 @@ def unproject(points_image: np.ndarray, depth: np.ndarray, intrinsics: np.ndarra
     depth = np.asarray(depth)
     if depth.shape != points.shape[:1]:
         raise ShapeError('depth', depth.shape, points.shape[:1])
-    return _lift(normalized(points, check_intrinsics(intrinsics)), depth)
+    return lift(normalized(points, check_intrinsics(intrinsics)), depth)
 
 
-def _lift(rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
+def lift(rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """
+    Points on rays.
+
+    :param rays: (N, 2) x / z, y / z.
+    :param depth: (N,) metres along +z.
+    :returns: (N, 3) metres.
+    """
     return np.concatenate([rays * depth[:, None], depth[:, None]], axis=1)
 
 
@@ -161,84 +135,11 @@ def undistort(
         raise IntrinsicsError(
             f'distortion has {coefficients.size} coefficients, expected one of {allowed}'
         )
-    function = cv2.fisheye.undistortPoints if fisheye else cv2.undistortPoints
-    moved = function(points[:, None].astype(np.float64), matrix, coefficients, P=matrix)
-    return moved[:, 0]
-
-
-def place_in_camera(
-    joints_image: np.ndarray,
-    joints_depth: np.ndarray,
-    vertices_image: np.ndarray,
-    vertices_depth: np.ndarray,
-    *,
-    side: Side,
-    topology: HandTopology,
-    intrinsics: np.ndarray | None = None,
-    hand_size: float | None = None,
-    confidence: np.ndarray | None = None,
-    pixel_noise: float = 2.0,
-) -> Placement:
-    """
-    Bring a hand from pixels and root-relative depth into the camera frame.
-
-    The wrist's absolute depth follows from the lengths of the bones (see
-    :mod:`handmesh_model.scale_solver`). A hand in truth p % larger than ``hand_size`` is p %
-    further away than stated: the covariance has that in it, along the ray of the wrist.
-
-    :param joints_image: (21, 2) pixels, undistorted.
-    :param joints_depth: (21,) metres relative to the wrist, for a hand of the topology's size.
-    :param vertices_image: (V, 2) pixels, undistorted.
-    :param vertices_depth: (V,) like ``joints_depth``.
-    :param intrinsics: (3, 3), checked; None gives root-relative metres by weak perspective.
-    :param hand_size: metres from wrist to middle knuckle; None takes the mean hand's.
-    :param confidence: (21,) 0..1; joints of little confidence weigh little.
-    :param pixel_noise: standard deviation of a confident joint, pixels.
-    """
-    size = topology.hand_size if hand_size is None or intrinsics is None else hand_size
-    scale = size / topology.hand_size
-    lengths = rigid_lengths(topology) * scale
-    trust = np.ones(21) if confidence is None else np.clip(confidence, _LEAST_CONFIDENCE, 1)
-    depth_noise = DEPTH_NOISE * scale / trust
-    joints = np.column_stack([joints_image, joints_depth * scale])
-    vertices = np.column_stack([vertices_image, vertices_depth * scale])
-    if intrinsics is None:
-        source = ScaleSource.NONE
-        noise = PointNoise(pixel_noise / trust, depth_noise)
-        joints, vertices, spread = _place_by_weak_perspective(joints, vertices, lengths, noise)
+    pixels = points[:, None].astype(np.float64)
+    if fisheye:
+        moved = cv2.fisheye.undistortPoints(
+            pixels, matrix, coefficients, P=matrix, criteria=_UNDISTORTION
+        )
     else:
-        source = ScaleSource.MEAN if hand_size is None else ScaleSource.PARAMETER
-        focal = np.sqrt(intrinsics[0, 0] * intrinsics[1, 1])
-        noise = PointNoise(pixel_noise / focal / trust, depth_noise)
-        size_spread = MEAN_SIZE_SPREAD if hand_size is None else KNOWN_SIZE_SPREAD
-        joints[:, :2] = normalized(joints_image, intrinsics)
-        vertices[:, :2] = normalized(vertices_image, intrinsics)
-        joints, vertices, spread = _place_by_rays(joints, vertices, lengths, noise, size_spread)
-    pose, covariance = wrist_pose_and_covariance(joints, spread, side)
-    return Placement(joints, vertices, pose, covariance, source, size)
-
-
-def _place_by_weak_perspective(
-    joints: np.ndarray, vertices: np.ndarray, lengths: np.ndarray, noise: PointNoise
-) -> tuple[np.ndarray, np.ndarray, JointSpread]:
-    """Joints and vertices relative to the wrist in metres, from columns x, y (pixels), depth."""
-    factor = solve_metres_per_pixel(joints[:, :2], joints[:, 2], lengths, noise).value
-    metres = np.array([factor, factor, 1.0])
-    wrist = joints[WRIST] * metres
-    spread = JointSpread(np.zeros((21, 2)), noise.lateral * factor, noise.depth, None)
-    return joints * metres - wrist, vertices * metres - wrist, spread
-
-
-def _place_by_rays(
-    joints: np.ndarray,
-    vertices: np.ndarray,
-    lengths: np.ndarray,
-    noise: PointNoise,
-    size_spread: float,
-) -> tuple[np.ndarray, np.ndarray, JointSpread]:
-    """Joints and vertices in the camera frame, from columns x / z, y / z, root-relative depth."""
-    solution = solve_wrist_depth(joints[:, :2], joints[:, 2], lengths, noise)
-    placed = _lift(joints[:, :2], solution.value + joints[:, 2])
-    variance = solution.variance + (size_spread * solution.value) ** 2
-    spread = JointSpread(joints[:, :2], noise.lateral * placed[:, 2], noise.depth, variance)
-    return placed, _lift(vertices[:, :2], solution.value + vertices[:, 2]), spread
+        moved = cv2.undistortPointsIter(pixels, matrix, coefficients, None, matrix, _UNDISTORTION)
+    return moved[:, 0]

@@ -26,6 +26,10 @@ class IntrinsicsError(HandmeshError, ValueError):
     """A camera matrix cannot belong to a camera."""
 
 
+class DepthError(HandmeshError):
+    """A depth image says nothing reliable of a hand."""
+
+
 class ConfigError(HandmeshError, ValueError):
     """A configuration has an unknown key or a value outside its range."""
 

@@ -95,7 +95,9 @@ class Hand:
     :param vertices_camera: (V, 3) metres.
     :param wrist_pose: (4, 4) camera_from_wrist, see :func:`handmesh_model.camera.wrist_frame`.
     :param wrist_covariance: (6, 6) x, y, z, rotations about x, y, z; metres and radians squared.
-    :param hand_size: metres from wrist to middle knuckle that the scale rests on.
+    :param hand_size: metres from wrist to middle knuckle that the scale rests on, or follows
+        from a depth image.
+    :param scale_note: why a better source of scale was not used, or ''.
     :param lead: seconds from the image to the time that the camera-frame fields hold for: 0 as
         seen, positive if predicted, negative while a hand that is not seen is held.
     """
@@ -112,6 +114,7 @@ class Hand:
     wrist_covariance: np.ndarray = field(default_factory=lambda: np.zeros((6, 6)))
     scale_source: ScaleSource = ScaleSource.NONE
     hand_size: float = 0.0
+    scale_note: str = ''
     track_id: int = -1
     state: TrackState = TrackState.TRACKED
     lead: float = 0.0

@@ -10,13 +10,15 @@ import numpy as np
 
 from handmesh_model.backends import choose_device, create_backend
 from handmesh_model.boxes import intersection_over_union
-from handmesh_model.camera import check_intrinsics, place_in_camera, undistort
+from handmesh_model.camera import check_intrinsics, undistort
 from handmesh_model.checkpoints import load_network, weights_path
 from handmesh_model.crop import check_box, check_image
+from handmesh_model.depth_image import DepthView, check_depth
 from handmesh_model.detector import HandDetector, load_detector
-from handmesh_model.errors import BackendError, ConfigError
+from handmesh_model.errors import BackendError, ConfigError, IntrinsicsError
 from handmesh_model.estimator import Estimate, HandEstimator, same_hand
 from handmesh_model.hand import Hand, HandBox
+from handmesh_model.placement import place_in_camera
 from handmesh_model.stopwatch import Stopwatch
 from handmesh_model.topology import HandTopology
 
@@ -91,6 +93,7 @@ class HandMeshPredictor:
         rgb: np.ndarray,
         intrinsics: np.ndarray | None = None,
         boxes: Sequence[HandBox] | None = None,
+        depth: np.ndarray | None = None,
         distortion: np.ndarray | None = None,
         fisheye: bool = False,
     ) -> list[Hand]:
@@ -101,17 +104,19 @@ class HandMeshPredictor:
         :param intrinsics: (3, 3) camera matrix K; None leaves metres root-relative.
         :param boxes: where the hands are, around hand without forearm; a box without side gets the
             side that the network sees. None looks for hands.
+        :param depth: (H, W) registered depth image, uint16 millimetres or floating point metres;
+            where it agrees with a hand, the hand's distance and size come from it. Needs
+            intrinsics.
         :param distortion: the lens's coefficients in OpenCV's order, for a picture that is not
             rectified.
         :param fisheye: whether they are of OpenCV's fisheye model.
         :raises ImageError: if picture or boxes cannot be used.
         :raises ShapeError: if an array has another shape.
-        :raises IntrinsicsError: if there can be no such camera.
+        :raises IntrinsicsError: if there can be no such camera, or none is given for the depth.
         """
         self.stopwatch.restart()
         rgb = check_image(rgb)
-        if intrinsics is not None:
-            intrinsics = check_intrinsics(intrinsics)
+        intrinsics, depth = check_view(rgb, intrinsics, depth)
         if boxes is None:
             estimates = self._find(rgb)
         else:
@@ -119,7 +124,9 @@ class HandMeshPredictor:
             boxes = [check_box(box, width, height) for box in boxes]
             estimates = self.estimator.estimate(rgb, boxes)
             estimates = self.estimator.with_likelier_sides(rgb, estimates, doubt_given=False)
-        return [self.place(estimate, intrinsics, distortion, fisheye) for estimate in estimates]
+        return [
+            self.place(estimate, intrinsics, distortion, fisheye, depth) for estimate in estimates
+        ]
 
     def detect(self, rgb: np.ndarray) -> list[HandBox]:
         """
@@ -157,14 +164,15 @@ class HandMeshPredictor:
         intrinsics: np.ndarray | None = None,
         distortion: np.ndarray | None = None,
         fisheye: bool = False,
+        depth: np.ndarray | None = None,
     ) -> Hand:
         """
         Give an estimate its place in space.
 
-        :param intrinsics: checked by :func:`handmesh_model.camera.check_intrinsics`, or None.
+        :param intrinsics: and ``depth``: checked by :func:`check_view`, or None.
         """
         with self.stopwatch('place'):
-            return self._place(estimate, intrinsics, distortion, fisheye)
+            return self._place(estimate, intrinsics, distortion, fisheye, depth)
 
     def _place(
         self,
@@ -172,6 +180,7 @@ class HandMeshPredictor:
         intrinsics: np.ndarray | None,
         distortion: np.ndarray | None,
         fisheye: bool,
+        depth: np.ndarray | None,
     ) -> Hand:
         joints_image, vertices_image = estimate.joints_image, estimate.vertices_image
         if intrinsics is not None and distortion is not None:
@@ -188,6 +197,8 @@ class HandMeshPredictor:
             hand_size=self.hand_size,
             confidence=estimate.confidence,
             pixel_noise=PIXEL_NOISE * estimate.crop_side,
+            # The depth image is registered to the picture as it came, distortion and all.
+            depth=None if depth is None else DepthView(depth, estimate.vertices_image),
         )
         return Hand(
             side=estimate.side,
@@ -202,6 +213,7 @@ class HandMeshPredictor:
             wrist_covariance=placement.wrist_covariance,
             scale_source=placement.scale_source,
             hand_size=placement.hand_size,
+            scale_note=placement.scale_note,
             track_id=estimate.source.track_id,
         )
 
@@ -209,6 +221,24 @@ class HandMeshPredictor:
         """Let go of memory and devices; the predictor is not used afterwards."""
         self.backend.close()
         self._detector = None
+
+
+def check_view(
+    rgb: np.ndarray, intrinsics: np.ndarray | None, depth: np.ndarray | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """
+    Camera matrix and depth image of a picture, if they can be used.
+
+    :param rgb: (H, W, 3).
+    :raises IntrinsicsError: if there can be no such camera, or there is depth without one.
+    :raises ImageError: if depth has another type, or ShapeError if it has another size.
+    """
+    matrix = None if intrinsics is None else check_intrinsics(intrinsics)
+    if depth is None:
+        return matrix, None
+    if matrix is None:
+        raise IntrinsicsError('depth is given without intrinsics, expected both or no depth')
+    return matrix, check_depth(depth, *rgb.shape[:2])
 
 
 def _weight_files(weights: str | Path) -> tuple[Path, Path]:

@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from handmesh_model.boxes import intersection_over_union
-from handmesh_model.camera import check_intrinsics
 from handmesh_model.crop import check_box, check_image
 from handmesh_model.errors import ConfigError
 from handmesh_model.estimator import Estimate, likelier, mirrored, same_hand
 from handmesh_model.hand import Hand, HandBox, TrackState
-from handmesh_model.predictor import HandMeshPredictor, recropped, without_duplicates
+from handmesh_model.predictor import (
+    HandMeshPredictor,
+    check_view,
+    recropped,
+    without_duplicates,
+)
 
 _VOTE_LIMIT = 2.0
 """Log-odds that one look at both sides can add to or take from the trust in a track's side."""
@@ -158,6 +162,7 @@ class HandTracker:
         boxes: Sequence[HandBox] | None = None,
         distortion: np.ndarray | None = None,
         fisheye: bool = False,
+        depth: np.ndarray | None = None,
     ) -> list[Hand]:
         """
         Hands of the next frame, by rising id.
@@ -166,11 +171,12 @@ class HandTracker:
         :param stamp: seconds, of the frame; a stamp before the last one starts all over.
         :param intrinsics: (3, 3) or None, as for :meth:`HandMeshPredictor.predict`.
         :param boxes: candidates from elsewhere, in the detector's stead.
+        :param depth: (H, W) registered depth image or None, likewise.
         :returns: tracked hands, held ones with their last geometry, and once those now lost.
         :raises ImageError: and the others of :meth:`HandMeshPredictor.predict`.
         """
         rgb = check_image(rgb)
-        matrix = None if intrinsics is None else check_intrinsics(intrinsics)
+        matrix, depth = check_view(rgb, intrinsics, depth)
         if boxes is not None:
             boxes = [check_box(box, rgb.shape[1], rgb.shape[0]) for box in boxes]
         self.predictor.stopwatch.restart()
@@ -178,7 +184,9 @@ class HandTracker:
             self.reset()
         self._last_stamp = stamp
         self._advance(rgb, stamp, boxes)
-        hands = [self._hand(track, stamp, matrix, distortion, fisheye) for track in self._tracks]
+        hands = [
+            self._hand(track, stamp, matrix, distortion, fisheye, depth) for track in self._tracks
+        ]
         self._tracks = [track for track in self._tracks if track.state is not TrackState.LOST]
         return hands
 
@@ -271,9 +279,10 @@ class HandTracker:
         intrinsics: np.ndarray | None,
         distortion: np.ndarray | None,
         fisheye: bool,
+        depth: np.ndarray | None,
     ) -> Hand:
         if track.state is TrackState.TRACKED or track.hand is None:
-            hand = self.predictor.place(track.estimate, intrinsics, distortion, fisheye)
+            hand = self.predictor.place(track.estimate, intrinsics, distortion, fisheye, depth)
             box = replace(hand.box, track_id=track.track_id)
             track.hand = replace(hand, box=box, track_id=track.track_id)
         return replace(track.hand, state=track.state, lead=track.seen - stamp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import torch
 from handmesh_model.joints import BONES, JOINT_COUNT
 from handmesh_model.network import NetworkConfig
 from handmesh_model.topology import HandTopology
+
+# Helpers beside the tests; pytest's importlib mode leaves them to us.
+sys.path.insert(0, str(Path(__file__).parent))
 
 # A flat right hand in the wrist frame: x to the middle knuckle, y to the thumb; millimetres.
 FINGER_BASES = {'index': (92, 24), 'middle': (94.5, 0), 'ring': (88, -20), 'pinky': (79, -38)}

@@ -1,0 +1,180 @@
+"""Where a hand is: from pixels and root-relative depth into the camera frame, in metres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from handmesh_model.camera import lift, normalized
+from handmesh_model.depth_image import DepthView, sample_surface
+from handmesh_model.depth_solver import solve_depth
+from handmesh_model.errors import DepthError
+from handmesh_model.hand import ScaleSource, Side
+from handmesh_model.joints import WRIST
+from handmesh_model.scale_solver import (
+    PointNoise,
+    ScaleSolution,
+    rigid_lengths,
+    solve_metres_per_pixel,
+    solve_wrist_depth,
+)
+from handmesh_model.topology import HandTopology
+from handmesh_model.wrist import JointSpread, wrist_pose_and_covariance
+
+MEAN_SIZE_SPREAD = 0.07
+"""Relative standard deviation of hand size in the population, hence of a depth from it."""
+KNOWN_SIZE_SPREAD = 0.02
+"""The same where the user says the hand size: how well it is measured."""
+DEPTH_NOISE = 0.010
+"""Standard deviation of the network's root-relative depth, metres."""
+_LEAST_CONFIDENCE = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """
+    A hand in space; fields as in :class:`handmesh_model.hand.Hand`.
+
+    Without intrinsics the wrist is the origin and only the rotations have a covariance.
+
+    :param scale_note: why a better source of scale was not used, or ''.
+    """
+
+    joints_camera: np.ndarray
+    vertices_camera: np.ndarray
+    wrist_pose: np.ndarray
+    wrist_covariance: np.ndarray
+    scale_source: ScaleSource
+    hand_size: float
+    scale_note: str = ''
+
+
+def place_in_camera(
+    joints_image: np.ndarray,
+    joints_depth: np.ndarray,
+    vertices_image: np.ndarray,
+    vertices_depth: np.ndarray,
+    *,
+    side: Side,
+    topology: HandTopology,
+    intrinsics: np.ndarray | None = None,
+    hand_size: float | None = None,
+    confidence: np.ndarray | None = None,
+    pixel_noise: float = 2.0,
+    depth: DepthView | None = None,
+) -> Placement:
+    """
+    Bring a hand from pixels and root-relative depth into the camera frame.
+
+    Each point lies on its ray, at the wrist's absolute depth plus its own relative one. The first
+    follows from the lengths of the bones (see :mod:`handmesh_model.scale_solver`) for a hand of
+    known size, or from a depth image (see :mod:`handmesh_model.depth_solver`), which then tells
+    the size. A hand in truth p % larger than ``hand_size`` is p % further away than stated: the
+    covariance has that in it, along the ray of the wrist.
+
+    :param joints_image: (21, 2) pixels, undistorted.
+    :param joints_depth: (21,) metres relative to the wrist, for a hand of the topology's size.
+    :param vertices_image: (V, 2) pixels, undistorted.
+    :param vertices_depth: (V,) like ``joints_depth``.
+    :param intrinsics: (3, 3), checked; None gives root-relative metres by weak perspective.
+    :param hand_size: metres from wrist to middle knuckle; None takes the mean hand's.
+    :param confidence: (21,) 0..1; joints of little confidence weigh little.
+    :param pixel_noise: standard deviation of a confident joint, pixels.
+    :param depth: comes before the hand's size where enough of it agrees; needs intrinsics.
+    """
+    trust = np.ones(21) if confidence is None else np.clip(confidence, _LEAST_CONFIDENCE, 1)
+    depth_noise = DEPTH_NOISE / trust
+    lengths = rigid_lengths(topology)
+    joints = np.column_stack([joints_image, joints_depth])
+    vertices = np.column_stack([vertices_image, vertices_depth])
+    if intrinsics is None:
+        noise = PointNoise(pixel_noise / trust, depth_noise)
+        joints, vertices, spread = _place_by_weak_perspective(joints, vertices, lengths, noise)
+        at = _Distance(ScaleSource.NONE, 1.0, 0.0, 0.0)
+    else:
+        focal = float(np.sqrt(intrinsics[0, 0] * intrinsics[1, 1]))
+        noise = PointNoise(pixel_noise / focal / trust, depth_noise)
+        joints[:, :2] = normalized(joints_image, intrinsics)
+        vertices[:, :2] = normalized(vertices_image, intrinsics)
+        unit = solve_wrist_depth(joints[:, :2], joints[:, 2], lengths, noise)
+        at = _distance_by_size(unit, hand_size, topology)
+        if depth is not None:
+            at = _distance_by_depth(depth, vertices_depth, topology, unit, at, focal)
+        joints, vertices, spread = _place_on_rays(joints, vertices, noise, at)
+    pose, covariance = wrist_pose_and_covariance(joints, spread, side)
+    size = at.scale * topology.hand_size
+    return Placement(joints, vertices, pose, covariance, at.source, size, at.note)
+
+
+@dataclass(frozen=True)
+class _Distance:
+    """
+    How far away a hand is, and how large.
+
+    :param scale: its size over the topology's.
+    :param depth: of the wrist, metres.
+    :param variance: of that depth.
+    """
+
+    source: ScaleSource
+    scale: float
+    depth: float
+    variance: float
+    note: str = ''
+
+
+def _distance_by_size(
+    unit: ScaleSolution, hand_size: float | None, topology: HandTopology
+) -> _Distance:
+    """From the solution for a hand of the topology's size: twice the size, twice as far."""
+    if hand_size is None:
+        source, scale, spread = ScaleSource.MEAN, 1.0, MEAN_SIZE_SPREAD
+    else:
+        source, scale, spread = (
+            ScaleSource.PARAMETER,
+            hand_size / topology.hand_size,
+            KNOWN_SIZE_SPREAD,
+        )
+    value = scale * unit.value
+    return _Distance(source, scale, value, scale**2 * unit.variance + (spread * value) ** 2)
+
+
+def _distance_by_depth(
+    view: DepthView,
+    vertices_depth: np.ndarray,
+    topology: HandTopology,
+    unit: ScaleSolution,
+    by_size: _Distance,
+    focal: float,
+) -> _Distance:
+    """From a depth image, or by size, with a note, where the depth image says too little."""
+    try:
+        samples = sample_surface(view, vertices_depth, topology, by_size.depth / focal)
+        spread = float(np.sqrt(by_size.variance)) / by_size.depth
+        found = solve_depth(samples, unit.value, by_size.scale, spread, DEPTH_NOISE)
+    except DepthError as error:
+        return replace(by_size, note=str(error))
+    return _Distance(ScaleSource.DEPTH, found.scale, found.wrist_depth, found.variance)
+
+
+def _place_by_weak_perspective(
+    joints: np.ndarray, vertices: np.ndarray, lengths: np.ndarray, noise: PointNoise
+) -> tuple[np.ndarray, np.ndarray, JointSpread]:
+    """Joints and vertices relative to the wrist in metres, from columns x, y (pixels), depth."""
+    factor = solve_metres_per_pixel(joints[:, :2], joints[:, 2], lengths, noise).value
+    metres = np.array([factor, factor, 1.0])
+    wrist = joints[WRIST] * metres
+    spread = JointSpread(np.zeros((21, 2)), noise.lateral * factor, noise.depth, None)
+    return joints * metres - wrist, vertices * metres - wrist, spread
+
+
+def _place_on_rays(
+    joints: np.ndarray, vertices: np.ndarray, noise: PointNoise, at: _Distance
+) -> tuple[np.ndarray, np.ndarray, JointSpread]:
+    """Joints and vertices in the camera frame, from columns x / z, y / z, root-relative depth."""
+    placed = lift(joints[:, :2], at.depth + at.scale * joints[:, 2])
+    spread = JointSpread(
+        joints[:, :2], noise.lateral * placed[:, 2], at.scale * noise.depth, at.variance
+    )
+    return placed, lift(vertices[:, :2], at.depth + at.scale * vertices[:, 2]), spread
