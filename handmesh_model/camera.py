@@ -141,5 +141,7 @@ def undistort(
             pixels, matrix, coefficients, P=matrix, criteria=_UNDISTORTION
         )
     else:
-        moved = cv2.undistortPointsIter(pixels, matrix, coefficients, None, matrix, _UNDISTORTION)
+        moved = cv2.undistortPointsIter(
+            pixels, matrix, coefficients, np.eye(3), matrix, _UNDISTORTION
+        )
     return moved[:, 0]

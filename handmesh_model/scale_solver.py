@@ -4,6 +4,12 @@ How far away a hand is, from the lengths of its bones.
 The network gives each joint's pixel and its depth relative to the wrist. One number is missing:
 the wrist's absolute depth Z (or, without a camera matrix, the metres of one pixel). The lengths of
 the rigid parts of a hand determine it, by weighted least squares over that number.
+
+The 2 N linear equations of N rays, ``X_i + X = x_i (Z_i + Z)`` and likewise for y, have the
+wrist's three coordinates as unknowns and want the hand's shape X_i, Y_i, Z_i. The network gives no
+X_i and Y_i that are not pixels on these very rays: with the shape that the depth Z implies, all
+equations hold exactly for it. What is left to be found is the Z at which that shape has the right
+size.
 """
 
 from __future__ import annotations

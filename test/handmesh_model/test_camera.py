@@ -49,6 +49,30 @@ def test_fisheye_distortion_is_undone() -> None:
     np.testing.assert_allclose(straight, project(points[:, 0], K), atol=0.05)
 
 
+@pytest.mark.parametrize(
+    'coefficients',
+    [
+        (-0.35, 0.12, 0.001, -0.001, -0.02),
+        (5.0, 2.5, 0.0005, -0.0003, 0.1, 5.3, 3.9, 0.6),
+    ],
+)
+def test_strong_lens_is_undone_to_the_border(coefficients: tuple[float, ...]) -> None:
+    """Where OpenCV's undistortPoints, which ends after five steps, is up to a pixel off."""
+    points = np.random.default_rng(2).uniform((-0.8, -0.6, 1), (0.8, 0.6, 1), (200, 3))
+    wide = np.array([[400.0, 0, 320], [0, 400, 240], [0, 0, 1]])
+    lens = np.array(coefficients)
+    distorted, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), wide, lens)
+    straight = undistort(distorted[:, 0], wide, lens)
+    np.testing.assert_allclose(straight, project(points, wide), atol=2e-3)
+
+
+@pytest.mark.parametrize('fisheye', [False, True])
+def test_pixels_that_no_ray_reaches_stay_numbers(fisheye: bool) -> None:
+    lens = np.array([-0.35, 0.12, 0.001, -0.001])
+    far = np.array([[-400.0, -300], [1500, 900], [5000, 5000], [320, 240]])
+    assert np.isfinite(undistort(far, K, lens, fisheye)).all()
+
+
 @pytest.mark.parametrize('coefficients', [None, np.zeros(5), np.zeros(0)])
 def test_no_distortion_leaves_pixels_alone(coefficients: np.ndarray | None) -> None:
     points = np.array([[3.0, 4.0]])

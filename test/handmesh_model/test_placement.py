@@ -55,6 +55,23 @@ def test_noise_free_hand_is_placed_to_a_millimetre(
     assert placed.scale_source is ScaleSource.MEAN
 
 
+def test_all_rays_agree_on_the_wrist(topology: HandTopology) -> None:
+    """2 N linear equations, 3 unknowns: with the hand's shape as placed, the residual is nil."""
+    _, seen = scene(topology, 5)
+    seen['joints_image'] = seen['joints_image'] + np.random.default_rng(0).normal(0, 3, (21, 2))
+    placed = place(topology, seen)
+    shape = placed.joints_camera - placed.joints_camera[WRIST]
+    rays = (seen['joints_image'] - K[:2, 2]) / np.diag(K)[:2]
+    equations = np.concatenate(
+        [np.column_stack([np.eye(2)[i] * np.ones((21, 1)), -rays[:, i]]) for i in range(2)]
+    )
+    sides = np.concatenate([rays[:, i] * shape[:, 2] - shape[:, i] for i in range(2)])
+    wrist, residual, rank, _ = np.linalg.lstsq(equations, sides, rcond=None)
+    assert rank == 3
+    assert float(residual[0]) < 1e-20
+    np.testing.assert_allclose(wrist, placed.joints_camera[WRIST], atol=1e-9)
+
+
 def test_hand_five_percent_larger_is_five_percent_nearer(topology: HandTopology) -> None:
     vertices, seen = scene(topology, scale=1.05)
     placed = place(topology, seen)
@@ -99,7 +116,7 @@ def test_outlying_joint_of_little_confidence_hardly_matters(topology: HandTopolo
 def test_covariance_covers_the_errors_it_promises(topology: HandTopology, distance: float) -> None:
     """Over random hands, sizes and noise, normalised squared errors of 6 numbers are about 6."""
     rng = np.random.default_rng(3)
-    normalised = []
+    normalised, depth_errors, depth_variances = [], [], []
     for seed in range(80):
         size = 1 + 0.07 * rng.normal()
         vertices, seen = scene(topology, seed, scale=size, position=(0.05, 0.02, distance))
@@ -111,7 +128,10 @@ def test_covariance_covers_the_errors_it_promises(topology: HandTopology, distan
         error = np.append(placed.wrist_pose[:3, 3] - truth[:3, 3], cv2.Rodrigues(turn)[0].ravel())
         assert (np.linalg.eigvalsh(placed.wrist_covariance) > 0).all()
         normalised.append(error @ np.linalg.solve(placed.wrist_covariance, error))
+        depth_errors.append(error[2])
+        depth_variances.append(placed.wrist_covariance[2, 2])
     assert 3 < np.median(normalised) < 9
+    assert 0.5 < np.mean(np.square(depth_errors)) / np.mean(depth_variances) < 2
 
 
 def test_less_to_see_means_less_certain(topology: HandTopology) -> None:
