@@ -6,7 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-DATASETS = ('real-images', 'freihand', 'freihand-alignment', 'obman', 'egodexter')
+DATASETS = (
+    'real-images',
+    'no-hands',
+    'synthetic',
+    'freihand',
+    'freihand-alignment',
+    'obman',
+    'egodexter',
+)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -17,7 +25,12 @@ def add_parser(subparsers: Any) -> None:
         description='Prints a table; writes results.json, PCK curves and contact sheets of the '
         'worst samples.',
     )
-    parser.add_argument('folder', type=Path, help="the dataset's folder, laid out as published")
+    parser.add_argument(
+        'folder',
+        type=Path,
+        help="the dataset's folder, laid out as published; for no-hands pictures that show none, "
+        "for synthetic what 'handmesh synthesize dataset' wrote",
+    )
     parser.add_argument('--dataset', required=True, choices=DATASETS)
     parser.add_argument('--weights', default='open', help="'open', a folder or a file")
     parser.add_argument('--out', type=Path, default=Path('out/evaluation'), help='results folder')
@@ -43,6 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, print, write."""
     if arguments.dataset == 'real-images':
         _evaluate_real_images(arguments)
+    elif arguments.dataset == 'no-hands':
+        _evaluate_no_hands(arguments)
+    elif arguments.dataset == 'synthetic':
+        _evaluate_synthetic(arguments)
     else:
         _evaluate_benchmark(arguments)
     return 0
@@ -53,9 +70,7 @@ def _evaluate_real_images(arguments: argparse.Namespace) -> None:
     from handmesh_model.evaluation.real_report import report_real_images
     from handmesh_model.predictor import HandMeshPredictor
 
-    for option in ('limit', 'submission'):
-        if getattr(arguments, option):
-            raise ConfigError(f'--{option} does not go with real-images')
+    _refuse(arguments, 'limit', 'submission')
     if arguments.boxes == 'image':
         raise ConfigError("--boxes is 'image', expected 'detected' or 'reference' for real-images")
     predictor = HandMeshPredictor(arguments.weights, arguments.device, arguments.backend)
@@ -68,15 +83,47 @@ def _evaluate_real_images(arguments: argparse.Namespace) -> None:
     )
 
 
-def _evaluate_benchmark(arguments: argparse.Namespace) -> None:
+def _evaluate_no_hands(arguments: argparse.Namespace) -> None:
+    from handmesh_model.evaluation.no_hands import report_no_hands
+    from handmesh_model.predictor import HandMeshPredictor
+
+    _refuse(arguments, 'boxes', 'limit', 'submission')
+    predictor = HandMeshPredictor(arguments.weights, arguments.device, arguments.backend)
+    report_no_hands(predictor, arguments.folder, arguments.out, str(arguments.weights))
+
+
+def _evaluate_synthetic(arguments: argparse.Namespace) -> None:
+    from handmesh_model.evaluation.synthetic import report_synthetic
+
+    _refuse(arguments, 'boxes', 'submission')
+    net = _network(arguments)
+    report_synthetic(net, arguments.folder, arguments.out, arguments.limit, str(arguments.weights))
+
+
+def _refuse(arguments: argparse.Namespace, *options: str) -> None:
+    from handmesh_model.errors import ConfigError
+
+    for option in options:
+        if getattr(arguments, option):
+            raise ConfigError(f'--{option} does not go with {arguments.dataset}')
+
+
+def _network(arguments: argparse.Namespace) -> Any:
+    """The mesh network, on its device."""
     from handmesh_model.backends import choose_device
     from handmesh_model.checkpoints import load_network
+
+    weights = Path(arguments.weights)
+    net = load_network(weights / 'mesh.safetensors' if weights.is_dir() else arguments.weights)
+    return net.to(choose_device(arguments.device))
+
+
+def _evaluate_benchmark(arguments: argparse.Namespace) -> None:
     from handmesh_model.evaluation.benchmark_report import BenchmarkRun
     from handmesh_model.evaluation.estimates import NetworkRunner
 
-    weights = Path(arguments.weights)
-    device = choose_device(arguments.device)
-    net = load_network(weights / 'mesh.safetensors' if weights.is_dir() else arguments.weights)
+    weights, net = Path(arguments.weights), _network(arguments)
+    device = next(net.parameters()).device
     run = BenchmarkRun(
         arguments.dataset,
         arguments.folder,
@@ -87,7 +134,7 @@ def _evaluate_benchmark(arguments: argparse.Namespace) -> None:
         arguments.limit,
         arguments.submission,
     )
-    run.report(NetworkRunner(net.to(device), batch_size=arguments.batch_size))
+    run.report(NetworkRunner(net, batch_size=arguments.batch_size))
 
 
 def _detector(weights: Path, device: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 
 from handmesh_model.errors import HandmeshError, ImageError
 from handmesh_model.hand import Hand
+from handmesh_model.image_files import image_files
 from handmesh_model.joints import JOINT_NAMES
 from handmesh_model.topology import HandTopology
 
@@ -112,11 +113,10 @@ def read_image(path: Path) -> np.ndarray:
 
 def _named(paths: list[Path]) -> list[tuple[Path, str]]:
     """Files, folders unfolded, each with a name of its own for the results."""
-    suffixes = {'.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.ppm'}
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes)
+            files += image_files(path)
         else:
             files.append(path)
     named, taken = [], set[str]()

@@ -1,0 +1,101 @@
+"""Hands seen where there are none: pictures without a hand, and how often one is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from handmesh_model.datasets.files import read_rgb
+from handmesh_model.errors import DatasetError
+from handmesh_model.evaluation.plots import draw_worst, overlay
+from handmesh_model.evaluation.report import write_json
+from handmesh_model.hand import Hand
+from handmesh_model.image_files import image_files
+
+if TYPE_CHECKING:
+    from handmesh_model.predictor import HandMeshPredictor
+
+
+@dataclass(frozen=True, eq=False)
+class FalseHands:
+    """
+    What a predictor reported on pictures without a hand.
+
+    :param files: the pictures.
+    :param hands: the hands reported on each.
+    """
+
+    files: Sequence[Path]
+    hands: Sequence[Sequence[Hand]]
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """``pictures``, ``false_hands`` in all, and ``share`` 0..1 of pictures with any."""
+        return {
+            'pictures': len(self.files),
+            'false_hands': sum(len(hands) for hands in self.hands),
+            'share': sum(bool(hands) for hands in self.hands) / len(self.files),
+        }
+
+
+def find_false_hands(
+    predictor: HandMeshPredictor,
+    folder: Path,
+    watch: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+) -> FalseHands:
+    """
+    Run a predictor on a folder of pictures that show no hand.
+
+    :param watch: wraps the loop over files, for a progress bar.
+    :raises DatasetError: if there are no pictures, or one cannot be read.
+    """
+    files = image_files(folder)
+    if not files:
+        raise DatasetError(f"'{folder}' holds no pictures, expected some without a hand")
+    return FalseHands(files, [predictor.predict(read_rgb(file)) for file in watch(files)])
+
+
+def report_no_hands(
+    predictor: HandMeshPredictor, folder: Path, out: Path, weights: str = ''
+) -> FalseHands:
+    """
+    Measure, print, and write results.json and false_hands.png, surest ones first.
+
+    :param out: folder for the results.
+    :param weights: what to call the weights in the report.
+    """
+    result = find_false_hands(
+        predictor, folder, lambda files: tqdm(files, unit='image', disable=None)
+    )
+    figures = result.summary
+    document: dict[str, Any] = {
+        'dataset': 'no-hands',
+        'folder': str(folder),
+        'weights': weights,
+        'backend': predictor.backend.name,
+        'summary': figures,
+        'images': [
+            {'file': file.name, 'scores': [float(hand.score) for hand in hands]}
+            for file, hands in zip(result.files, result.hands, strict=True)
+        ],
+    }
+    write_json(out / 'results.json', document)
+    scores = [max((h.score for h in hands), default=np.nan) for hands in result.hands]
+
+    def draw(i: int) -> np.ndarray:
+        best = max(result.hands[i], key=lambda hand: hand.score)
+        rgb, caption = read_rgb(result.files[i]), f'{result.files[i].name} {best.score:.2f}'
+        return overlay(rgb, best, predictor.topology, None, caption)
+
+    drawn = draw_worst(out / 'false_hands.png', scores, draw)
+    print(
+        f'{figures["false_hands"]:.0f} hands reported on {figures["pictures"]:.0f} pictures '
+        f'without a hand; on {100 * figures["share"]:.1f} % of them at least one'
+    )
+    print(f'{out}/results.json' + (', false_hands.png' if drawn else ''))
+    return result

@@ -1,0 +1,14 @@
+"""Which files are pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Pictures of a folder, by their names' endings, in alphabetical order; none if it is none."""
+    if not folder.is_dir():
+        return []
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
