@@ -27,8 +27,11 @@ MEAN_SIZE_SPREAD = 0.07
 KNOWN_SIZE_SPREAD = 0.02
 """The same where the user says the hand size: how well it is measured."""
 DEPTH_NOISE = 0.010
-"""Standard deviation of the network's root-relative depth, metres."""
-_LEAST_CONFIDENCE = 0.1
+"""Standard deviation of the root-relative depth of a joint of confidence 1, metres."""
+WRIST_DEPTH_NOISE = 0.002
+"""The same of the wrist, which the depth is relative to."""
+_LEAST_CONFIDENCE = 0.2
+"""Of joints less sure than this, the errors on rendered hands grow no further."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +88,7 @@ def place_in_camera(
     """
     trust = np.ones(21) if confidence is None else np.clip(confidence, _LEAST_CONFIDENCE, 1)
     depth_noise = DEPTH_NOISE / trust
+    depth_noise[WRIST] = WRIST_DEPTH_NOISE
     lengths = rigid_lengths(topology)
     joints = np.column_stack([joints_image, joints_depth])
     vertices = np.column_stack([vertices_image, vertices_depth])
@@ -100,7 +104,8 @@ def place_in_camera(
         unit = solve_wrist_depth(joints[:, :2], joints[:, 2], lengths, noise)
         at = _distance_by_size(unit, hand_size, topology)
         if depth is not None:
-            at = _distance_by_depth(depth, vertices_depth, topology, unit, at, focal)
+            mesh_noise = float(np.sqrt(np.mean(depth_noise**2)))
+            at = _distance_by_depth(depth, vertices_depth, mesh_noise, topology, unit, at, focal)
         joints, vertices, spread = _place_on_rays(joints, vertices, noise, at)
     pose, covariance = wrist_pose_and_covariance(joints, spread, side)
     size = at.scale * topology.hand_size
@@ -143,6 +148,7 @@ def _distance_by_size(
 def _distance_by_depth(
     view: DepthView,
     vertices_depth: np.ndarray,
+    mesh_noise: float,
     topology: HandTopology,
     unit: ScaleSolution,
     by_size: _Distance,
@@ -152,7 +158,7 @@ def _distance_by_depth(
     try:
         samples = sample_surface(view, vertices_depth, topology, by_size.depth / focal)
         spread = float(np.sqrt(by_size.variance)) / by_size.depth
-        found = solve_depth(samples, unit.value, by_size.scale, spread, DEPTH_NOISE)
+        found = solve_depth(samples, unit.value, by_size.scale, spread, mesh_noise)
     except DepthError as error:
         return replace(by_size, note=str(error))
     return _Distance(ScaleSource.DEPTH, found.scale, found.wrist_depth, found.variance)

@@ -136,6 +136,7 @@ def test_covariance_covers_the_errors_it_promises():
         network = seen(vertices, HAND, scale)
         network['joints_image'] = network['joints_image'] + rng.normal(0, 2, (JOINT_COUNT, 2))
         network['joints_depth'] = network['joints_depth'] + rng.normal(0, 0.01, JOINT_COUNT)
+        network['joints_depth'][WRIST] = rng.normal(0, 0.002)
         of_parts = rng.normal(0, 0.01, len(PARTS))
         network['vertices_depth'] = network['vertices_depth'] + of_parts[HAND.vertex_parts]
         depth = depth_of(vertices, HAND, background=0.9) * (1 + 0.01 * rng.normal())
