@@ -131,6 +131,34 @@ def _flat(array: np.ndarray) -> np.ndarray:
     return np.asarray(array, dtype=np.float32).ravel()
 
 
+def hand_values(hand: Hand, stamp: Any) -> dict[str, Any]:
+    """
+    The numbers of :func:`hand_to_msg`, by the names of its fields, for :mod:`handmesh_ros.wire`.
+
+    A name may stand for all numbers below it, as ``wrist.pose`` does.
+    """
+    pose = np.empty(7)
+    pose[:3] = hand.wrist_pose[:3, 3]
+    pose[3:] = quaternion_from_rotation(hand.wrist_pose[:3, :3])
+    box = hand.box
+    return {
+        'side': SIDES[hand.side],
+        'track_id': max(hand.track_id, 0),
+        'score': hand.score,
+        'state': STATES[hand.state],
+        'box': (box.x_min, box.y_min, box.x_max, box.y_max),
+        'joints_image': hand.joints_image.ravel(),
+        'joints_confidence': hand.joints_confidence,
+        'metric_valid': hand.is_metric,
+        'scale_source': SCALE_SOURCES[hand.scale_source],
+        'hand_size': hand.hand_size,
+        'joints_camera': hand.joints_camera.ravel(),
+        'wrist.pose': pose,
+        'wrist.covariance': hand.wrist_covariance.ravel(),
+        'vertices_camera': hand.vertices_camera.ravel(),
+    }
+
+
 def hands_to_msg(hands: Sequence[Hand], header: Any) -> msg.HandArray:
     """
     All hands of an image.

@@ -1,45 +1,59 @@
 """
-Markers as bytes: serialized once, then patched.
+Messages as bytes: serialized once, then patched.
 
 A mesh's marker holds thousands of points, each an object of its own to rclpy. All that changes
-from image to image are the stamps and the coordinates, which stand at fixed places in the bytes.
+from image to image are the stamps and the numbers, which stand at fixed places in the bytes.
+Where the bytes turn out to have another layout than expected, the messages are objects again.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Time
-from rclpy.serialization import serialize_message
-from std_msgs.msg import Header
+from geometry_msgs.msg import PoseArray
+from sensor_msgs.msg import Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
 from handmesh_model.hand import Hand
-from handmesh_model.joints import BONES
+from handmesh_model.joints import BONES, JOINT_COUNT
 from handmesh_model.topology import HandTopology
-from handmesh_ros.markers import NAMESPACES, MarkerBuilder
+from handmesh_ros import conversions, msg
+from handmesh_ros.cdr import Layout, Template, WireError
+from handmesh_ros.images import rgb_to_image
+from handmesh_ros.markers import MarkerBuilder
 
-_HEADER_SIZE = 4
-"""Bytes before the data that say how it is encoded; alignment counts from behind them."""
-_COORDINATE = -7.25e301
-"""Stands for every coordinate while their places are looked for."""
-_STAMP = Time(sec=0x5EC0_5EC1, nanosec=0x3A5E_C5ED)
-"""The same for stamps."""
+STAMP = ('header.stamp.sec', 'header.stamp.nanosec')
 _CACHE_SIZE = 16
 _BONE_ENDS = np.array(BONES).ravel()
+_ALL_JOINTS = np.arange(JOINT_COUNT)
 
 
-class WireError(Exception):
-    """The bytes do not have the layout that was expected; objects will do."""
+class _Cache:
+    """Templates by what decides their layout; None for those that are not as expected."""
+
+    def __init__(self) -> None:
+        self._templates: OrderedDict[object, Template | None] = OrderedDict()
+
+    def get(self, key: object, make: Callable[[], Template]) -> Template | None:
+        if key in self._templates:
+            self._templates.move_to_end(key)
+            return self._templates[key]
+        try:
+            template = make()
+        except WireError:
+            template = None
+        self._templates[key] = template
+        if len(self._templates) > _CACHE_SIZE:
+            self._templates.popitem(last=False)
+        return template
 
 
 class MarkerWire:
     """
-    Makes the same marker arrays as :class:`MarkerBuilder`, for a twentieth of the time.
+    Makes the same marker arrays as :class:`MarkerBuilder`, for a hundredth of the time.
 
     :param topology: of the hands to come.
     """
@@ -47,7 +61,7 @@ class MarkerWire:
     def __init__(self, topology: HandTopology) -> None:
         self._builder = MarkerBuilder(topology)
         self._faces = {side: topology.faces_of(side).ravel() for side in ('left', 'right')}
-        self._templates: OrderedDict[object, _Template | None] = OrderedDict()
+        self._cache = _Cache()
 
     def build(self, hands: Sequence[Hand], header: Any) -> bytes | MarkerArray | None:
         """
@@ -58,81 +72,154 @@ class MarkerWire:
         """
         ids = {hand.track_id for hand in hands}
         if hands and self._builder.shown <= ids:
-            template = self._template(hands, header.frame_id)
+            key = (header.frame_id, *((hand.track_id, hand.side, hand.state) for hand in hands))
+            template = self._cache.get(key, lambda: self._template(hands, header))
             if template is not None:
                 self._builder.shown = ids
-                return template.fill(header.stamp, self._coordinates(hands))
+                return self._filled(template, hands, header)
         array = self._builder.build(hands, header)
         return array if array.markers else None
 
-    def _coordinates(self, hands: Sequence[Hand]) -> np.ndarray:
-        parts = []
+    def _template(self, hands: Sequence[Hand], header: Any) -> Template:
+        markers = self._builder.additions(hands, header)
+        numbers = range(len(markers))
+        paths = [f'markers.{i}.{path}' for i in numbers for path in (*STAMP, 'points')]
+        return Template(MarkerArray(markers=markers), paths)
+
+    def _filled(self, template: Template, hands: Sequence[Hand], header: Any) -> bytes:
+        views = iter(template.views)
         for hand in hands:
-            parts.append(hand.vertices_camera[self._faces[hand.side]].ravel())
-            parts.append(hand.joints_camera.ravel())
-            parts.append(hand.joints_camera[_BONE_ENDS].ravel())
-        return np.concatenate(parts)
-
-    def _template(self, hands: Sequence[Hand], frame_id: str) -> _Template | None:
-        key = (frame_id, *((hand.track_id, hand.side, hand.state) for hand in hands))
-        if key in self._templates:
-            self._templates.move_to_end(key)
-            return self._templates[key]
-        try:
-            template = self._make_template(hands, frame_id)
-        except WireError:
-            template = None
-        self._templates[key] = template
-        if len(self._templates) > _CACHE_SIZE:
-            self._templates.popitem(last=False)
-        return template
-
-    def _make_template(self, hands: Sequence[Hand], frame_id: str) -> _Template:
-        blanks = [
-            replace(
-                hand,
-                vertices_camera=np.full_like(hand.vertices_camera, _COORDINATE, np.float64),
-                joints_camera=np.full_like(hand.joints_camera, _COORDINATE, np.float64),
-            )
-            for hand in hands
-        ]
-        header = Header(stamp=_STAMP, frame_id=frame_id)
-        array = MarkerArray(markers=self._builder.additions(blanks, header))
-        count = self._coordinates(hands).size
-        return _Template(serialize_message(array), len(hands) * len(NAMESPACES), count)
+            joints = hand.joints_camera
+            for points, chosen in (
+                (hand.vertices_camera, self._faces[hand.side]),
+                (joints, _ALL_JOINTS),
+                (joints, _BONE_ENDS),
+            ):
+                next(views)[0] = header.stamp.sec
+                next(views)[0] = header.stamp.nanosec
+                # With mode 'clip' numpy writes to the place itself instead of a buffer first.
+                np.take(points, chosen, 0, next(views).reshape(-1, 3), 'clip')
+        return template.to_bytes()
 
 
-class _Template:
+class HandWire:
+    """Makes the messages of :func:`handmesh_ros.conversions.hands_to_msg`."""
+
+    def __init__(self) -> None:
+        self._cache = _Cache()
+
+    def build(self, hands: Sequence[Hand], header: Any) -> bytes | msg.HandArray:
+        """
+        What to publish.
+
+        :param hands: finite.
+        :param header: of the source image.
+        """
+        parts = [conversions.hand_values(hand, header.stamp) for hand in hands]
+        key = (header.frame_id, *(hand.vertices_camera.size for hand in hands))
+        template = self._cache.get(key, lambda: self._template(hands, parts, header))
+        if template is None:
+            return conversions.hands_to_msg(hands, header)
+        values: list[Any] = [header.stamp.sec, header.stamp.nanosec]
+        for part in parts:
+            values += part.values()
+        return template.fill(values)
+
+    def _template(
+        self, hands: Sequence[Hand], parts: Sequence[dict[str, Any]], header: Any
+    ) -> Template:
+        paths = [f'hands.{i}.{path}' for i, part in enumerate(parts) for path in part]
+        return Template(conversions.hands_to_msg(hands, header), [*STAMP, *paths], whole=True)
+
+
+class PoseWire:
+    """Makes the messages of :func:`handmesh_ros.conversions.joints_to_pose_array`."""
+
+    def __init__(self) -> None:
+        self._cache = _Cache()
+
+    def build(self, hand: Hand, header: Any) -> bytes | PoseArray:
+        """
+        What to publish.
+
+        :param hand: metric and finite.
+        :param header: of the source image.
+        """
+        template = self._cache.get(
+            header.frame_id,
+            lambda: Template(
+                conversions.joints_to_pose_array(hand, header), [*STAMP, 'poses'], whole=True
+            ),
+        )
+        if template is None:
+            return conversions.joints_to_pose_array(hand, header)
+        poses = np.empty((JOINT_COUNT, 7))
+        poses[:, :3] = hand.joints_camera
+        poses[:, 3:] = conversions.quaternion_from_rotation(hand.wrist_pose[:3, :3])
+        return template.fill((header.stamp.sec, header.stamp.nanosec, poses.ravel()))
+
+
+class CloudWire:
     """
-    The bytes of one layout.
+    Makes the messages of :func:`handmesh_ros.conversions.vertices_to_cloud`.
 
-    :param data: a serialized message with :data:`_STAMP` and :data:`_COORDINATE` in it.
-    :param stamps: how many stamps there must be.
-    :param coordinates: how many coordinates there must be.
-    :raises WireError: if they are not found where they should be.
+    :param vertex_count: V, the width of the cloud.
     """
 
-    def __init__(self, data: bytes, stamps: int, coordinates: int) -> None:
-        size = (len(data) - _HEADER_SIZE + 7) // 8 * 8
-        self._size = len(data)
-        self._data = np.zeros(_HEADER_SIZE + size, dtype=np.uint8)
-        self._data[: len(data)] = np.frombuffer(data, dtype=np.uint8)
-        words = self._data[_HEADER_SIZE:].view(np.uint32)
-        is_stamp = (words[:-1] == _STAMP.sec) & (words[1:] == _STAMP.nanosec)
-        self._seconds = np.nonzero(is_stamp)[0]
-        doubles = self._data[_HEADER_SIZE:].view(np.float64)
-        self._coordinates = np.nonzero(doubles == _COORDINATE)[0]
-        if len(self._seconds) != stamps or len(self._coordinates) != coordinates:
-            raise WireError(
-                f'{len(self._seconds)} stamps and {len(self._coordinates)} coordinates found, '
-                f'expected {stamps} and {coordinates}'
-            )
+    def __init__(self, vertex_count: int) -> None:
+        self._vertex_count = vertex_count
+        self._cache = _Cache()
 
-    def fill(self, stamp: Any, coordinates: np.ndarray) -> bytes:
-        """The message with these values in it."""
-        data = self._data.copy()
-        words = data[_HEADER_SIZE:].view(np.uint32)
-        words[self._seconds] = np.int64(stamp.sec).astype(np.uint32)
-        words[self._seconds + 1] = stamp.nanosec
-        data[_HEADER_SIZE:].view(np.float64)[self._coordinates] = coordinates
-        return data[: self._size].tobytes()
+    def build(self, hands: Sequence[Hand], header: Any) -> bytes | PointCloud2:
+        """
+        What to publish.
+
+        :param hands: metric and finite.
+        :param header: of the source image.
+        """
+        paths = (*STAMP, 'data') if hands else STAMP
+        template = self._cache.get(
+            (header.frame_id, len(hands)),
+            lambda: Template(
+                conversions.vertices_to_cloud(hands, self._vertex_count, header), paths
+            ),
+        )
+        if template is None:
+            return conversions.vertices_to_cloud(hands, self._vertex_count, header)
+        values: list[Any] = [header.stamp.sec, header.stamp.nanosec]
+        if hands:
+            vertices = np.array([hand.vertices_camera for hand in hands], dtype=np.float32)
+            values.append(vertices.view(np.uint8).ravel())
+        return template.fill(values)
+
+
+class ImageWire:
+    """Makes the messages of :func:`handmesh_ros.images.rgb_to_image`, with one copy of the pixels."""
+
+    def __init__(self) -> None:
+        self._cache = _Cache()
+
+    def build(self, rgb: np.ndarray, header: Any) -> bytes | Image:
+        """
+        What to publish.
+
+        :param rgb: (H, W, 3) uint8, not empty.
+        :param header: of the source image.
+        """
+        template = self._cache.get(
+            (header.frame_id, rgb.shape), lambda: _image_head(rgb.shape, header)
+        )
+        if template is None:
+            return rgb_to_image(rgb, header)
+        head = template.fill((header.stamp.sec, header.stamp.nanosec))
+        return b''.join((head, np.ascontiguousarray(rgb).data))
+
+
+def _image_head(shape: tuple[int, ...], header: Any) -> Template:
+    """All of an image before its pixels, which come last."""
+    message = rgb_to_image(np.zeros(shape, np.uint8), header)
+    layout = Layout(message)
+    pixels = layout.span('data')
+    if pixels.end != len(layout.data):
+        raise WireError('an image does not end with its pixels')
+    return Template(message, STAMP, until=pixels.start)

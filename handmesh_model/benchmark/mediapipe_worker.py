@@ -1,0 +1,39 @@
+"""
+Shows frames from standard input to MediaPipe Hands; started by :mod:`handmesh_model.benchmark.peer`.
+
+Imports nothing of this project: the interpreter that has MediaPipe need not have PyTorch. A frame
+is a line of JSON with height and width, then its RGB bytes; the answer is a line of JSON.
+"""
+
+import json
+import os
+import sys
+import time
+
+import mediapipe
+import numpy as np
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    # MediaPipe's libraries write to the standard output too.
+    answers = os.fdopen(os.dup(1), 'w')
+    os.dup2(2, 1)
+    frames = sys.stdin.buffer
+    hands = mediapipe.solutions.hands.Hands(
+        static_image_mode=False, max_num_hands=int(sys.argv[1])
+    )
+    print(json.dumps({'version': mediapipe.__version__}), file=answers, flush=True)
+    while line := frames.readline():
+        head = json.loads(line)
+        shape = head['height'], head['width'], 3
+        pixels = np.frombuffer(frames.read(int(np.prod(shape))), dtype=np.uint8).reshape(shape)
+        start = time.perf_counter()
+        found = hands.process(pixels)
+        spent = 1000 * (time.perf_counter() - start)
+        count = len(found.multi_hand_landmarks or ())
+        print(json.dumps({'ms': spent, 'hands': count}), file=answers, flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,108 @@
+"""The mesh network alone, by backend, precision and batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from handmesh_model.backends import BACKENDS, Backend, create_backend
+from handmesh_model.benchmark.timing import Effort, Timing, ratio, take_turns
+from handmesh_model.errors import HandmeshError
+
+if TYPE_CHECKING:
+    import torch
+
+    from handmesh_model.network.hand_mesh_net import HandMeshNet
+
+REFERENCE = 'eager'
+"""The backend that speed is compared with."""
+BATCHES = (1, 2, 4)
+Progress = Callable[[str], None]
+
+
+class Candidate(NamedTuple):
+    """A backend that is ready to run, and how many bits its weights have."""
+
+    backend: Backend
+    precision: str
+
+
+def make_network(name: str) -> HandMeshNet:
+    """
+    One of the networks that are measured.
+
+    :param name: 'paper': the paper's, untrained, since speed does not depend on the weights;
+        anything else names weights as :func:`handmesh_model.checkpoints.load_network` takes them.
+    """
+    from handmesh_model.checkpoints import load_network
+    from handmesh_model.network import HandMeshNet, NetworkConfig
+    from handmesh_model.topology import HandTopology
+
+    if name == 'paper':
+        return HandMeshNet(NetworkConfig(), HandTopology.open_hand()).eval()
+    return load_network(name)
+
+
+def measure_network(
+    make: Callable[[], HandMeshNet],
+    device: torch.device,
+    effort: Effort,
+    batches: Sequence[int] = BATCHES,
+    tell: Progress = print,
+) -> dict[str, Any]:
+    """
+    Time one network on every backend that works here, in turns.
+
+    :param make: gives the network anew; a backend may change what it is given.
+    :returns: figures by backend, and under 'left_out' the reasons of those that cannot run here.
+    """
+    candidates, left_out = _candidates(make, device, tell)
+    size = make().config.input_size
+    report: dict[str, Any] = {name: _describe(c) for name, c in candidates.items()}
+    for batch in batches:
+        tell(f'  batch {batch}')
+        crops = np.random.default_rng(batch).integers(0, 256, (batch, size, size, 3), np.uint8)
+        work = {name: partial(c.backend.run, crops) for name, c in candidates.items()}
+        timings = take_turns(work, effort)
+        _note(report, batch, timings)
+    for candidate in candidates.values():
+        candidate.backend.close()
+    return {'backends': report, 'left_out': left_out}
+
+
+def _candidates(
+    make: Callable[[], HandMeshNet], device: torch.device, tell: Progress
+) -> tuple[dict[str, Candidate], dict[str, str]]:
+    ready: dict[str, Candidate] = {}
+    left_out: dict[str, str] = {}
+    for name in BACKENDS:
+        tell(f'  preparing {name}')
+        try:
+            ready[name] = Candidate(create_backend(name, make(), device), 'float32')
+        except HandmeshError as error:
+            left_out[name] = str(error)
+    return ready, left_out
+
+
+def _describe(candidate: Candidate) -> dict[str, Any]:
+    return {'precision': candidate.precision, 'batch': {}}
+
+
+def _note(report: dict[str, Any], batch: int, timings: dict[str, Timing]) -> None:
+    for name, timing in timings.items():
+        figures: dict[str, float] = timing.figures()
+        if REFERENCE in timings:
+            figures['times_faster_than_eager'] = ratio(timings[REFERENCE], timing)
+        report[name]['batch'][str(batch)] = figures
+
+
+def medians(report: dict[str, Any]) -> dict[str, float]:
+    """Median milliseconds of one crop by backend."""
+    return {
+        name: facts['batch']['1']['median']
+        for name, facts in report['backends'].items()
+        if '1' in facts['batch']
+    }
