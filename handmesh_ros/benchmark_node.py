@@ -96,7 +96,9 @@ class Process:
         """
         if self.popen.poll() or self.says('cannot configure'):
             lines = self.log.read_text(errors='replace').strip().splitlines()
-            raise BenchmarkError(f'{self.name} failed: {lines[-1] if lines else "it said nothing"}')
+            raise BenchmarkError(
+                f'{self.name} failed: {lines[-1] if lines else "it said nothing"}'
+            )
 
     def stop(self) -> None:
         """End it, kindly at first."""
@@ -204,9 +206,7 @@ def _wait(
         time.sleep(0.05)
 
 
-def evaluate(
-    scenario: Scenario, sent: Sequence[int], report: Mapping[str, Any]
-) -> dict[str, Any]:
+def evaluate(scenario: Scenario, sent: Sequence[int], report: Mapping[str, Any]) -> dict[str, Any]:
     """
     Figures of a run.
 
@@ -215,9 +215,7 @@ def evaluate(
     """
     first = sent[0] + round(_SETTLING * 1e9) if sent else 0
     counted = [stamp for stamp in sent if stamp >= first]
-    answers = dict(
-        zip(report['hands_stamps'], report['arrivals'].get('hands', ()), strict=True)
-    )
+    answers = dict(zip(report['hands_stamps'], report['arrivals'].get('hands', ()), strict=True))
     answered = [stamp for stamp in counted if stamp in answers]
     span = (counted[-1] - counted[0]) * 1e-9 if len(counted) > 1 else 0.0
     per_second = (len(counted) - 1) / span if span else 0.0

@@ -2,14 +2,15 @@
 Where the fields of a message stand in its bytes.
 
 Messages travel as CDR (OMG CORBA 3.3, part 2, chapter 9.3; version 1 of it in DDS-XTypes): fields
-follow each other, a number begins at a multiple of its own size, counted from behind the four bytes
-that name the encoding. Places are worked out for one message, with its strings and the lengths of
-its sequences, and checked against what rclpy makes of it.
+follow each other, a number begins at a multiple of its own size, counted from behind the four
+bytes that name the encoding. Places are worked out for one message, with its strings and the
+lengths of its sequences, and checked against what rclpy makes of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from rosidl_parser.definition import (
 PREFIX = 4
 """Bytes before the data that name the encoding; alignment counts from behind them."""
 _LITTLE_ENDIAN = b'\x00\x01'
-_DTYPES = {
+_DTYPES: dict[str, np.dtype] = {
     'boolean': np.dtype(np.uint8),
     'char': np.dtype(np.uint8),
     'float': np.dtype('<f4'),
@@ -50,12 +51,12 @@ class Place(NamedTuple):
 
     start: int
     dtype: np.dtype
-    count: int
+    length: int
 
     @property
     def end(self) -> int:
         """Behind the last."""
-        return self.start + self.dtype.itemsize * self.count
+        return self.start + self.dtype.itemsize * self.length
 
 
 class Layout:
@@ -88,10 +89,10 @@ class Layout:
         parts = [place for name, place in self.places.items() if name.startswith(f'{path}.')]
         if not parts:
             raise WireError(f"the message has no numbers at '{path}'")
-        for before, after in zip(parts, parts[1:], strict=False):
+        for before, after in pairwise(parts):
             if before.end != after.start or before.dtype != after.dtype:
                 raise WireError(f"the numbers at '{path}' are not of one kind, side by side")
-        return Place(parts[0].start, parts[0].dtype, sum(place.count for place in parts))
+        return Place(parts[0].start, parts[0].dtype, sum(place.length for place in parts))
 
     def _walk(self, message: Any, path: str) -> Iterator[tuple[str, np.ndarray]]:
         for slot, kind in zip(message.__slots__, message.SLOT_TYPES, strict=False):
@@ -171,8 +172,8 @@ class Template:
         self._data = data
         self.views = [data[place.start : place.end].view(place.dtype) for place in places]
         """The numbers at each path, to be written to; flat."""
-        count = sum(place.count for place in layout.places.values())
-        filled = sum(place.count for place in places)
+        count = sum(place.length for place in layout.places.values())
+        filled = sum(place.length for place in places)
         if whole and filled != count:
             raise WireError(f'the message has {count} numbers, of which {filled} are filled')
 

@@ -140,12 +140,14 @@ def hand_values(hand: Hand, stamp: Any) -> dict[str, Any]:
     pose = np.empty(7)
     pose[:3] = hand.wrist_pose[:3, 3]
     pose[3:] = quaternion_from_rotation(hand.wrist_pose[:3, :3])
-    box = hand.box
+    box, geometry_stamp = hand.box, shifted_stamp(stamp, hand.lead)
     return {
         'side': SIDES[hand.side],
         'track_id': max(hand.track_id, 0),
         'score': hand.score,
         'state': STATES[hand.state],
+        'geometry_stamp.sec': geometry_stamp.sec,
+        'geometry_stamp.nanosec': geometry_stamp.nanosec,
         'box': (box.x_min, box.y_min, box.x_max, box.y_max),
         'joints_image': hand.joints_image.ravel(),
         'joints_confidence': hand.joints_confidence,

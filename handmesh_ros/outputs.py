@@ -16,9 +16,8 @@ from handmesh_model.hand import Hand, TrackState
 from handmesh_model.topology import HandTopology
 from handmesh_ros import conversions, distro, msg
 from handmesh_ros.calibration import Calibration
-from handmesh_ros.images import rgb_to_image
 from handmesh_ros.parameters import NodeParameters
-from handmesh_ros.wire import MarkerWire
+from handmesh_ros.wire import CloudWire, HandWire, ImageWire, MarkerWire, PoseWire
 
 TOPICS: dict[str, type] = {
     'hands': msg.HandArray,
@@ -58,7 +57,11 @@ class HandOutputs:
         self._node = node
         self._topology = topology
         self._draw = draw
+        self._hands = HandWire()
+        self._joints = PoseWire()
+        self._cloud = CloudWire(topology.vertex_count)
         self._markers = MarkerWire(topology)
+        self._image = ImageWire()
         self._sent_transforms: dict[str, int] = {}
         # Reliable publishers serve both kinds of subscriber.
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -117,7 +120,7 @@ class HandOutputs:
         """
         header = picture.header
         if 'hands' in wanted:
-            self._publishers['hands'].publish(conversions.hands_to_msg(hands, header))
+            self._publishers['hands'].publish(self._hands.build(hands, header))
         # Without a calibrated camera no hand is metric; what RViz shows is then taken away.
         shown = [hand for hand in hands if hand.is_metric and hand.state is not TrackState.LOST]
         if 'markers' in wanted:
@@ -129,7 +132,7 @@ class HandOutputs:
             self._publish_metric(seen, header, wanted, prefix)
         if 'overlay' in wanted:
             self._publishers['overlay'].publish(
-                rgb_to_image(self._overlay(hands, picture), header)
+                self._image.build(self._overlay(hands, picture), header)
             )
 
     def _overlay(self, hands: Sequence[Hand], picture: Picture) -> np.ndarray:
@@ -148,9 +151,7 @@ class HandOutputs:
         for side in ('left', 'right'):
             self._publish_joints(side, seen, header, wanted)
         if 'points' in wanted:
-            count = self._topology.vertex_count
-            cloud = conversions.vertices_to_cloud(seen, count, header)
-            self._publishers['points'].publish(cloud)
+            self._publishers['points'].publish(self._cloud.build(seen, header))
 
     def _publish_joints(
         self, side: str, seen: Sequence[Hand], header: Any, wanted: frozenset[str]
@@ -159,8 +160,7 @@ class HandOutputs:
         hands = [hand for hand in seen if hand.side == side]
         if hands and f'joints/{side}' in wanted:
             best = max(hands, key=lambda hand: hand.score)
-            array = conversions.joints_to_pose_array(best, header)
-            self._publishers[f'joints/{side}'].publish(array)
+            self._publishers[f'joints/{side}'].publish(self._joints.build(best, header))
 
     def _send_transforms(self, seen: Sequence[Hand], header: Any, prefix: str) -> None:
         """Send the wrists that are newer than what TF has; it complains of repeated stamps."""

@@ -194,7 +194,7 @@ class CloudWire:
 
 
 class ImageWire:
-    """Makes the messages of :func:`handmesh_ros.images.rgb_to_image`, with one copy of the pixels."""
+    """Makes the messages of :func:`handmesh_ros.images.rgb_to_image`; copies the pixels once."""
 
     def __init__(self) -> None:
         self._cache = _Cache()

@@ -22,7 +22,7 @@ def clip_frames(width: int, height: int, count: int) -> list[np.ndarray]:
     """
     Frames of the clip, to be played there and back, fitted into pictures of a size.
 
-    :returns: ``count`` pictures (height, width, 3) uint8 RGB at most; fewer if the clip is shorter.
+    :returns: (height, width, 3) uint8 RGB each; fewer than ``count`` if the clip is shorter.
     :raises ImageError: if the clip cannot be read.
     """
     return [_fitted(frame, width, height) for frame in _decoded(count)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import tempfile
@@ -34,7 +35,7 @@ class Peer:
     """
 
     def __init__(self, python: str, max_hands: int = 2) -> None:
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         try:
             self._process = subprocess.Popen(
                 [python, str(WORKER), str(max_hands)],
@@ -68,10 +69,8 @@ class Peer:
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):  # it may have ended already
             self._process.stdin.close()
-        except OSError:
-            pass  # it has ended already
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

@@ -22,6 +22,7 @@ NEEDS_ROS = (
     'test_node_faults',
     'test_shipped_weights',
     'test_wire',
+    'test_cdr',
     'test_folder_camera',
     'test_lifecycle',
     'test_true_hands',
