@@ -7,9 +7,9 @@ The ROS part of ``handmesh benchmark``: messages, and the whole node through DDS
 from __future__ import annotations
 
 if __name__ == '__main__':
-    from handmesh_ros import early_exit
+    from handmesh_ros import stop_signals
 
-    early_exit.install()
+    stop_signals.end_at_once()
 
 import argparse
 import json

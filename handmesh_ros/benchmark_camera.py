@@ -8,9 +8,9 @@ Pictures are made ready before the first is sent. It ends when it is told to (SI
 from __future__ import annotations
 
 if __name__ == '__main__':
-    from handmesh_ros import early_exit
+    from handmesh_ros import stop_signals
 
-    early_exit.install()
+    stop_signals.end_at_once()
 
 import argparse
 import json
@@ -60,7 +60,7 @@ class BenchmarkCamera(Node):
         wire = ImageWire()
         sent: list[int] = []
         start = due = time.monotonic()
-        while due < start + options.seconds and self.context.ok():
+        while due < start + options.seconds and not executable.is_over(self):
             time.sleep(max(0.0, due - time.monotonic()))
             stamp = self.get_clock().now().to_msg()
             header = Header(stamp=stamp, frame_id=_FRAME_ID)
@@ -78,7 +78,7 @@ class BenchmarkCamera(Node):
     def _is_listened_to(self) -> bool:
         end = time.monotonic() + _PATIENCE
         while not self._images.get_subscription_count():
-            if time.monotonic() > end:
+            if time.monotonic() > end or executable.is_over(self):
                 self.get_logger().error('nobody subscribes to the images')
                 return False
             time.sleep(0.02)
@@ -99,11 +99,7 @@ def parse(args: Sequence[str] | None = None) -> argparse.Namespace:
 def main(args: Sequence[str] | None = None) -> int:
     """Play the clip for a while."""
     options = parse(args)
-    return executable.run(
-        lambda: BenchmarkCamera(options),
-        lambda node: node.play(),  # type: ignore[attr-defined]
-        [],
-    )
+    return executable.run(lambda: BenchmarkCamera(options), BenchmarkCamera.play, [])
 
 
 if __name__ == '__main__':

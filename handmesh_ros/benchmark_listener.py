@@ -8,13 +8,12 @@ writes what it noted.
 from __future__ import annotations
 
 if __name__ == '__main__':
-    from handmesh_ros import early_exit
+    from handmesh_ros import stop_signals
 
-    early_exit.install()
+    stop_signals.end_at_once()
 
 import argparse
 import json
-import signal
 import struct
 import sys
 import time
@@ -25,7 +24,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from tf2_msgs.msg import TFMessage
 
 from handmesh_ros import executable
@@ -52,19 +50,16 @@ class BenchmarkListener(Node):
         self._arrivals: dict[str, list[int]] = {topic: [] for topic in topics}
         self._stamps: list[int] = []
         self._status: dict[str, dict[str, str]] = {}
-        self._is_ending = False
         for topic in topics:
             self.create_subscription(KINDS[topic], topic, self._noter(topic), _QOS, raw=True)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, _QOS)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
 
     def listen(self) -> None:
         """Serve until told to end."""
         executor = SingleThreadedExecutor()
         executor.add_node(self)
         self.get_logger().info(READY)
-        while not self._is_ending:
+        while not executable.is_over(self):
             executor.spin_once(timeout_sec=0.1)
         report = {
             'arrivals': self._arrivals,
@@ -84,9 +79,6 @@ class BenchmarkListener(Node):
 
         return note
 
-    def _on_signal(self, number: int, frame: object) -> None:
-        self._is_ending = True
-
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             part = status.name.rpartition(': ')[2]
@@ -100,10 +92,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument('--out', type=Path, required=True)
     options = parser.parse_args(args)
     return executable.run(
-        lambda: BenchmarkListener(options.topics, options.out),
-        lambda node: node.listen(),  # type: ignore[attr-defined]
-        [],
-        SignalHandlerOptions.NO,
+        lambda: BenchmarkListener(options.topics, options.out), BenchmarkListener.listen, []
     )
 
 

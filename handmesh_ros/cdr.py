@@ -31,10 +31,8 @@ _DTYPES: dict[str, np.dtype] = {
     'char': np.dtype(np.uint8),
     'float': np.dtype('<f4'),
     'double': np.dtype('<f8'),
-} | {
-    f'{sign}int{bits}': np.dtype(f'<{sign[:1] or "i"}{bits // 8}')
-    for sign in ('', 'u')
-    for bits in (8, 16, 32, 64)
+    **{f'int{bits}': np.dtype(f'<i{bits // 8}') for bits in (8, 16, 32, 64)},
+    **{f'uint{bits}': np.dtype(f'<u{bits // 8}') for bits in (8, 16, 32, 64)},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,6 @@ from sensor_msgs.msg import PointCloud2, PointField
 
 from handmesh_model.hand import Hand, ScaleSource, TrackState
 from handmesh_model.joints import JOINT_NAMES, PARENTS
-from handmesh_model.rotations import quaternions_from_rotations
 from handmesh_model.topology import HandTopology
 from handmesh_ros import msg
 from handmesh_ros.images import set_bytes
@@ -66,12 +66,27 @@ def is_finite(hand: Hand) -> bool:
 
 def quaternion_from_rotation(rotation: np.ndarray) -> np.ndarray:
     """
-    Unit quaternion of a rotation.
+    Unit quaternion of one rotation; :mod:`handmesh_model.rotations` has the same for many.
 
     :param rotation: (3, 3) proper rotation.
     :returns: (4,) x, y, z, w with w >= 0.
     """
-    return quaternions_from_rotations(rotation)
+    # Plain numbers: numpy would take ten times as long for so few.
+    m = rotation.tolist()
+    trace = m[0][0] + m[1][1] + m[2][2]
+    squares = [m[0][0], m[1][1], m[2][2], trace]
+    largest = squares.index(max(squares))
+    if largest == 3:
+        q = [m[2][1] - m[1][2], m[0][2] - m[2][0], m[1][0] - m[0][1], 1 + trace]
+    else:
+        i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
+        q = [0.0] * 4
+        q[i] = 1 + 2 * m[i][i] - trace
+        q[j] = m[i][j] + m[j][i]
+        q[k] = m[i][k] + m[k][i]
+        q[3] = m[k][j] - m[j][k]
+    length = math.hypot(*q)
+    return np.array(q) / (-length if q[3] < 0 else length)
 
 
 def pose_to_msg(pose: np.ndarray) -> Pose:

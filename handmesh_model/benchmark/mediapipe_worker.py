@@ -1,5 +1,5 @@
 """
-Shows frames from standard input to MediaPipe Hands; :mod:`handmesh_model.benchmark.peer` starts it.
+Shows frames from standard input to MediaPipe Hands, for :mod:`handmesh_model.benchmark.peer`.
 
 Imports nothing of this project: the interpreter that has MediaPipe need not have PyTorch. A frame
 is a line of JSON with height and width, then its RGB bytes; the answer is a line of JSON.
