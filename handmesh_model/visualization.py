@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from handmesh_model.camera import project
 from handmesh_model.hand import Hand, TrackState
-from handmesh_model.joints import BONES, FINGERS, JOINT_COUNT, MIDDLE_KNUCKLE, WRIST
+from handmesh_model.joints import FINGERS, JOINT_COUNT, MIDDLE_KNUCKLE, WRIST
 from handmesh_model.topology import HandTopology
 
 Color = tuple[int, int, int]
@@ -37,6 +38,12 @@ _JOINT_COLORS: tuple[Color, ...] = tuple(
     _WRIST_COLOR if i == WRIST else FINGER_COLORS[FINGERS[(i - 1) // 4]]
     for i in range(JOINT_COUNT)
 )
+
+
+_CHAINS = {
+    finger: np.array([WRIST, *range(4 * i + 1, 4 * i + 5)]) for i, finger in enumerate(FINGERS)
+}
+"""Joints of each finger, from the wrist to the tip."""
 
 
 @dataclass(frozen=True)
@@ -104,70 +111,78 @@ def draw_mesh(canvas: np.ndarray, hand: Hand, topology: HandTopology, opacity: f
     if (low >= high).any():
         return
     region = canvas[low[1] : high[1], low[0] : high[0]]
-    painted = region.copy()
     faces = topology.faces_of(hand.side)
-    corners = points[faces]
-    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     # The image's y points down: faces seen from outside turn clockwise in it.
-    front = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] < 0
-    faces = faces[front]
-    depth = hand.vertices_camera[faces, 2].sum(axis=1)
-    order = np.argsort(-depth)
-    shades = _shades(hand, topology)[front][order]
-    fixed = np.round((points - low) * (1 << _SUBPIXEL_BITS)).astype(np.int32)[faces[order]]
-    palette = _palette(SIDE_COLORS[hand.side])
+    x, y = points[:, 0][faces].T, points[:, 1][faces].T
+    front = (x[1] - x[0]) * (y[2] - y[0]) < (y[1] - y[0]) * (x[2] - x[0])
+    shades = _vertex_shades(hand, topology)[faces].mean(axis=1)
+    faces, shades = faces[front], shades[front]
+    order = np.argsort(-hand.vertices_camera[:, 2][faces].sum(axis=1))
+    scale = 1 << _SUBPIXEL_BITS
+    fixed = np.round((points - low) * scale).astype(np.int32)[faces[order]]
+    # One channel of shades, 0 where the mesh is not; colours come at the end, all at once.
+    painted = np.zeros(region.shape[:2], dtype=np.uint8)
     fill = cv2.fillConvexPoly
-    for triangle, shade in zip(fixed, shades.tolist(), strict=True):
-        fill(painted, triangle, palette[shade], cv2.LINE_8, _SUBPIXEL_BITS)
-    cv2.addWeighted(painted, opacity, region, 1 - opacity, 0, dst=region)
+    levels = (1 + shades[order] * (_LEVELS - 1)).astype(np.uint8).tolist()
+    for triangle, level in zip(fixed, levels, strict=True):
+        fill(painted, triangle, level, cv2.LINE_8, _SUBPIXEL_BITS)
+    colors = cv2.LUT(cv2.merge((painted,) * 3), _palette(SIDE_COLORS[hand.side]))
+    blend = cv2.addWeighted(colors, opacity, region, 1 - opacity, 0)
+    cv2.copyTo(blend, painted, region)
 
 
-def _shades(hand: Hand, topology: HandTopology) -> np.ndarray:
-    """(F,) 0.._LEVELS - 1, brightness of each face from normals smoothed over the vertices."""
+def _vertex_shades(hand: Hand, topology: HandTopology) -> np.ndarray:
+    """(V,) 0..1, brightness from normals, smoothed over neighbouring vertices."""
     faces = topology.faces_of(hand.side)
-    vertices = hand.vertices_camera
-    corners = vertices[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    smooth = _sum_at_vertices(normals, faces, len(vertices))
-    # Once more over the neighbours: the mesh is coarse, its facets need not be seen.
-    smooth = _sum_at_vertices(smooth[faces].sum(axis=1), faces, len(vertices))
-    smooth /= np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
-    lit = np.maximum(smooth @ _LIGHT, 0)
-    facing = np.maximum(-smooth[:, 2], 0)
-    brightness = 0.16 + 0.5 * lit + 0.22 * facing + 0.3 * lit**12
-    return (np.clip(brightness, 0, 1)[faces].mean(axis=1) * (_LEVELS - 1)).astype(np.int64)
+    x, y, z = (column[faces].T for column in hand.vertices_camera.T)
+    ux, uy, uz = x[1] - x[0], y[1] - y[0], z[1] - z[0]
+    vx, vy, vz = x[2] - x[0], y[2] - y[0], z[2] - z[0]
+    normals = (uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx)
+    count = len(hand.vertices_camera)
+    smooth = np.stack([_smoothed(component, faces, count) for component in normals])
+    smooth /= np.maximum(np.sqrt((smooth * smooth).sum(axis=0)), 1e-12)
+    lit = np.maximum(_LIGHT @ smooth, 0)
+    facing = np.maximum(-smooth[2], 0)
+    shine = lit * lit * lit
+    return np.clip(0.16 + 0.5 * lit + 0.22 * facing + 0.3 * (shine * shine) ** 2, 0, 1)
+
+
+def _smoothed(face_values: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
+    """
+    (V,) sums of a number of the faces around each vertex, and once more over its neighbours.
+
+    The mesh is coarse; its facets need not be seen.
+    """
+    at_vertices = _sum_at_vertices(face_values, faces, count)
+    return _sum_at_vertices(at_vertices[faces].sum(axis=1), faces, count)
 
 
 def _sum_at_vertices(face_values: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
-    """(V, 3) sums of the values (F, 3) of the faces around each vertex."""
-    corners = faces.ravel()
-    columns = [np.bincount(corners, np.repeat(v, 3), minlength=count) for v in face_values.T]
-    return np.stack(columns, axis=1)
+    return np.bincount(faces.ravel(), np.repeat(face_values, 3), minlength=count)
 
 
-def _palette(color: Color) -> list[Color]:
-    """From dark over the colour to near white."""
+@lru_cache(maxsize=8)
+def _palette(color: Color) -> np.ndarray:
+    """(1, 256, 3) uint8: for 1 to _LEVELS from dark over the colour to near white."""
     levels = np.linspace(0, 1, _LEVELS)[:, None]
     base = np.array(color, dtype=np.float64)
     dark = base * np.minimum(levels / 0.75, 1)
     light = (255 - base) * np.maximum(levels - 0.75, 0) / 0.25 * 0.7
-    return [tuple(row) for row in np.round(dark + light).astype(int).tolist()]
+    table = np.zeros((1, 256, 3), dtype=np.uint8)
+    table[0, 1 : 1 + _LEVELS] = np.round(dark + light)
+    return table
 
 
 def draw_skeleton(canvas: np.ndarray, hand: Hand) -> None:
     """Draw bones and joints, as wide as fits the hand's size in the picture."""
-    points = _fixed(hand.joints_image)
+    points = np.array(_fixed(hand.joints_image), dtype=np.int32)
     thickness = int(np.clip(hand.box.diagonal / 130, 1, 5))
     radius = int((thickness * 0.8 + 1) * (1 << _SUBPIXEL_BITS))
-    for parent, child in BONES:
-        color = _JOINT_COLORS[child]
-        cv2.line(
-            canvas, points[parent], points[child], _INK, thickness + 2, cv2.LINE_AA, _SUBPIXEL_BITS
-        )
-        cv2.line(
-            canvas, points[parent], points[child], color, thickness, cv2.LINE_AA, _SUBPIXEL_BITS
-        )
-    for point, color in zip(points, _JOINT_COLORS, strict=True):
+    for finger, chain in _CHAINS.items():
+        bones = [points[chain]]
+        for color, width in ((_INK, thickness + 2), (FINGER_COLORS[finger], thickness)):
+            cv2.polylines(canvas, bones, False, color, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+    for point, color in zip(points.tolist(), _JOINT_COLORS, strict=True):
         cv2.circle(canvas, point, radius + 8, _INK, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
         cv2.circle(canvas, point, radius, color, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
 

@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 
 from handmesh_model.backends import Backend, NetworkResult
 from handmesh_model.benchmark.frames import SIZES, clip_frames, clip_intrinsics
-from handmesh_model.benchmark.timing import Effort, ratio, spread, take_turns
+from handmesh_model.benchmark.timing import Effort, Timing, ratio, take_turns
 from handmesh_model.errors import BackendError
 from handmesh_model.hand import Hand
 from handmesh_model.predictor import HandMeshPredictor
@@ -153,7 +153,7 @@ def measure_around(node: LifecycleNode, frame: Frame, effort: Effort) -> dict[st
     height, width = frame.rgb.shape[:2]
     camera = Calibration(frame.intrinsics, np.zeros(0), size=(width, height))
     data = serialize_message(rgb_to_image(frame.rgb, Header(frame_id=_FRAME_ID)))
-    parts: dict[str, list[float]] = defaultdict(list)
+    parts: dict[str, Timing] = defaultdict(Timing)
 
     def serve() -> None:
         clock = _Laps(parts)
@@ -177,20 +177,24 @@ def measure_around(node: LifecycleNode, frame: Frame, effort: Effort) -> dict[st
     count = len(timings['whole'].wall)
     return {
         'whole': timings['whole'].figures(),
-        'parts': {name: spread(times[-count:]) for name, times in parts.items()},
+        'parts': {
+            name: Timing(timing.wall[-count:], timing.cpu[-count:]).figures()
+            for name, timing in parts.items()
+        },
     }
 
 
 class _Laps:
-    """Milliseconds between calls, by name."""
+    """Times between calls, by name."""
 
-    def __init__(self, laps: dict[str, list[float]]) -> None:
+    def __init__(self, laps: dict[str, Timing]) -> None:
         self._laps = laps
-        self._last = time.perf_counter()
+        self._last = time.perf_counter(), time.process_time()
 
     def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self._laps[name].append(1000 * (now - self._last))
+        now = time.perf_counter(), time.process_time()
+        self._laps[name].wall.append(1000 * (now[0] - self._last[0]))
+        self._laps[name].cpu.append(1000 * (now[1] - self._last[1]))
         self._last = now
 
 

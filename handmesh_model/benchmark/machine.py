@@ -23,12 +23,17 @@ def describe_machine() -> dict[str, Any]:
         'cores': len(os.sched_getaffinity(0)),
         'memory_gib': _memory_gib(),
         'gpu': ', '.join(gpus) or None,
-        'load_average': [round(load, 2) for load in os.getloadavg()],
+        'load_average': load_average(),
         'torch_threads': torch.get_num_threads(),
         'system': platform.platform(),
         'python': platform.python_version(),
         'versions': {name: found for name in PACKAGES if (found := _version_of(name))},
     }
+
+
+def load_average() -> list[float]:
+    """Processes that wanted a core, over the last 1, 5 and 15 minutes."""
+    return [round(load, 2) for load in os.getloadavg()]
 
 
 def _cpu_name() -> str:

@@ -23,6 +23,7 @@ NEEDS_ROS = (
     'test_shipped_weights',
     'test_wire',
     'test_cdr',
+    'test_benchmark',
     'test_folder_camera',
     'test_lifecycle',
     'test_true_hands',

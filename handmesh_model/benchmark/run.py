@@ -1,0 +1,145 @@
+"""All of ``handmesh benchmark``: what is measured, in which order, and for how long."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from handmesh_model.benchmark.machine import describe_machine, load_average
+from handmesh_model.benchmark.timing import Effort
+from handmesh_model.errors import HandmeshError
+
+Progress = Callable[[str], None]
+PARTS = ('network', 'stages', 'tracking', 'ros')
+"""What can be measured on its own, in this order."""
+NETWORKS = ('paper', 'open')
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    What to measure.
+
+    :param parts: some of :data:`PARTS`.
+    :param quick: a short run, to see that all is well.
+    :param weights: of the open network: 'open' or a checkpoint.
+    :param device: 'auto', 'cpu', 'cuda', ...
+    :param backend: of everything but the comparison of backends.
+    :param mediapipe: an interpreter that imports mediapipe; empty to go without.
+    """
+
+    parts: tuple[str, ...] = PARTS
+    quick: bool = False
+    weights: str = 'open'
+    device: str = 'auto'
+    backend: str = 'auto'
+    mediapipe: str = ''
+
+
+def run_benchmark(options: Options, tell: Progress = print) -> dict[str, Any]:
+    """
+    Measure everything that can be measured here; what cannot is noted under 'left_out'.
+
+    :raises HandmeshError: if weights, device or backend cannot be used.
+    """
+    report: dict[str, Any] = {'machine': describe_machine(), 'quick': options.quick}
+    left_out: dict[str, str] = {}
+    if 'network' in options.parts:
+        report.update(_networks(options, tell))
+    if {'stages', 'tracking'} & set(options.parts):
+        report.update(_around(options, left_out, tell))
+    if 'ros' in options.parts:
+        report.update(_ros(options, left_out, tell))
+    report['machine']['load_average_after'] = load_average()
+    return {**report, 'left_out': left_out}
+
+
+def _networks(options: Options, tell: Progress) -> dict[str, Any]:
+    from handmesh_model.backends import choose_device
+    from handmesh_model.benchmark.networks import (
+        BATCHES,
+        make_network,
+        measure_network,
+        medians,
+    )
+
+    device = choose_device(options.device)
+    effort = Effort(2.0, 3, 20, 1) if options.quick else Effort(20.0, 10, 300, 3)
+    batches = BATCHES[:1] if options.quick else BATCHES
+    reports = {}
+    for name in NETWORKS:
+        tell(f'network {name}')
+        make = partial(make_network, name if name == 'paper' else options.weights)
+        reports[name] = measure_network(make, device, effort, batches, tell)
+    fastest = {name: medians(found) for name, found in reports.items()}
+    return {'network_ms': fastest, 'network': reports}
+
+
+def _around(options: Options, left_out: dict[str, str], tell: Progress) -> dict[str, Any]:
+    from handmesh_model.benchmark.stages import measure_stages
+    from handmesh_model.benchmark.tracking import measure_tracking
+    from handmesh_model.predictor import HandMeshPredictor
+
+    report: dict[str, Any] = {}
+    predictor = HandMeshPredictor(options.weights, options.device, options.backend)
+    if 'stages' in options.parts:
+        tell('stages around the network')
+        effort = Effort(2.0, 5, 50, 1) if options.quick else Effort(10.0, 20, 300, 3)
+        report['stages'] = measure_stages(predictor, effort, tell=tell)
+    if 'tracking' in options.parts:
+        count = 30 if options.quick else 300
+        tell(f'tracking, {count} frames')
+        report['tracking'] = measure_tracking(predictor, count)
+        if options.mediapipe:
+            tell(f'tracking beside MediaPipe, {count} frames')
+            found = _beside_mediapipe(options, predictor, count, left_out)
+            report.update(found)
+    predictor.close()
+    return report
+
+
+def _beside_mediapipe(
+    options: Options, predictor: Any, count: int, left_out: dict[str, str]
+) -> dict[str, Any]:
+    from handmesh_model.benchmark.peer import Peer
+    from handmesh_model.benchmark.tracking import measure_tracking
+
+    try:
+        with closing(Peer(options.mediapipe, predictor.max_hands)) as peer:
+            found = measure_tracking(predictor, count, peer=peer)
+            return {'beside_mediapipe': {**found, 'version': peer.version}}
+    except HandmeshError as error:
+        left_out['mediapipe'] = str(error)
+        return {}
+
+
+def _ros(options: Options, left_out: dict[str, str], tell: Progress) -> dict[str, Any]:
+    """
+    What handmesh_ros measures, in a process of its own: this package never imports ROS.
+
+    :returns: nothing where ROS or its messages are missing, with a note in ``left_out``.
+    """
+    if find_spec('rclpy') is None or find_spec('handmesh_ros') is None:
+        left_out['ros'] = 'no ROS 2 in this shell: source env.sh, or your workspace, first'
+        return {}
+    tell('messages and node')
+    with tempfile.TemporaryDirectory(prefix='handmesh_benchmark_') as folder:
+        path = Path(folder) / 'ros.json'
+        words = ['-m', 'handmesh_ros.benchmark', '--json', str(path)]
+        words += ['--weights', options.weights, '--backend', options.backend]
+        words += ['--quick'] if options.quick else []
+        code = subprocess.run([sys.executable, *words], check=False).returncode
+        if code or not path.is_file():
+            left_out['ros'] = f'handmesh_ros.benchmark ended with code {code}, see its output'
+            return {}
+        found: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+        return found

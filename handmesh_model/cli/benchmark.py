@@ -1,0 +1,74 @@
+"""``handmesh benchmark``: measure speed, stage by stage."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command and its arguments."""
+    from handmesh_model.benchmark.run import PARTS
+
+    parser = subparsers.add_parser(
+        'benchmark',
+        help='measure speed, stage by stage',
+        description='Times networks by backend, batch size and precision, the stages around '
+        'them, messages, and the whole node through DDS. What is compared is measured in turns. '
+        'What this machine cannot run is left out, with a note.',
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures there')
+    parser.add_argument(
+        '--plot', type=Path, metavar='PNG', help='beside the JSON by default, if there is one'
+    )
+    parser.add_argument('--quick', action='store_true', help='a short run, some minutes at most')
+    parser.add_argument(
+        '--parts', nargs='+', choices=PARTS, default=list(PARTS), help='measure only these'
+    )
+    parser.add_argument('--weights', default='open', help="'open' or a checkpoint")
+    parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda', 'cuda:N'")
+    parser.add_argument(
+        '--backend', default='auto', help='of all but the comparison of the backends'
+    )
+    parser.add_argument(
+        '--mediapipe',
+        metavar='PYTHON',
+        help='an interpreter that imports mediapipe, to measure it beside (PyPI: 0.10.21); this '
+        'one if it does',
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print, write."""
+    from handmesh_model.benchmark.report import format_report, plot_report
+    from handmesh_model.benchmark.run import Options, run_benchmark
+    from handmesh_model.evaluation.report import write_json
+
+    peer = arguments.mediapipe or (sys.executable if find_spec('mediapipe') else '')
+    options = Options(
+        parts=tuple(arguments.parts),
+        quick=arguments.quick,
+        weights=arguments.weights,
+        device=arguments.device,
+        backend=arguments.backend,
+        mediapipe=peer,
+    )
+    report = run_benchmark(options, _tell)
+    print(format_report(report))
+    if arguments.json is not None:
+        write_json(arguments.json, report)
+    plot = arguments.plot
+    if plot is None and arguments.json is not None and find_spec('matplotlib') is not None:
+        plot = arguments.json.with_suffix('.png')
+    if plot is not None:
+        plot_report(report, plot)
+    return 0
+
+
+def _tell(text: str) -> None:
+    """Progress, apart from the figures."""
+    print(text, file=sys.stderr, flush=True)

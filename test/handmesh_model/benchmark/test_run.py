@@ -1,0 +1,135 @@
+"""A tiny benchmark from end to end, its report, and MediaPipe's place in it."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from handmesh_model.benchmark import networks, peer, run
+from handmesh_model.benchmark.networks import make_network, measure_network, medians
+from handmesh_model.benchmark.peer import Peer
+from handmesh_model.benchmark.report import format_report, plot_report
+from handmesh_model.benchmark.timing import Effort
+from handmesh_model.cli import main
+from handmesh_model.errors import BackendError
+
+FAKE_WORKER = """
+import json, sys
+print(json.dumps({'version': 'fake'}), flush=True)
+while line := sys.stdin.buffer.readline():
+    head = json.loads(line)
+    pixels = sys.stdin.buffer.read(head['height'] * head['width'] * 3)
+    print(json.dumps({'ms': float(pixels[0]), 'hands': int(sys.argv[1])}), flush=True)
+"""
+
+
+def test_every_backend_is_measured_or_left_out_with_a_reason(weights_folder: Path) -> None:
+    report = measure_network(
+        lambda: make_network(str(weights_folder / 'mesh.safetensors')),
+        torch.device('cpu'),
+        Effort(0, 2, 2, 0),
+        batches=(1, 2),
+        tell=lambda text: None,
+    )
+    eager = report['backends']['eager']
+    assert list(eager['batch']) == ['1', '2']
+    assert eager['batch']['1']['times_faster_than_eager'] == 1
+    assert medians(report)['eager'] == eager['batch']['1']['median'] > 0
+    names = {name.split()[0] for name in (*report['backends'], *report['left_out'])}
+    assert names == set(networks.BACKENDS)
+
+
+def test_paper_network_is_the_papers() -> None:
+    config = make_network('paper').config
+    assert (config.input_size, config.depth, config.segmentation) == (256, 50, True)
+
+
+def test_command_writes_figures_and_a_plot(
+    weights_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(run, 'NETWORKS', ('open',))
+    monkeypatch.setattr(run, 'find_spec', lambda name: None)
+    out = tmp_path / 'figures.json'
+    words = ['--weights', str(weights_folder), '--backend', 'eager', '--device', 'cpu']
+    assert main(['benchmark', '--quick', '--json', str(out), *words]) == 0
+    report = json.loads(out.read_text())
+    assert report['network_ms']['open']['eager'] > 0
+    assert report['machine']['cores'] >= 1
+    assert 0 <= report['tracking']['detection_share'] <= 1
+    assert report['tracking']['stages_ms']['frame']['count'] == 30
+    assert list(report['stages']) == ['640x480', '1280x720']
+    assert 'source env.sh' in report['left_out']['ros']
+    assert out.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
+    shown = capsys.readouterr().out
+    assert '| open, eager | float32 | 1 |' in shown
+    assert 'left out: ros' in shown
+
+
+def test_report_with_everything_in_it(tmp_path: Path) -> None:
+    figures = {'count': 3, 'median': 1.5, 'p95': 2.0, 'p99': 3.0, 'cpu_median': 1.25}
+    stream = {
+        'sent_per_second': 30.0,
+        'answered_per_second': 29.5,
+        'latency_ms': figures,
+        'drop_share': 0.0167,
+        'cpu_share': 0.4,
+        'memory_mib': 512.3,
+    }
+    report = {
+        'machine': {
+            'cpu': 'a CPU',
+            'cores': 2,
+            'gpu': None,
+            'date': 'today',
+            'load_average': [1.5, 1, 1],
+        },
+        'messages': {'objects': figures, 'wire': figures},
+        'messages_ms': {'objects': 1.5, 'wire': 0.1},
+        'around_network': {'whole': figures, 'parts': {'take': figures}},
+        'node': {'640x480 at 30 Hz, hands': stream},
+        'beside_mediapipe': {
+            'stages_ms': {'frame': figures},
+            'mediapipe': {'frame_ms': figures},
+            'version': '0.10.21',
+        },
+        'left_out': {},
+    }
+    text = format_report(report)
+    assert 'a CPU, 2 cores; today; load average 1.5, 1, 1' in text
+    row = '| 640x480 at 30 Hz, hands | 30.0 | 29.5 | 1.5 | 2 | 3 | 1.7 % | 40.0 % | 512 MiB |'
+    assert row in text
+    assert '| MediaPipe 0.10.21 | 1.5 | 2 | 3 |' in text
+    plot_report(report, tmp_path / 'plot.png')
+    assert (tmp_path / 'plot.png').stat().st_size > 1000
+
+
+def test_peer_is_shown_each_frame_and_its_answers_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = tmp_path / 'worker.py'
+    worker.write_text(FAKE_WORKER)
+    monkeypatch.setattr(peer, 'WORKER', worker)
+    other = Peer(sys.executable, max_hands=2)
+    assert other.version == 'fake'
+    for value in (7, 9):
+        rgb = np.full((48, 64, 3), value, dtype=np.uint8)
+        assert other.show(rgb, 0.0) == (value, 2)
+    other.close()
+
+
+def test_interpreter_without_mediapipe_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = tmp_path / 'worker.py'
+    worker.write_text('import no_such_module_of_anybody')
+    monkeypatch.setattr(peer, 'WORKER', worker)
+    with pytest.raises(BackendError, match="No module named 'no_such_module_of_anybody'"):
+        Peer(sys.executable)
+    with pytest.raises(BackendError, match="cannot start '/no/python'"):
+        Peer('/no/python')

@@ -1,0 +1,69 @@
+"""The figures of a stream, and one short benchmark of messages and node."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from handmesh_ros.benchmark_node import ALL, BenchmarkError, Process, Scenario, evaluate, stages
+
+SECOND = 1_000_000_000
+SCENARIO = Scenario(640, 480, 10.0, ALL)
+
+
+def heard(answers, **more):
+    """What a listener writes: answers are (stamp, arrival), nanoseconds."""
+    stamps, arrivals = zip(*answers, strict=True) if answers else ((), ())
+    return {'hands_stamps': list(stamps), 'arrivals': {'hands': list(arrivals)}, **more}
+
+
+def test_images_of_the_first_seconds_do_not_count():
+    sent = [i * SECOND // 10 for i in range(50)]
+    answers = [(stamp, stamp + 20_000_000) for stamp in sent if stamp % SECOND]
+    figures = evaluate(SCENARIO, sent, heard(answers))
+    assert (figures['sent'], figures['answered']) == (20, 18)
+    assert figures['drop_share'] == pytest.approx(0.1)
+    assert figures['sent_per_second'] == pytest.approx(10)
+    assert figures['answered_per_second'] == pytest.approx(9)
+    assert figures['latency_ms'] == {'count': 18, 'median': 20, 'p95': 20, 'p99': 20}
+    assert figures['topics'] == 'all'
+
+
+def test_node_that_answers_nothing():
+    figures = evaluate(SCENARIO, [0, 5 * SECOND], heard([]))
+    assert (figures['answered'], figures['drop_share']) == (0, 1)
+    assert figures['latency_ms'] == {'count': 0}
+    assert evaluate(SCENARIO, [], heard([]))['sent'] == 0
+
+
+def test_stages_come_from_diagnostics():
+    status = {'crop median ms': '0.50', 'crop p95 ms': '0.75', 'device': 'cpu'}
+    report = heard([], diagnostics={'network': status})
+    assert stages(report) == {'crop': {'median': 0.5, 'p95': 0.75}}
+
+
+def test_a_process_that_fails_is_told_with_its_last_words(tmp_path):
+    process = Process.start('camera', ['-c', 'raise SystemExit("no film")'], tmp_path)
+    process.popen.wait(60)
+    with pytest.raises(BenchmarkError, match='camera failed: no film'):
+        process.check()
+    process.stop()
+
+
+@pytest.mark.slow
+def test_short_benchmark_of_messages_and_node(tmp_path):
+    out = tmp_path / 'ros.json'
+    words = ['-m', 'handmesh_ros.benchmark', '--quick', '--seconds', '1', '--json', str(out)]
+    ended = subprocess.run(
+        [sys.executable, *words], stderr=subprocess.PIPE, text=True, timeout=900
+    )
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads(out.read_text())
+    assert report['messages_ms']['wire'] < report['messages_ms']['objects']
+    assert set(report['around_network']['parts']) == {'take', 'decode', 'track', 'publish'}
+    (stream,) = report['node'].values()
+    assert stream['answered'] > 0
+    assert report['node_latency_ms']['p50'] == stream['latency_ms']['median'] > 0
+    assert stream['memory_mib'] > 50
+    assert {'crop', 'network', 'publish'} <= set(stream['stages_ms'])
