@@ -98,6 +98,17 @@ def draw_hands(
     return canvas
 
 
+def draw_hands_with_caption(
+    rgb: np.ndarray,
+    hands: Sequence[Hand],
+    topology: HandTopology,
+    intrinsics: np.ndarray | None,
+    caption: str,
+) -> np.ndarray:
+    """:func:`draw_hands` in its usual style, with a line in the corner."""
+    return draw_hands(rgb, hands, topology, intrinsics, DrawingStyle(caption=caption))
+
+
 def draw_mesh(canvas: np.ndarray, hand: Hand, topology: HandTopology, opacity: float) -> None:
     """
     Draw the front of a mesh, shaded and half transparent, into the picture.

@@ -21,7 +21,7 @@ from handmesh_model.errors import BackendError
 from handmesh_model.hand import Hand
 from handmesh_model.predictor import HandMeshPredictor
 from handmesh_model.tracker import HandTracker
-from handmesh_model.visualization import draw_hands
+from handmesh_model.visualization import draw_hands_with_caption
 from handmesh_ros import conversions
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.images import image_to_rgb, rgb_to_image
@@ -143,7 +143,7 @@ def measure_around(node: LifecycleNode, frame: Frame, effort: Effort) -> dict[st
     :returns: milliseconds of the 'whole' and of its parts: taking the message from its bytes,
         decoding, tracking (crop, placement), publishing on all topics.
     """
-    outputs = HandOutputs(node, frame.predictor.topology, draw_hands)
+    outputs = HandOutputs(node, frame.predictor.topology, draw_hands_with_caption)
     node.trigger_activate()
     settings = NodeParameters()
     wait_for(lambda: len(outputs.wanted(settings)) > len(TOPICS))
@@ -173,7 +173,7 @@ def measure_around(node: LifecycleNode, frame: Frame, effort: Effort) -> dict[st
     serve()
     recorder.is_replaying = True
     timings = take_turns({'whole': serve}, effort)
-    outputs.destroy()
+    outputs.close()
     count = len(timings['whole'].wall)
     return {
         'whole': timings['whole'].figures(),

@@ -11,7 +11,11 @@ from handmesh_ros.monitor import Monitor
 
 SILENCE = 2.0
 """Seconds without images after which the stream counts as stale."""
-COUNTS = ('received', 'processed', 'dropped', 'stale', 'unwatched', 'faulty')
+COUNTS = ('received', 'processed', 'dropped', 'stale', 'unwatched', 'faulty', 'failed')
+STUCK = 10.0
+"""Seconds that one image may take before the network is taken to hang."""
+_STREAM_FAULTS = ('qos', 'frame', 'age', 'boxes', 'time')
+"""Kinds of fault of the image stream that it goes on with."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +26,21 @@ class NodeFacts:
     :param name: full name of the node.
     :param state: of its life cycle, such as 'active'.
     :param image_topic: resolved name of the topic that images come on.
+    :param idle: why no images are taken although the node is active, or ''.
     :param calibration: why metric output is off, or '' if it is on.
+    :param camera: what else is known of it, such as what is done about distortion.
     :param network: device, weights and the like.
+    :param busy: seconds that the image at hand takes by now.
     """
 
     name: str
     state: str
     image_topic: str = ''
+    idle: str = ''
     calibration: str = ''
+    camera: Mapping[str, str] = field(default_factory=dict)
     network: Mapping[str, str] = field(default_factory=dict)
+    busy: float = 0.0
 
 
 def statuses(monitor: Monitor, facts: NodeFacts) -> list[DiagnosticStatus]:
@@ -43,15 +53,20 @@ def images(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
     status = _status(facts, 'images')
     if facts.state != 'active':
         status.message = f'{facts.state}: images are not taken'
+    elif facts.idle:
+        status.message = f'{facts.idle}: images are not taken'
     elif monitor.is_present('image'):
         status.level = DiagnosticStatus.ERROR
         status.message = monitor.faults()['image'].text
     elif monitor.silence('received') > SILENCE:
         status.level = DiagnosticStatus.STALE
+        silence = monitor.faults().get('silence')
         status.message = f"no images on '{facts.image_topic}'"
-    elif monitor.is_present('age'):
+        if silence is not None and not monitor.counts['received']:
+            status.message = silence.text
+    elif present := [kind for kind in _STREAM_FAULTS if monitor.is_present(kind)]:
         status.level = DiagnosticStatus.WARN
-        status.message = monitor.faults()['age'].text
+        status.message = monitor.faults()[present[0]].text
     else:
         status.message = f'{monitor.rate("received"):.1f} images a second'
     for what in COUNTS:
@@ -59,7 +74,7 @@ def images(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
     for what in ('received', 'processed'):
         _add(status, f'{what} a second', f'{monitor.rate(what):.1f}')
     _add_times(status, monitor, ('image age', 'latency'))
-    _add_faults(status, monitor, ('image', 'age', 'time'))
+    _add_faults(status, monitor, ('image', *_STREAM_FAULTS))
     return status
 
 
@@ -76,6 +91,8 @@ def calibration(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
         status.message = monitor.faults()['calibration'].text
     else:
         status.message = 'metric output on'
+    for key, value in facts.camera.items():
+        _add(status, key, value)
     _add_faults(status, monitor, ('calibration',))
     return status
 
@@ -90,6 +107,9 @@ def network(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
             if fault is not None:
                 status.level = DiagnosticStatus.ERROR
                 status.message = fault.text
+    if facts.busy > STUCK:
+        status.level = DiagnosticStatus.ERROR
+        status.message = f'the image at hand takes {facts.busy:.0f} s by now'
     for key, value in facts.network.items():
         _add(status, key, value)
     stages = [stage for stage in monitor.stages() if stage not in ('image age', 'latency')]

@@ -10,17 +10,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
-from handmesh_model.errors import HandmeshError, ImageError, IntrinsicsError
-from handmesh_model.hand import Hand
+from handmesh_model.errors import BackendError, HandmeshError, ImageError, IntrinsicsError
+from handmesh_model.hand import Hand, HandBox
 from handmesh_ros.calibration import Calibration
+from handmesh_ros.compressed_images import compressed_image_to_rgb
 from handmesh_ros.conversions import is_finite, stamp_to_seconds
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.monitor import Monitor
 from handmesh_ros.newest import NewestSlot
 from handmesh_ros.outputs import HandOutputs, Picture
 from handmesh_ros.parameters import NodeParameters
+from handmesh_ros.recovery import Recovery
 
 if TYPE_CHECKING:
     # PyTorch comes with it, and takes seconds that a node that only waits does without.
@@ -38,6 +40,12 @@ class Surroundings(NamedTuple):
     :param now: seconds, by the node's clock.
     :param fault: say and remember a fault of a kind.
     :param is_alive: whether messages can still be sent.
+    :param boxes: hands that others have found in the image of a stamp, width and height, and at
+        what age boxes are too old; None leaves it to the detector.
+    :param load: makes a tracker with a network; the argument counts attempts to replace one that
+        fails. May raise what loading raises.
+    :param report: gets, of every image answered, the seconds that it took from when it was taken
+        up, and from its stamp.
     """
 
     settings: Callable[[], NodeParameters]
@@ -45,6 +53,9 @@ class Surroundings(NamedTuple):
     now: Callable[[], float]
     fault: Callable[[str, str], None]
     is_alive: Callable[[], bool]
+    boxes: Callable[[float, int, int], list[HandBox] | None]
+    load: Callable[[int], HandTracker]
+    report: Callable[[float, float], None]
 
 
 class FrameWorker:
@@ -68,9 +79,13 @@ class FrameWorker:
         self._outputs = outputs
         self._monitor = monitor
         self._node = surroundings
-        self._slot: NewestSlot[Image] = NewestSlot()
+        self._slot: NewestSlot[Image | CompressedImage] = NewestSlot()
         self._thread: threading.Thread | None = None
         self._last_stamp = float('-inf')
+        self._recovery = Recovery()
+        self._is_broken = False
+        self._forget = threading.Event()
+        self._busy_since = float('inf')
 
     def start(self) -> None:
         """Begin to serve."""
@@ -80,6 +95,14 @@ class FrameWorker:
         self._last_stamp = float('-inf')
         self._thread = threading.Thread(target=self._run, name='frames', daemon=True)
         self._thread.start()
+
+    def forget(self) -> None:
+        """Forget all hands before the next image."""
+        self._forget.set()
+
+    def busy_for(self) -> float:
+        """Seconds since the image at hand was taken up; 0 if there is none."""
+        return max(0.0, time.monotonic() - self._busy_since)
 
     def stop(self) -> None:
         """Finish the image at hand, and end."""
@@ -93,7 +116,7 @@ class FrameWorker:
         self.stop()
         self._tracker.predictor.close()
 
-    def offer(self, message: Image) -> None:
+    def offer(self, message: Image | CompressedImage) -> None:
         """Lay down the newest image; never waits."""
         self._monitor.count('received')
         if self._slot.put(message):
@@ -101,20 +124,43 @@ class FrameWorker:
 
     def _run(self) -> None:
         while (message := self._slot.take()) is not None:
+            self._busy_since = time.monotonic()
             try:
                 self._serve(message)
             except ImageError as error:
                 self._monitor.count('faulty')
                 self._node.fault('image', str(error))
             except HandmeshError as error:
-                self._node.fault('inference', str(error))
+                self._fail(str(error))
             except Exception as error:  # the thread must outlive whatever an image brings about
                 if not self._node.is_alive():
-                    return  # a signal has ended ROS in the middle of this image
+                    return  # somebody has ended ROS in the middle of this image
                 where = traceback.format_exc(limit=-2)
-                self._node.fault('inference', f'{type(error).__name__}: {error}\n{where}')
+                self._fail(f'{type(error).__name__}: {error}\n{where}')
+            finally:
+                self._busy_since = float('inf')
 
-    def _serve(self, message: Image) -> None:
+    def _fail(self, text: str) -> None:
+        """Say what went wrong with an image; nothing is published of it."""
+        self._monitor.count('failed')
+        self._node.fault('inference', text)
+        attempt = self._recovery.note_failure()
+        if attempt:
+            self._load_anew(attempt)
+
+    def _load_anew(self, attempt: int) -> None:
+        """Replace a network that fails again and again; images that come meanwhile give way."""
+        self._is_broken = True
+        try:
+            # First, since both may not fit into memory.
+            self._tracker.predictor.close()
+            self._tracker = self._node.load(attempt)
+            self._is_broken = False
+        except Exception as error:  # the next attempt may go better
+            reason = f'{type(error).__name__}: {error}'
+            self._node.fault('inference', f'cannot load the network anew: {reason}')
+
+    def _serve(self, message: Image | CompressedImage) -> None:
         settings = self._node.settings()
         wanted = self._outputs.wanted(settings)
         if not wanted:
@@ -125,15 +171,21 @@ class FrameWorker:
             return
         self._check_time(stamp)
         start = time.perf_counter()
-        rgb = image_to_rgb(message)
+        rgb = _to_rgb(message)
         self._monitor.note('decode', time.perf_counter() - start)
+        self._check_frame(message)
         camera = self._camera_of(rgb)
         hands = self._hands(rgb, stamp, camera, settings)
         with self._monitor.stage('publish'):
             picture = Picture(message.header, rgb, camera)
             self._outputs.publish(hands, picture, wanted, settings.frame_prefix)
+        self._recovery.note_success()
         self._monitor.count('processed')
-        self._note_age('latency', stamp)
+        self._node.report(time.perf_counter() - start, self._note_age('latency', stamp))
+
+    def _check_frame(self, message: Image | CompressedImage) -> None:
+        if not message.header.frame_id:
+            self._node.fault('frame', 'images have no frame_id: TF and RViz cannot place hands')
 
     def _is_stale(self, stamp: float, max_age: float) -> bool:
         age = self._note_age('image age', stamp)
@@ -165,8 +217,13 @@ class FrameWorker:
         self, rgb: np.ndarray, stamp: float, camera: Calibration | None, settings: NodeParameters
     ) -> list[Hand]:
         """The hands of an image, those left out whose numbers no message can carry."""
+        if self._is_broken:
+            raise BackendError('there is no network since loading it anew has failed')
         self._take_over(settings)
-        known: dict[str, Any] = {}
+        if self._forget.is_set():
+            self._forget.clear()
+            self._tracker.reset()
+        known: dict[str, Any] = {'boxes': self._node.boxes(stamp, rgb.shape[1], rgb.shape[0])}
         if camera is not None:
             known['intrinsics'] = camera.intrinsics
             if camera.distortion.size:
@@ -200,3 +257,9 @@ class FrameWorker:
             hold_time=settings.hold_time,
             detect_period=settings.detect_period,
         )
+
+
+def _to_rgb(message: Image | CompressedImage) -> np.ndarray:
+    if isinstance(message, CompressedImage):
+        return compressed_image_to_rgb(message)
+    return image_to_rgb(message)

@@ -11,31 +11,33 @@ if __name__ == '__main__':
 
     stop_signals.end_at_once()
 
+import gc
 import sys
-import threading
+import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
 
-from handmesh_model.errors import HandmeshError, IntrinsicsError
+from handmesh_model.errors import HandmeshError
 from handmesh_ros import diagnostics, executable
-from handmesh_ros.calibration import Calibration, camera_info_to_calibration
-from handmesh_ros.frame_worker import FrameWorker, Surroundings
+from handmesh_ros.camera_watch import CameraWatch
+from handmesh_ros.control import ControlServices
+from handmesh_ros.frame_worker import Surroundings
+from handmesh_ros.hand_stream import HandStream, load_tracker, no_boxes
+from handmesh_ros.latency import LatencyOutputs
 from handmesh_ros.monitor import Monitor
-from handmesh_ros.outputs import HandOutputs
 from handmesh_ros.parameters import NodeParameters
 from handmesh_ros.ros_parameters import ParameterServer
 
+if TYPE_CHECKING:
+    from handmesh_model.tracker import HandTracker
+
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-_SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-_PATIENCE = 2.0
-"""Seconds after which a missing CameraInfo is worth a warning."""
-_LONG_PATIENCE = 5.0
-"""The same for images."""
-_WARNINGS = ('age', 'calibration', 'silence', 'time')
+_LOOK_PERIOD = 0.2
+"""Seconds between two looks at who listens and who sends."""
+_WARNINGS = ('age', 'boxes', 'calibration', 'frame', 'qos', 'silence', 'time')
 """Kinds of fault that are the stream's, not an error of the node or its user."""
 
 
@@ -45,21 +47,27 @@ class HandmeshNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__('handmesh_node')
         self._state = 'unconfigured'
+        self._is_enabled = True
         self._monitor = Monitor()
         self._server = ParameterServer(
             self, NodeParameters, lambda: self._state in ('inactive', 'active')
         )
-        self._lock = threading.Lock()
-        self._calibration: Calibration | None = None
-        self._calibration_fault = ''
-        self._info_key: object = None
-        self._worker: FrameWorker | None = None
-        self._outputs: HandOutputs | None = None
-        self._subscriptions_made: list[object] = []
+        self._camera = CameraWatch(
+            self,
+            lambda: self._server.settings.image_is_rectified,
+            self._image_topic,
+            lambda text: self._fault('calibration', text),
+        )
+        self._stream: HandStream | None = None
         self._network: dict[str, str] = {}
+        self._latency = LatencyOutputs(self)
+        self._control = ControlServices(self, self._enable, self._reset_tracks)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         period = self._server.settings.diagnostics_period
-        self._timer = self.create_timer(period, self._publish_diagnostics)
+        self._timers_made = [
+            self.create_timer(period, self._publish_diagnostics),
+            self.create_timer(_LOOK_PERIOD, self._look_around),
+        ]
 
     def autostart(self) -> None:
         """Configure and activate, unless told not to; after a failure the node waits for help."""
@@ -73,66 +81,61 @@ class HandmeshNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the network and make the publishers."""
         try:
-            settings = self._server.check()
-            self._load(settings)
+            self._server.check()
+            tracker = self._load(0)
+            self._stream = HandStream(self, tracker, self._monitor, self._surroundings())
         except HandmeshError as error:
-            self._fault('parameters', f'cannot configure: {error}')
-            return FAILURE
+            return self._cannot('configure', str(error))
+        except Exception as error:  # rclpy would swallow it
+            where = traceback.format_exc(limit=-3)
+            return self._cannot('configure', f'{type(error).__name__}: {error}\n{where}')
         self._state = 'inactive'
         return SUCCESS
 
-    def _load(self, settings: NodeParameters) -> None:
-        # PyTorch takes seconds to import; a node that only waits does without.
-        from handmesh_model.predictor import HandMeshPredictor
-        from handmesh_model.tracker import HandTracker
-        from handmesh_model.visualization import draw_hands
+    def _cannot(self, what: str, why: str) -> TransitionCallbackReturn:
+        self._fault('parameters', f'cannot {what}: {why}')
+        return FAILURE
 
-        predictor = HandMeshPredictor(
-            settings.weights,
-            settings.device,
-            settings.backend,
-            settings.max_hands,
-            settings.hand_size or None,
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            settings=lambda: self._server.settings,
+            calibration=self._camera.current,
+            now=lambda: self.get_clock().now().nanoseconds * 1e-9,
+            fault=self._fault,
+            is_alive=self.context.ok,
+            boxes=no_boxes,
+            load=self._load,
+            report=self._latency.publish,
         )
+
+    def _load(self, attempt: int) -> HandTracker:
+        settings = self._server.settings
+        tracker = load_tracker(settings, attempt)
+        predictor = tracker.predictor
         topology = predictor.topology
-        self._outputs = HandOutputs(self, topology, draw_hands)
-        self._worker = FrameWorker(
-            HandTracker(predictor),
-            self._outputs,
-            self._monitor,
-            Surroundings(
-                lambda: self._server.settings,
-                self._current_calibration,
-                lambda: self.get_clock().now().nanoseconds * 1e-9,
-                self._fault,
-                self.context.ok,
-            ),
-        )
         self._network = {
             'weights': settings.weights,
             'device': str(predictor.device),
             'backend': predictor.backend.name,
             'mesh': f'{topology.name}, {topology.vertex_count} vertices',
         }
+        if attempt:
+            self._network['loaded anew'] = f'{attempt} times after failures'
         self.get_logger().info(
             'Configured: ' + ', '.join(f'{key} {value}' for key, value in self._network.items())
         )
+        return tracker
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to take images."""
-        assert self._worker is not None
-        assert self._outputs is not None
+        assert self._stream is not None
         super().on_activate(state)
-        self._outputs.start()
-        self._worker.start()
-        self._info_key, self._calibration, self._calibration_fault = None, None, ''
-        self._subscriptions_made = [
-            self.create_subscription(Image, 'image', self._worker.offer, _SENSOR),
-            self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, _SENSOR),
-        ]
+        self._stream.announce()
+        self._camera.open()
         self._state = 'active'
-        self._monitor.begin()
-        self.get_logger().info(f"Active: waiting for images on '{self._topic('image')}'")
+        if self._is_enabled:
+            self._stream.start()
+        self.get_logger().info(f"Active: waiting for images on '{self._image_topic()}'")
         return SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -161,66 +164,40 @@ class HandmeshNode(LifecycleNode):
         super().destroy_node()
 
     def _halt(self) -> None:
-        for subscription in self._subscriptions_made:
-            self.destroy_subscription(subscription)
-        self._subscriptions_made = []
-        if self._worker is not None:
-            self._worker.stop()
+        self._camera.close()
+        if self._stream is not None:
+            self._stream.stop()
 
     def _unload(self) -> None:
-        if self._worker is not None:
-            self._worker.close()
-        if self._outputs is not None:
-            self._outputs.destroy()
-        self._worker = self._outputs = None
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = None
         self._network = {}
+        # What refers to itself in circles may hold a network, and memory is wanted back now.
+        gc.collect()
 
-    # Calibration
+    # Control
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        rectified = self._server.settings.image_is_rectified
-        key = (
-            *(message.width, message.height, message.distortion_model, rectified),
-            *(message.d.tobytes(), message.k.tobytes(), message.p.tobytes()),
-            *(message.binning_x, message.binning_y, message.roi.x_offset, message.roi.y_offset),
-            *(message.roi.width, message.roi.height),
-        )
-        if key == self._info_key:
-            return
-        try:
-            calibration, fault = camera_info_to_calibration(message, rectified), ''
-        except IntrinsicsError as error:
-            calibration, fault = None, f"camera_info on '{self._topic('camera_info')}': {error}"
-        with self._lock:
-            self._info_key, self._calibration, self._calibration_fault = key, calibration, fault
-        if fault:
-            self._fault('calibration', f'{fault}; pixels only')
-        else:
-            self.get_logger().info('Camera is calibrated: metric topics and TF are on')
+    def _enable(self, wanted: bool) -> str:
+        """Take images, or no more; what to tell whoever asked for it."""
+        self._is_enabled = wanted
+        if self._stream is not None and self._state == 'active':
+            if wanted and not self._stream.is_running:
+                self._stream.start()
+            elif not wanted:
+                self._stream.stop()
+        text = 'enabled' if wanted else 'disabled'
+        return text if self._state == 'active' else f'{text}; the node is {self._state}'
 
-    def _current_calibration(self) -> Calibration | None:
-        with self._lock:
-            return self._calibration
+    def _reset_tracks(self) -> tuple[bool, str]:
+        if self._stream is None or self._state != 'active':
+            return False, f'the node is {self._state}, it follows no hands'
+        self._stream.forget_hands()
+        return True, 'every hand is a new one from the next image on'
 
-    def _watch_for_images(self) -> None:
-        """Say once that no image comes, and whether anybody sends some."""
-        if self._monitor.counts['received'] or 'silence' in self._monitor.faults():
-            return
-        if self._monitor.silence('received') > _LONG_PATIENCE:
-            topic = self._topic('image')
-            senders = self.count_publishers(topic)
-            self._fault('silence', f"no images on '{topic}', which has {senders} publishers")
-
-    def _watch_for_camera_info(self) -> None:
-        """Say once that images come without a CameraInfo."""
-        with self._lock:
-            if self._info_key is not None or self._calibration_fault:
-                return
-            if self._monitor.since_first('received') < _PATIENCE:
-                return
-            topic = self._topic('camera_info')
-            self._calibration_fault = f"no camera_info on '{topic}'"
-        self._fault('calibration', f'{self._calibration_fault}; pixels only')
+    def _look_around(self) -> None:
+        if self._stream is not None:
+            self._stream.follow_demand()
 
     # Insight
 
@@ -234,19 +211,29 @@ class HandmeshNode(LifecycleNode):
             else:
                 log.error(text)
 
-    def _topic(self, name: str) -> str:
-        return self.resolve_topic_name(name)
+    def _image_topic(self) -> str:
+        return self.resolve_topic_name('image') if self._stream is None else self._stream.topic
+
+    def _idle(self) -> str:
+        """Why an active node takes no images, or ''."""
+        if not self._is_enabled:
+            return 'disabled by the service enable'
+        is_taking = self._stream is not None and self._stream.is_taking
+        return '' if is_taking else 'nobody listens'
 
     def _publish_diagnostics(self) -> None:
-        if self._state == 'active':
-            self._watch_for_images()
-            self._watch_for_camera_info()
+        if self._state == 'active' and self._stream is not None:
+            self._stream.watch_for_images()
+            self._camera.miss(self._monitor.since_first('received'))
         facts = diagnostics.NodeFacts(
             name=self.get_fully_qualified_name().lstrip('/'),
             state=self._state,
-            image_topic=self._topic('image'),
-            calibration=self._calibration_fault,
+            image_topic=self._image_topic(),
+            idle=self._idle() if self._state == 'active' else '',
+            calibration=self._camera.fault,
+            camera=self._camera.facts(),
             network=self._network,
+            busy=0.0 if self._stream is None else self._stream.busy_for(),
         )
         message = DiagnosticArray(status=diagnostics.statuses(self._monitor, facts))
         message.header.stamp = self.get_clock().now().to_msg()

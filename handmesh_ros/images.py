@@ -56,6 +56,14 @@ _ENCODINGS: dict[str, tuple[int, type, Convert]] = {
     'yuyv': (_YUYV[0], np.uint8, _YUYV[1]),
 }
 """Channels, type of a channel, and conversion to RGB of what is decoded here, by encoding."""
+_HALF_CHROMA = {'nv12': cv2.COLOR_YUV2RGB_NV12, 'nv21': cv2.COLOR_YUV2RGB_NV21}
+"""Brightness in full, then a row of colours for every two of brightness."""
+_FULL_CHROMA = 'nv24'
+"""Brightness in full, then colours in full: U and V in turn."""
+_RGB_FROM_YUV = np.array([[1.164, 0, 1.596], [1.164, -0.392, -0.813], [1.164, 2.017, 0]])
+"""ITU-R BT.601 for brightness 16 to 235, which OpenCV's own conversions of video formats use."""
+ENCODINGS = (*_ENCODINGS, *_HALF_CHROMA, _FULL_CHROMA)
+"""What is decoded here; cv_bridge or its stand-in may know more."""
 
 
 def image_to_rgb(message: Image) -> np.ndarray:
@@ -67,6 +75,8 @@ def image_to_rgb(message: Image) -> np.ndarray:
     """
     if message.height == 0 or message.width == 0:
         raise ImageError(f'image of {message.width} x {message.height} pixels is empty')
+    if message.encoding in _HALF_CHROMA or message.encoding == _FULL_CHROMA:
+        return _decode_planes(message)
     size = message.step * message.height
     if len(message.data) != size:
         raise ImageError(
@@ -107,9 +117,34 @@ def _view(message: Image, channels: int, kind: np.dtype) -> np.ndarray:
     return data.reshape(shape if channels == 1 else (*shape, channels))
 
 
+def _decode_planes(message: Image) -> np.ndarray:
+    """Brightness first and colours behind it; ``step`` is the length of a row of brightness."""
+    width, height, step = message.width, message.height, message.step
+    full = message.encoding == _FULL_CHROMA
+    rows = 3 * height if full else height * 3 // 2
+    if not full and (width % 2 or height % 2):
+        raise ImageError(
+            f"'{message.encoding}' image has {width} x {height} pixels, expected even numbers"
+        )
+    if step < width or len(message.data) != rows * step:
+        raise ImageError(
+            f"'{message.encoding}' image of {width} x {height} pixels has step {step} and "
+            f'{len(message.data)} bytes, expected a step of at least {width} and {rows} rows of it'
+        )
+    data = np.frombuffer(message.data, dtype=np.uint8)
+    if not full:
+        planes = np.ascontiguousarray(data.reshape(rows, step)[:, :width])
+        return cv2.cvtColor(planes, _HALF_CHROMA[message.encoding])
+    luma = data[: height * step].reshape(height, step)[:, :width]
+    chroma = data[height * step :].reshape(height, 2 * step)[:, : 2 * width]
+    yuv = np.dstack([luma, chroma.reshape(height, width, 2)])
+    shift = _RGB_FROM_YUV @ (-16.0, -128.0, -128.0)
+    return cv2.transform(yuv, np.column_stack([_RGB_FROM_YUV, shift]))
+
+
 def _decode_by_library(message: Image) -> np.ndarray:
     """What cv_bridge, or its stand-in, makes of an encoding that is not known here."""
-    unknown = f"image encoding is '{message.encoding}', expected one of {', '.join(_ENCODINGS)}"
+    unknown = f"image encoding is '{message.encoding}', expected one of {', '.join(ENCODINGS)}"
     decode = distro.image_decoder()
     # Numbers without a colour have no right look; the libraries would cast them to one.
     if decode is None or re.fullmatch(r'\d+[USF](C\d+)?', message.encoding):

@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,7 +16,8 @@ WINDOW = 300
 FAULT_MEMORY = 5.0
 """Seconds that a fault of the stream counts as present."""
 _SAME_TEXT_PAUSE = 10.0
-_NEW_TEXT_PAUSE = 1.0
+_NEW_TEXTS, _NEW_TEXT_PERIOD = 5, 5.0
+"""New texts logged in so many seconds: a few at once tell a story, a stream of them does not."""
 
 
 @dataclass
@@ -26,8 +27,16 @@ class Fault:
     text: str
     when: float
     count: int = 0
-    logged: float = float('-inf')
+    logged: deque[float] = field(default_factory=lambda: deque(maxlen=_NEW_TEXTS))
     logged_text: str = ''
+
+    def is_due(self, now: float) -> bool:
+        """Whether to log the text now."""
+        if not self.logged:
+            return True
+        if self.text == self.logged_text:
+            return now - self.logged[-1] >= _SAME_TEXT_PAUSE
+        return len(self.logged) < _NEW_TEXTS or now - self.logged[0] >= _NEW_TEXT_PERIOD
 
 
 class Monitor:
@@ -35,7 +44,8 @@ class Monitor:
     Counters of one image stream, safe to use from several threads.
 
     Counted are ``received`` images and what became of them: ``processed``, ``dropped`` (a newer
-    one came first), ``stale`` (older than allowed), ``unwatched`` (nobody listened), ``faulty``.
+    one came first), ``stale`` (older than allowed), ``unwatched`` (nobody listened), ``faulty``
+    (no image could be made of it), ``failed`` (inference went wrong).
 
     :param clock: seconds, never going back.
     """
@@ -115,16 +125,17 @@ class Monitor:
         """
         Remember a fault.
 
-        :returns: whether to log it now: a new text at most once a second, the same one every ten.
+        :returns: whether to log it now: a new text, unless they come in floods, and the same one
+            every ten seconds.
         """
         now = self._clock()
         with self._lock:
             fault = self._faults.setdefault(kind, Fault(text, now))
             fault.text, fault.when, fault.count = text, now, fault.count + 1
-            pause = _SAME_TEXT_PAUSE if text == fault.logged_text else _NEW_TEXT_PAUSE
-            if now - fault.logged < pause:
+            if not fault.is_due(now):
                 return False
-            fault.logged, fault.logged_text = now, text
+            fault.logged.append(now)
+            fault.logged_text = text
             return True
 
     def faults(self) -> dict[str, Fault]:

@@ -27,7 +27,7 @@ TOPICS: dict[str, type] = {
     'markers': MarkerArray,
     'overlay': Image,
 }
-Draw = Callable[[np.ndarray, Sequence[Hand], HandTopology, np.ndarray | None], np.ndarray]
+Draw = Callable[[np.ndarray, Sequence[Hand], HandTopology, np.ndarray | None, str], np.ndarray]
 
 
 class Picture(NamedTuple):
@@ -50,11 +50,20 @@ class HandOutputs:
 
     :param node: they are made there, and active when it is.
     :param topology: of the hands to come.
-    :param draw: paints hands over an image, for `overlay`.
+    :param draw: paints hands, and a caption, over an image, for `overlay`.
+    :param caption: what stands on the overlay besides the hands, such as the frame rate.
     """
 
-    def __init__(self, node: LifecycleNode, topology: HandTopology, draw: Draw) -> None:
+    def __init__(
+        self,
+        node: LifecycleNode,
+        topology: HandTopology,
+        draw: Draw,
+        caption: Callable[[], str] = str,
+    ) -> None:
         self._node = node
+        self._caption = caption
+        self._last_header: Any = None
         self._topology = topology
         self._draw = draw
         self._hands = HandWire()
@@ -87,10 +96,17 @@ class HandOutputs:
         """Forget stamps, after time has jumped back."""
         self._sent_transforms.clear()
 
-    def destroy(self) -> None:
+    def clear(self) -> None:
+        """Take away what RViz shows; to be called while the publishers are active."""
+        if self._last_header is not None:
+            self._send_markers([], self._last_header)
+        self._last_header = None
+
+    def close(self) -> None:
         """Take the publishers off the node."""
         for publisher in (*self._publishers.values(), self._topology_publisher):
-            self._node.destroy_publisher(publisher)
+            # Merely destroyed, the node would keep it as one that it has to activate.
+            self._node.destroy_lifecycle_publisher(publisher)
         self._transforms.destroy()
 
     def wanted(self, settings: NodeParameters) -> frozenset[str]:
@@ -118,15 +134,13 @@ class HandOutputs:
         :param wanted: what :meth:`wanted` said.
         :param prefix: of TF frame names.
         """
-        header = picture.header
+        header = self._last_header = picture.header
         if 'hands' in wanted:
             self._publishers['hands'].publish(self._hands.build(hands, header))
         # Without a calibrated camera no hand is metric; what RViz shows is then taken away.
         shown = [hand for hand in hands if hand.is_metric and hand.state is not TrackState.LOST]
         if 'markers' in wanted:
-            array = self._markers.build(shown, header)
-            if array is not None:
-                self._publishers['markers'].publish(array)
+            self._send_markers(shown, header)
         if picture.camera is not None:
             seen = [hand for hand in shown if hand.state is TrackState.TRACKED]
             self._publish_metric(seen, header, wanted, prefix)
@@ -135,18 +149,24 @@ class HandOutputs:
                 self._image.build(self._overlay(hands, picture), header)
             )
 
+    def _send_markers(self, hands: Sequence[Hand], header: Any) -> None:
+        array = self._markers.build(hands, header)
+        if array is not None:
+            self._publishers['markers'].publish(array)
+
     def _overlay(self, hands: Sequence[Hand], picture: Picture) -> np.ndarray:
         camera = picture.camera
         # Straight axes can only be projected into an image without distortion.
         is_straight = camera is not None and not camera.distortion.size
         intrinsics = camera.intrinsics if camera is not None and is_straight else None
-        return self._draw(picture.rgb, hands, self._topology, intrinsics)
+        return self._draw(picture.rgb, hands, self._topology, intrinsics, self._caption())
 
     def _publish_metric(
         self, seen: Sequence[Hand], header: Any, wanted: frozenset[str], prefix: str
     ) -> None:
         """Send what holds no more than hands seen in this very image."""
-        if 'tf' in wanted:
+        # TF refuses frames under a nameless one.
+        if 'tf' in wanted and header.frame_id:
             self._send_transforms(seen, header, prefix)
         for side in ('left', 'right'):
             self._publish_joints(side, seen, header, wanted)

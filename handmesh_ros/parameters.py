@@ -61,6 +61,34 @@ class NodeParameters:
         choices=('auto', 'eager', 'openvino', 'cudagraph', 'tensorrt'),
         read_only=True,
     )
+    fallback: bool = parameter(
+        True,
+        'If the network keeps failing, go on with PyTorch on the CPU when loading it anew did not '
+        'help.',
+    )
+    image_transport: str = parameter(
+        'raw',
+        "'compressed' takes sensor_msgs/CompressedImage from the image topic + '/compressed'.",
+        choices=('raw', 'compressed'),
+        read_only=True,
+    )
+    image_reliability: str = parameter(
+        'auto',
+        'Quality of service of the images; auto is reliable where all their publishers are.',
+        choices=('auto', 'reliable', 'best_effort'),
+        read_only=True,
+    )
+    lazy: bool = parameter(True, 'Take images only while somebody listens to an output.')
+    boxes: str = parameter(
+        'detector',
+        "Where hands are looked for: by the own detector, or in boxes from the topic 'boxes' of "
+        'sensor_msgs/RegionOfInterest or vision_msgs/Detection2DArray.',
+        choices=('detector', 'regions', 'detections'),
+        read_only=True,
+    )
+    boxes_max_age: float = parameter(
+        0.5, 'Seconds that an image and its boxes may lie apart.', low=0.0, high=60.0
+    )
     max_hands: int = parameter(2, 'Hands looked for in an image.', low=1, high=8, read_only=True)
     hand_size: float = parameter(
         0.0,

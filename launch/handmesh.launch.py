@@ -20,6 +20,7 @@ ARGUMENTS = (
     ('namespace', '', 'Namespace of the node and of its topics.'),
     ('image_topic', 'image', 'Camera images, sensor_msgs/Image.'),
     ('camera_info_topic', 'camera_info', 'Calibration of that camera, sensor_msgs/CameraInfo.'),
+    ('boxes_topic', 'boxes', 'Boxes around hands, if the parameter boxes says so.'),
     (
         'params_file',
         PathJoinSubstitution([CONFIG, 'handmesh.yaml']),
@@ -27,6 +28,11 @@ ARGUMENTS = (
     ),
     ('use_sim_time', 'false', 'Take the time from /clock, for simulators and recordings.'),
     ('rviz', 'false', 'Open RViz.'),
+    (
+        'rviz_config',
+        PathJoinSubstitution([CONFIG, 'handmesh.rviz']),
+        'What RViz shows.',
+    ),
     (
         'fixed_frame',
         'camera_optical_frame',
@@ -50,6 +56,7 @@ def generate_launch_description() -> LaunchDescription:
         remappings=[
             ('image', value['image_topic']),
             ('camera_info', value['camera_info_topic']),
+            ('boxes', value['boxes_topic']),
         ],
         ros_arguments=['--log-level', value['log_level']],
         respawn=value['respawn'],
@@ -67,7 +74,7 @@ def generate_launch_description() -> LaunchDescription:
         remappings=[(f'/{topic}', topic) for topic in OUTPUTS],
         arguments=[
             '-d',
-            PathJoinSubstitution([CONFIG, 'handmesh.rviz']),
+            value['rviz_config'],
             '-f',
             value['fixed_frame'],
         ],

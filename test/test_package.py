@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROS_MODULES = re.compile(
     r'(rclpy|rcl_interfaces|cv_bridge|launch(_\w+)?|ament_\w+|sensor_msgs_py|tf2_\w+|rosidl_\w+'
-    r'|message_filters|\w+_msgs|builtin_interfaces)'
+    r'|message_filters|\w+_(msgs|srvs)|builtin_interfaces)'
 )
 # Used where they are and done without where not, so that a full ROS need not have them.
 PIP_STAND_INS = {'rosbags'}

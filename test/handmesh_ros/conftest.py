@@ -20,6 +20,13 @@ NEEDS_ROS = (
     'test_conversions',
     'test_node',
     'test_node_faults',
+    'test_node_input',
+    'test_control',
+    'test_diagnostics',
+    'test_frame_worker',
+    'test_fuzz',
+    'test_box_input',
+    'test_image_input',
     'test_shipped_weights',
     'test_wire',
     'test_cdr',
@@ -28,6 +35,7 @@ NEEDS_ROS = (
     'test_lifecycle',
     'test_true_hands',
     'test_demo',
+    'test_soak',
 )
 
 
@@ -71,9 +79,36 @@ def start(tmp_path):
         process.kill()
 
 
+@pytest.fixture(scope='session')
+def nursery():
+    """Where painted nodes come from."""
+    from nursery import Nursery
+
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
 @pytest.fixture
-def painted_node(start):
-    """Starts the node with the predictor that needs no weights."""
+def painted_node(nursery, tmp_path):
+    """Starts nodes with the predictor that needs no weights, and kills what is left of them."""
+    from robot import parameters
+
+    started = []
+
+    def begin(*extra, **values):
+        log = tmp_path / f'node{len(started)}.log'
+        started.append(nursery.start([*parameters(**values), *extra], log))
+        return started[-1]
+
+    yield begin
+    for node in started:
+        node.kill()
+
+
+@pytest.fixture
+def painted_process(start):
+    """Starts the same nodes as processes of their own, with all that Python does at its end."""
     from robot import parameters
 
     def begin(*extra, **values):

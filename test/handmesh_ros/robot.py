@@ -124,6 +124,13 @@ class Robot:
             what=f'the answer on {topic} to {stamp}',
         )
 
+    def call(self, kind, name, request):
+        """Call a service of the node and wait for the answer."""
+        client = self.node.create_client(kind, f'/handmesh_node/{name}')
+        self.wait(client.service_is_ready, what=f'the service {name}')
+        future = client.call_async(request)
+        return self.wait(lambda: future.done() and (future.result(),), what=name)[0]
+
     def status(self, part):
         """The newest diagnostic status of a part of the node."""
         for array in reversed(self.diagnostics):

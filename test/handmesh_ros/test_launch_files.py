@@ -49,12 +49,13 @@ def declared(stand_ins):
 def test_handmesh_launch_starts_the_node_and_rviz(stand_ins):
     load('handmesh.launch.py').generate_launch_description()
     arguments = declared(stand_ins)
-    expected = ('namespace', 'image_topic', 'camera_info_topic', 'params_file', 'use_sim_time')
-    assert {*expected, 'rviz', 'log_level'} <= set(arguments)
+    expected = {'namespace', 'image_topic', 'camera_info_topic', 'boxes_topic'}
+    expected |= {'params_file', 'use_sim_time', 'log_level', 'respawn', 'rviz', 'rviz_config'}
+    assert expected <= set(arguments)
     assert all(kwargs['description'] for kwargs in arguments.values())
     node, rviz = (call.kwargs for call in stand_ins['launch_ros.actions'].Node.call_args_list)
     assert (node['package'], node['executable']) == ('handmesh_ros', 'handmesh_node')
-    assert [source for source, _ in node['remappings']] == ['image', 'camera_info']
+    assert [source for source, _ in node['remappings']][:3] == ['image', 'camera_info', 'boxes']
     assert (rviz['package'], rviz['executable']) == ('rviz2', 'rviz2')
 
 
@@ -80,6 +81,24 @@ def test_rviz_shows_topics_that_exist():
     topics = [display['Topic']['Value'] for display in displays if 'Topic' in display]
     assert '/markers' in topics
     assert {topic.lstrip('/') for topic in topics} <= set(TOPICS)
+
+
+def test_rviz_opens_on_something_to_see():
+    config = yaml.safe_load((ROOT / 'config' / 'handmesh.rviz').read_text())
+    manager = config['Visualization Manager']
+    shown = {d['Class'].split('/')[1] for d in manager['Displays'] if d['Enabled']}
+    assert shown == {'MarkerArray', 'TF', 'Image'}
+    for display in manager['Displays']:
+        if 'Topic' in display:
+            # As the node publishes; another choice would show nothing, without a word.
+            assert display['Topic']['Reliability Policy'] == 'Reliable'
+            assert display['Topic']['Durability Policy'] == 'Volatile'
+    fixed = manager['Global Options']['Fixed Frame']
+    assert fixed == defaults(CameraParameters)['frame_id']
+    view = manager['Views']['Current']
+    assert view['Target Frame'] == '<Fixed Frame>'
+    # Where hands are: in front of the camera.
+    assert 0.2 < view['Focal Point']['Z'] < 1
 
 
 @pytest.mark.parametrize('name', ['handmesh.launch.py', 'demo.launch.py'])

@@ -1,5 +1,8 @@
 """Life cycle and parameters of the node, from outside, with painted hands."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import State, Transition
@@ -10,6 +13,9 @@ from rclpy.parameter import Parameter
 from robot import Robot, time_of
 
 from handmesh_ros.parameters import NodeParameters, rows
+from handmesh_ros.soak_report import resident_bytes
+
+FOLDER = Path(__file__).parent
 
 K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
 RIGHT = paint([('right', 20, 30, 40, 60)])
@@ -18,13 +24,7 @@ DEACTIVATE, CLEANUP = Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CL
 
 
 class Operator(Robot):
-    """A robot that also calls the node's services."""
-
-    def call(self, kind, name, request):
-        client = self.node.create_client(kind, f'/handmesh_node/{name}')
-        self.wait(client.service_is_ready, what=f'the service {name}')
-        future = client.call_async(request)
-        return self.wait(lambda: future.done() and (future.result(),), what=name)[0]
+    """A robot that also calls the services that every lifecycle node has."""
 
     def change(self, transition):
         request = ChangeState.Request(transition=Transition(id=transition))
@@ -65,6 +65,55 @@ def test_goes_through_its_life_as_told(operator, painted_node):
     assert operator.state() == State.PRIMARY_STATE_UNCONFIGURED
     assert node.end() == 0
     assert 'Traceback' not in node.text()
+
+
+@pytest.mark.slow
+def test_a_hundred_lives_leak_nothing(operator, painted_node):
+    node = painted_node(autostart='false')
+    pid = node.pid
+    transitions = (CONFIGURE, ACTIVATE, DEACTIVATE, CLEANUP)
+
+    def live(times):
+        for _ in range(times):
+            for transition in transitions:
+                assert operator.change(transition), node.text()
+        return resident_bytes(pid), len(os.listdir(f'/proc/{pid}/fd')), threads(pid)
+
+    _, files, thread_count = live(20)
+    before = live(1)[0]
+    after = live(100)
+    # A hundred topologies alone, of 779 vertices, would be more.
+    assert after[0] - before < 8e6
+    assert after[1:] == (files, thread_count)
+    assert operator.change(CONFIGURE)
+    assert operator.change(ACTIVATE)
+    operator.wait_for_node()
+    assert len(operator.ask(RIGHT, 1.0, K).hands) == 1
+    assert node.end() == 0
+    assert 'Traceback' not in node.text()
+
+
+def threads(pid):
+    return len(os.listdir(f'/proc/{pid}/task'))
+
+
+def test_errors_that_nobody_expects_are_said(operator, start, tmp_path):
+    script = tmp_path / 'node.py'
+    script.write_text(
+        'import sys\n'
+        f'sys.path.insert(0, {str(FOLDER)!r})\n'
+        'import painted_hands\n'
+        'def fail(*args):\n'
+        "    raise MemoryError('not enough for weights')\n"
+        'painted_hands.PaintedPredictor = fail\n'
+        'sys.exit(painted_hands.main())\n'
+    )
+    node = start([script])
+    assert operator.state() == State.PRIMARY_STATE_UNCONFIGURED
+    status = operator.wait_for_status('network', lambda s: 'not enough' in s.message)
+    assert status.level == status.ERROR
+    assert 'cannot configure: MemoryError: not enough for weights' in node.text()
+    assert node.end() == 0
 
 
 def test_wrong_start_value_leaves_it_unconfigured_until_a_good_one_is_set(operator, painted_node):

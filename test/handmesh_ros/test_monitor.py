@@ -58,12 +58,17 @@ def test_same_fault_is_logged_once_in_a_while_and_counted_always(monitor, clock)
     assert monitor.faults()['image'].count == 300
 
 
-def test_new_text_is_logged_soon(monitor, clock):
-    assert monitor.fault('image', 'step is 3')
-    assert not monitor.fault('image', 'step is 4')
-    clock.now += 1.5
-    assert monitor.fault('image', 'step is 5')
+def test_new_texts_are_logged_at_once_but_not_in_floods(monitor, clock):
+    said = [monitor.fault('image', f'step is {i}') for i in range(20)]
+    assert said == [True] * 5 + [False] * 15
     assert monitor.fault('calibration', 'K is zero')
+    clock.now += 5.1
+    assert monitor.fault('image', 'step is 30')
+    said = 0
+    for i in range(1000):
+        clock.now += 0.01
+        said += monitor.fault('image', f'step is {40 + i}')
+    assert 5 <= said <= 15
 
 
 def test_fault_is_present_for_a_while(monitor, clock):

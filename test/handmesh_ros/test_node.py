@@ -1,11 +1,9 @@
 """The node as a process over DDS, with painted hands; the real net has tests of its own."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from painted_hands import POISON, paint
-from robot import OUTPUTS, NodeProcess, parameters, stamp_of, time_of, values_of
+from robot import OUTPUTS, parameters, stamp_of, time_of, values_of
 from visualization_msgs.msg import Marker
 
 from handmesh_model.camera import project
@@ -13,7 +11,6 @@ from handmesh_model.topology import HandTopology
 from handmesh_ros.images import image_to_rgb, rgb_to_image
 from handmesh_ros.msg import Hand
 
-PAINTED_NODE = Path(__file__).with_name('painted_hands.py')
 K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
 RIGHT, LEFT = ('right', 20, 30, 40, 60), ('left', 100, 30, 40, 60)
 BOTH = paint([RIGHT, LEFT])
@@ -21,11 +18,10 @@ NOTHING = paint([])
 
 
 @pytest.fixture(scope='module')
-def shared_node(ros, tmp_path_factory):
+def shared_node(ros, nursery, tmp_path_factory):
     """One node for all tests that leave it as they found it."""
     log = tmp_path_factory.mktemp('node') / 'node.log'
-    words = [PAINTED_NODE, *parameters(diagnostics_period=0.1)]
-    node = NodeProcess(words, log)
+    node = nursery.start(parameters(diagnostics_period=0.1), log)
     yield node
     assert node.end() == 0, node.text()
 

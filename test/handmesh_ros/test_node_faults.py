@@ -47,20 +47,31 @@ def test_missing_camera_info_is_said_once(robot, painted_node):
     assert node.text().count("no camera_info on '/camera_info'") == 1
 
 
-def test_nobody_listening_means_no_work(ros, painted_node):
+def test_nobody_listening_means_no_images_are_taken(ros, painted_node):
     robot = Robot(topics=())
     painted_node(diagnostics_period=0.1)
+    status = robot.wait_for_status('images', lambda s: 'nobody listens' in s.message)
+    assert status.level == status.OK
+    assert robot.images.get_subscription_count() == 0
+    robot.subscribe('joints/right')
     robot.wait_for_node()
-    for i in range(5):
+    robot.wait(
+        lambda: robot.show(BOTH, 100.0, K) and robot.got['joints/right'], what='joints/right'
+    )
+    status = robot.wait_for_status('images', lambda s: int(values_of(s)['processed']) > 0)
+    assert values_of(status)['unwatched'] == '0'
+    robot.close()
+
+
+def test_nobody_listening_means_no_work_where_images_are_taken_anyway(ros, painted_node):
+    robot = Robot(topics=())
+    painted_node(diagnostics_period=0.1, lazy='false')
+    robot.wait_for_node()
+    for i in range(3):
         robot.show(BOTH, 1.0 + i, K)
         robot.wait_for_status('images', lambda s, i=i: int(values_of(s)['received']) > i)
     status = robot.wait_for_status('images', lambda s: int(values_of(s)['unwatched']) > 0)
     assert values_of(status)['processed'] == '0'
-    robot.subscribe('joints/right')
-    robot.wait(lambda: robot.node.count_subscribers('joints/right') > 0)
-    robot.wait(
-        lambda: robot.show(BOTH, 100.0, K) and robot.got['joints/right'], what='joints/right'
-    )
     robot.close()
 
 
@@ -88,8 +99,8 @@ def test_namespace_and_frame_prefix(ros, painted_node):
 
 @pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize('busy', [False, True])
-def test_signals_end_the_node_with_exit_code_0(robot, painted_node, how, busy):
-    node = painted_node()
+def test_signals_end_the_node_with_exit_code_0(robot, painted_process, how, busy):
+    node = painted_process()
     robot.wait_for_node()
     if busy:
         for i in range(20):

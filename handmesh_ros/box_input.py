@@ -1,0 +1,155 @@
+"""Boxes around hands that somebody else has found, in the place of this package's detector."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import RegionOfInterest
+
+from handmesh_model.errors import ConfigError
+from handmesh_model.hand import HandBox, Side
+from handmesh_ros import distro
+from handmesh_ros.conversions import stamp_to_seconds
+
+DETECTOR, REGIONS, DETECTIONS = 'detector', 'regions', 'detections'
+SOURCES = (DETECTOR, REGIONS, DETECTIONS)
+_DEPTH = 5
+
+
+def region_to_box(message: RegionOfInterest) -> HandBox | None:
+    """The box of a region; None if it has no area, which says that there is no hand."""
+    if not (message.width and message.height):
+        return None
+    # Pixel centres are at whole numbers, so the first pixel begins half a pixel before.
+    x, y = message.x_offset - 0.5, message.y_offset - 0.5
+    return HandBox(x, y, x + message.width, y + message.height)
+
+
+def detections_to_boxes(message: Any) -> list[HandBox]:
+    """
+    The boxes of a vision_msgs/Detection2DArray, surest first.
+
+    The side is taken from the class of the likeliest hypothesis, where it has 'left' or 'right' in
+    its name. Rotated boxes give the upright box around them.
+    """
+    boxes = [_detection_to_box(detection) for detection in message.detections]
+    return sorted(boxes, key=lambda box: -box.score)
+
+
+def _detection_to_box(detection: Any) -> HandBox:
+    center = detection.bbox.center
+    # Up to Galactic the position stood in the pose itself.
+    position = getattr(center, 'position', center)
+    cosine, sine = abs(np.cos(center.theta)), abs(np.sin(center.theta))
+    size_x, size_y = detection.bbox.size_x, detection.bbox.size_y
+    half_x = (cosine * size_x + sine * size_y) / 2
+    half_y = (sine * size_x + cosine * size_y) / 2
+    score, side = 1.0, None
+    if detection.results:
+        best = max((result.hypothesis for result in detection.results), key=lambda h: h.score)
+        score, side = float(best.score), _side(best.class_id)
+    return HandBox(
+        float(position.x - half_x),
+        float(position.y - half_y),
+        float(position.x + half_x),
+        float(position.y + half_y),
+        score=score,
+        side=side,
+    )
+
+
+def _side(name: str) -> Side | None:
+    lower = name.lower()
+    sides: list[Side] = [side for side in ('left', 'right') if side in lower]  # type: ignore[misc]
+    return sides[0] if len(sides) == 1 else None
+
+
+def usable(box: HandBox, width: int, height: int) -> bool:
+    """Whether a crop can be cut around a box of an image of this size."""
+    corners = (box.x_min, box.y_min, box.x_max, box.y_max)
+    return bool(
+        np.isfinite((*corners, box.score)).all()
+        and box.x_min < box.x_max
+        and box.y_min < box.y_max
+        and box.x_max >= 0
+        and box.y_max >= 0
+        and box.x_min <= width - 1
+        and box.y_min <= height - 1
+    )
+
+
+class BoxInput:
+    """
+    Keeps the newest boxes that came on the topic `boxes`.
+
+    :param node: the subscription is made there.
+    :param source: 'regions' (sensor_msgs/RegionOfInterest, one hand, taken as of the moment it
+        comes) or 'detections' (vision_msgs/Detection2DArray, with a stamp).
+    :param fault: says that boxes cannot be used, and why.
+    :raises ConfigError: if vision_msgs is needed and not installed.
+    """
+
+    def __init__(self, node: Node, source: str, fault: Callable[[str], None]) -> None:
+        self._node = node
+        self._fault = fault
+        self._lock = threading.Lock()
+        self._stamp = float('-inf')
+        self._boxes: list[HandBox] = []
+        kind, callback = _subscription_of(source, self)
+        self._subscription = node.create_subscription(kind, 'boxes', callback, _DEPTH)
+        self.topic = node.resolve_topic_name('boxes')
+
+    def close(self) -> None:
+        """Take the subscription off the node."""
+        self._node.destroy_subscription(self._subscription)
+
+    def on_region(self, message: RegionOfInterest) -> None:
+        """Take one hand's box, or none."""
+        box = region_to_box(message)
+        self._keep(self._node.get_clock().now().nanoseconds * 1e-9, [box] if box else [])
+
+    def on_detections(self, message: Any) -> None:
+        """Take all boxes of an image."""
+        self._keep(stamp_to_seconds(message.header.stamp), detections_to_boxes(message))
+
+    def _keep(self, stamp: float, boxes: list[HandBox]) -> None:
+        with self._lock:
+            self._stamp, self._boxes = stamp, boxes
+
+    def for_image(self, stamp: float, width: int, height: int, max_age: float) -> list[HandBox]:
+        """
+        The boxes that may be used for an image.
+
+        :param stamp: of the image, seconds.
+        :param width: of the image, pixels.
+        :param height: of the image, pixels.
+        :param max_age: seconds that boxes and image may lie apart.
+        """
+        with self._lock:
+            boxes, apart = self._boxes, abs(stamp - self._stamp)
+        if apart > max_age:
+            return []
+        good = [box for box in boxes if usable(box, width, height)]
+        if len(good) < len(boxes):
+            self._fault(
+                f"{len(boxes) - len(good)} of {len(boxes)} boxes on '{self.topic}' are empty, not "
+                f'finite or outside the image of {width} x {height} pixels'
+            )
+        return good
+
+
+def _subscription_of(source: str, boxes: BoxInput) -> tuple[type, Callable[[Any], None]]:
+    if source == REGIONS:
+        return RegionOfInterest, boxes.on_region
+    if not distro.has_module('vision_msgs'):
+        raise ConfigError(
+            "parameter 'boxes' is 'detections', which needs vision_msgs; it is not installed "
+            "(apt install ros-$ROS_DISTRO-vision-msgs), 'regions' works without"
+        )
+    from vision_msgs.msg import Detection2DArray
+
+    return Detection2DArray, boxes.on_detections

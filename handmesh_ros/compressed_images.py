@@ -1,0 +1,81 @@
+"""sensor_msgs/CompressedImage to arrays; pure functions."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CompressedImage
+
+from handmesh_model.errors import ImageError
+
+_LARGEST = 64_000_000
+"""Pixels beyond which no camera's image is believed; a few bytes can claim billions."""
+_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+_PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
+_PADDING = 4096
+"""Bytes that may follow the end of a picture; some cameras round sizes up."""
+
+
+def compressed_image_to_rgb(message: CompressedImage) -> np.ndarray:
+    """
+    The pixels of a JPEG or PNG, as image_transport's plugin `compressed` sends them.
+
+    :returns: (H, W, 3) uint8 RGB.
+    :raises ImageError: if the data is no JPEG or PNG, ends early or is damaged. The message's
+        ``format`` is not asked: cameras write all kinds of things there.
+    """
+    data = bytes(message.data)
+    kind = _kind(data, message.format)
+    _check_size(data, kind)
+    # Orientation that a picture claims is not for robots: CameraInfo belongs to the pixels.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    except cv2.error as error:
+        raise ImageError(f'{kind} data cannot be decoded: {error.err}') from error
+    if bgr is None:
+        raise ImageError(f'{kind} data of {len(data)} bytes is damaged, it cannot be decoded')
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _kind(data: bytes, claimed: str) -> str:
+    """'JPEG' or 'PNG', if it is one and complete; decoders make gray areas of what is missing."""
+    for kind, start, end in (('JPEG', _JPEG_START, _JPEG_END), ('PNG', _PNG_START, _PNG_END)):
+        if data.startswith(start):
+            if end not in data[-_PADDING:]:
+                raise ImageError(f'{kind} data of {len(data)} bytes ends early')
+            return kind
+    raise ImageError(
+        f"compressed image of format '{claimed}' starts with {data[:4].hex(' ') or 'nothing'}, "
+        'expected a JPEG or PNG'
+    )
+
+
+def _check_size(data: bytes, kind: str) -> None:
+    size = _png_size(data) if kind == 'PNG' else _jpeg_size(data)
+    if size is None or not 0 < size[0] * size[1] <= _LARGEST:
+        shown = 'no size' if size is None else f'{size[0]} x {size[1]} pixels'
+        raise ImageError(f'{kind} has {shown}, expected 1 to {_LARGEST} pixels')
+
+
+def _png_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height, which every PNG says in its first chunk."""
+    if data[12:16] != b'IHDR' or len(data) < 24:
+        return None
+    return int.from_bytes(data[16:20], 'big'), int.from_bytes(data[20:24], 'big')
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of the first frame header, found by walking over the segments before it."""
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        # SOF0 to SOF15 without DHT, JPG and DAC.
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = data[at + 5 : at + 7], data[at + 7 : at + 9]
+            return int.from_bytes(width, 'big'), int.from_bytes(height, 'big')
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
+    return None

@@ -1,0 +1,172 @@
+"""From images to published hands: input, worker and outputs of a configured node, as one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rclpy.lifecycle import LifecycleNode
+
+from handmesh_model.hand import HandBox
+from handmesh_ros.box_input import DETECTOR, BoxInput
+from handmesh_ros.frame_worker import FrameWorker, Surroundings
+from handmesh_ros.image_input import ImageInput
+from handmesh_ros.monitor import Monitor
+from handmesh_ros.outputs import HandOutputs
+from handmesh_ros.parameters import NodeParameters
+
+if TYPE_CHECKING:
+    from handmesh_model.tracker import HandTracker
+
+LAZY_PAUSE = 5.0
+"""Seconds that images go on being taken after the last listener has left."""
+_PATIENCE = 5.0
+"""Seconds without any image after which it is said."""
+
+
+class HandStream:
+    """
+    Everything that is there from configuration to clean-up.
+
+    :param node: subscriptions and publishers are made there.
+    :param tracker: with a network ready to run; belongs to the stream from now on.
+    :param monitor: of the images.
+    :param surroundings: of the worker; its ``boxes`` are the stream's own.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        tracker: HandTracker,
+        monitor: Monitor,
+        surroundings: Surroundings,
+    ) -> None:
+        # It imports OpenCV's drawing only, but belongs to what takes time.
+        from handmesh_model.visualization import draw_hands_with_caption
+
+        self._monitor = monitor
+        self._node = surroundings
+        settings = surroundings.settings()
+        topology = tracker.predictor.topology
+        self._outputs = HandOutputs(node, topology, draw_hands_with_caption, self._caption)
+        around = surroundings._replace(boxes=self._boxes_for)
+        self._worker = FrameWorker(tracker, self._outputs, monitor, around)
+        self._input = ImageInput(
+            node,
+            settings.image_transport,
+            settings.image_reliability,
+            self._worker.offer,
+            lambda text: surroundings.fault('qos', text),
+        )
+        self._boxes: BoxInput | None = None
+        if settings.boxes != DETECTOR:
+            self._boxes = BoxInput(
+                node, settings.boxes, lambda text: surroundings.fault('boxes', text)
+            )
+        self.is_running = False
+        """Whether images are taken as soon as somebody listens."""
+        self._last_listened = float('-inf')
+
+    @property
+    def topic(self) -> str:
+        """Full name of the topic of the images."""
+        return self._input.topic
+
+    @property
+    def is_taking(self) -> bool:
+        """Whether images are subscribed to."""
+        return self._input.is_taking
+
+    def announce(self) -> None:
+        """Say what stays the same; to be called once the node's publishers are active."""
+        self._outputs.start()
+
+    def start(self) -> None:
+        """Take images from now on."""
+        self._worker.start()
+        self._monitor.begin()
+        self.is_running = True
+        self.follow_demand()
+
+    def stop(self) -> None:
+        """Take no more images, and let RViz forget the hands while publishers are active."""
+        if self.is_running:
+            self.is_running = False
+            self._input.release()
+            self._worker.stop()
+            self._outputs.clear()
+
+    def close(self) -> None:
+        """Let go of network, publishers and subscriptions; not to be used afterwards."""
+        self.stop()
+        self._worker.close()
+        self._outputs.close()
+        if self._boxes is not None:
+            self._boxes.close()
+
+    def forget_hands(self) -> None:
+        """Let every hand be a new one from the next image on."""
+        self._worker.forget()
+
+    def busy_for(self) -> float:
+        """Seconds that the image at hand takes by now."""
+        return self._worker.busy_for()
+
+    def follow_demand(self) -> None:
+        """Subscribe while somebody listens, in the way that the images' publishers offer."""
+        if not self.is_running:
+            return
+        now = time.monotonic()
+        settings = self._node.settings()
+        if not settings.lazy or self._outputs.wanted(settings):
+            self._last_listened = now
+        if now - self._last_listened >= LAZY_PAUSE:
+            self._input.release()
+            return
+        if not self._input.is_taking:
+            self._monitor.begin()
+        self._input.take()
+
+    def watch_for_images(self) -> None:
+        """Say once that no image comes, and why that may be."""
+        is_waiting = self._input.is_taking and not self._monitor.counts['received']
+        is_silent = is_waiting and self._monitor.silence('received') > _PATIENCE
+        if is_silent and 'silence' not in self._monitor.faults():
+            self._node.fault('silence', self._input.why_silent())
+
+    def _boxes_for(self, stamp: float, width: int, height: int) -> list[HandBox] | None:
+        if self._boxes is None:
+            return None
+        return self._boxes.for_image(stamp, width, height, self._node.settings().boxes_max_age)
+
+    def _caption(self) -> str:
+        rate = f'{self._monitor.rate("processed"):.1f} fps'
+        latency = self._monitor.percentiles('latency')
+        return rate if latency is None else f'{rate}, {1000 * latency[0]:.0f} ms'
+
+
+def no_boxes(stamp: float, width: int, height: int) -> list[HandBox] | None:
+    """Leave it to the detector."""
+    return None
+
+
+def load_tracker(settings: NodeParameters, attempt: int = 0) -> HandTracker:
+    """
+    A network, ready to follow hands.
+
+    :param attempt: 0 at first; in the place of a network that fails, 1 loads the same once more,
+        and later ones fall back to what runs anywhere, if that is allowed.
+    :raises HandmeshError: if weights, device or backend cannot be used.
+    """
+    # PyTorch takes seconds to import; a node that only waits does without.
+    from handmesh_model.predictor import HandMeshPredictor
+    from handmesh_model.tracker import HandTracker
+
+    device, backend = settings.device, settings.backend
+    if attempt > 1 and settings.fallback:
+        device, backend = 'cpu', 'eager'
+    return HandTracker(
+        HandMeshPredictor(
+            settings.weights, device, backend, settings.max_hands, settings.hand_size or None
+        )
+    )

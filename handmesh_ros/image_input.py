@@ -1,0 +1,137 @@
+"""The subscription that images come through: transport, quality of service, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from sensor_msgs.msg import CompressedImage, Image
+
+AUTO = 'auto'
+RELIABILITIES = {
+    'reliable': ReliabilityPolicy.RELIABLE,
+    'best_effort': ReliabilityPolicy.BEST_EFFORT,
+}
+TRANSPORTS: dict[str, type] = {'raw': Image, 'compressed': CompressedImage}
+_SUFFIX = '/compressed'
+
+
+def matched_reliability(publishers: Sequence[Any]) -> ReliabilityPolicy:
+    """
+    Reliable if every publisher is, since best effort would lose images for nothing.
+
+    :param publishers: TopicEndpointInfo of each; best effort is taken if there is none.
+    """
+    offered = {publisher.qos_profile.reliability for publisher in publishers}
+    return (
+        ReliabilityPolicy.RELIABLE
+        if offered == {ReliabilityPolicy.RELIABLE}
+        else ReliabilityPolicy.BEST_EFFORT
+    )
+
+
+def transport_topic(topic: str, transport: str) -> str:
+    """
+    The topic that a transport uses, as image_transport names it.
+
+    :param topic: resolved name of the raw images.
+    """
+    return topic + _SUFFIX if transport != 'raw' and not topic.endswith(_SUFFIX) else topic
+
+
+class ImageInput:
+    """
+    Takes images while told to, and follows the publishers' quality of service.
+
+    :param node: the subscription is made there.
+    :param transport: one of :data:`TRANSPORTS`.
+    :param reliability: 'auto', or one of :data:`RELIABILITIES`.
+    :param on_image: gets every message.
+    :param fault: says that publishers and this subscription do not fit, and why.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        transport: str,
+        reliability: str,
+        on_image: Callable[[Any], None],
+        fault: Callable[[str], None],
+    ) -> None:
+        self._node = node
+        self._kind = TRANSPORTS[transport]
+        self._transport = transport
+        self._reliability = reliability
+        self._on_image = on_image
+        self._fault = fault
+        self._subscription: Any = None
+        self._used: ReliabilityPolicy | None = None
+        self.topic = transport_topic(node.resolve_topic_name('image'), transport)
+        """Where images are expected, by its full name."""
+
+    @property
+    def is_taking(self) -> bool:
+        """Whether there is a subscription."""
+        return self._subscription is not None
+
+    def take(self) -> None:
+        """Subscribe; if that was done, see whether the publishers have changed."""
+        wanted = self._wanted_reliability()
+        if self._subscription is not None and wanted == self._used:
+            return
+        self.release()
+        self._used = wanted
+        self._subscription = self._node.create_subscription(
+            self._kind,
+            self.topic,
+            self._on_image,
+            QoSProfile(depth=1, reliability=wanted),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
+        )
+
+    def release(self) -> None:
+        """Unsubscribe, if subscribed."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        self._subscription = None
+
+    def _wanted_reliability(self) -> ReliabilityPolicy:
+        if self._reliability != AUTO:
+            return RELIABILITIES[self._reliability]
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        # Nobody there, or nobody left: no reason to change anything.
+        if not publishers and self._used is not None:
+            return self._used
+        return matched_reliability(publishers)
+
+    def _on_incompatible(self, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self._fault(
+            f"a publisher on '{self.topic}' does not offer the quality of service asked for "
+            f"({policy}); image_reliability is '{self._reliability}', 'auto' takes what is offered"
+        )
+
+    def why_silent(self) -> str:
+        """What a user should know who wonders why no image comes."""
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        expected = _type_name(self._kind)
+        others = {p.topic_type for p in publishers} - {expected}
+        text = f"no images on '{self.topic}', which has {len(publishers)} publishers"
+        if others:
+            text += f' of {", ".join(sorted(others))}, expected {expected}'
+        if self._transport == 'raw':
+            compressed = transport_topic(self.topic, 'compressed')
+            if not publishers and self._node.count_publishers(compressed):
+                text += f"; '{compressed}' has some: set image_transport to 'compressed'"
+            elif _type_name(CompressedImage) in others:
+                text += "; set image_transport to 'compressed'"
+        return text
+
+
+def _type_name(kind: type) -> str:
+    """A message type as the ROS graph names it, such as sensor_msgs/msg/Image."""
+    package, folder, _ = kind.__module__.split('.', 2)
+    return f'{package}/{folder}/{kind.__name__}'

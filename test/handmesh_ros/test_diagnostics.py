@@ -1,0 +1,107 @@
+"""Statuses from a monitor's memory; pure functions."""
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from handmesh_ros.diagnostics import SILENCE, STUCK, NodeFacts, statuses
+from handmesh_ros.monitor import FAULT_MEMORY, Monitor
+
+OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
+ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def monitor(clock):
+    monitor = Monitor(clock)
+    for _ in range(10):
+        clock.now += 0.1
+        monitor.count('received')
+        monitor.count('processed')
+        monitor.note('image age', 0.02)
+        monitor.note('latency', 0.05)
+        monitor.note('network', 0.03)
+    return monitor
+
+
+def look(monitor, **facts):
+    """The three statuses by their parts, and their values."""
+    facts = {'name': 'node', 'state': 'active', 'image_topic': '/image'} | facts
+    made = statuses(monitor, NodeFacts(**facts))
+    parts = {status.name.removeprefix('node: '): status for status in made}
+    assert list(parts) == ['images', 'calibration', 'network']
+    values = {
+        part: {pair.key: pair.value for pair in status.values} for part, status in parts.items()
+    }
+    return parts, values
+
+
+def test_all_is_well(monitor):
+    parts, values = look(monitor, network={'device': 'cpu', 'weights': 'open'})
+    assert {part.level for part in parts.values()} == {OK}
+    assert parts['images'].message == '10.0 images a second'
+    assert values['images']['processed'] == '10'
+    assert values['images']['image age p95 ms'] == '20.00'
+    assert values['images']['latency median ms'] == '50.00'
+    assert values['network']['network median ms'] == '30.00'
+    assert values['network']['device'] == 'cpu'
+
+
+def test_stages_stay_apart_from_ages(monitor):
+    _, values = look(monitor)
+    assert not {key for key in values['network'] if key.startswith(('image age', 'latency'))}
+    assert not {key for key in values['images'] if key.startswith('network')}
+
+
+@pytest.mark.parametrize('kind', ['qos', 'frame', 'age', 'boxes', 'time'])
+def test_faults_of_the_stream_warn_and_then_stay_as_a_count(monitor, clock, kind):
+    monitor.fault(kind, 'something is odd')
+    parts, values = look(monitor)
+    assert (parts['images'].level, parts['images'].message) == (WARN, 'something is odd')
+    clock.now += FAULT_MEMORY + 0.1
+    monitor.count('received')
+    parts, values = look(monitor)
+    assert parts['images'].level == OK
+    assert values['images'][f'{kind} faults'] == '1'
+    assert values['images'][f'last {kind} fault'] == 'something is odd'
+
+
+def test_silence_is_stale_unless_nothing_is_wanted(monitor, clock):
+    clock.now += SILENCE + 0.1
+    parts, _ = look(monitor)
+    assert (parts['images'].level, parts['images'].message) == (STALE, "no images on '/image'")
+    parts, _ = look(monitor, idle='nobody listens')
+    assert parts['images'].level == OK
+    assert parts['images'].message == 'nobody listens: images are not taken'
+    parts, _ = look(monitor, state='inactive')
+    assert parts['images'].message == 'inactive: images are not taken'
+
+
+def test_failing_inference_and_an_image_that_takes_long_are_errors(monitor, clock):
+    monitor.fault('inference', 'out of memory')
+    parts, _ = look(monitor)
+    assert (parts['network'].level, parts['network'].message) == (ERROR, 'out of memory')
+    parts, _ = look(monitor, busy=STUCK + 1)
+    assert parts['network'].level == ERROR
+    assert parts['network'].message == 'the image at hand takes 11 s by now'
+
+
+def test_camera_is_told_of(monitor):
+    parts, values = look(monitor, camera={'distortion': 'none'})
+    assert (parts['calibration'].level, values['calibration']) == (OK, {'distortion': 'none'})
+    parts, _ = look(monitor, calibration='no camera_info')
+    assert (parts['calibration'].level, parts['calibration'].message) == (
+        WARN,
+        'no camera_info; pixels only',
+    )

@@ -1,0 +1,136 @@
+"""The worker, all but ROS: what becomes of images, and of a network that fails."""
+
+import numpy as np
+import pytest
+from bench import BOTH, Bench
+from painted_hands import POISON, PaintedPredictor, paint
+from robot import time_of
+from std_msgs.msg import Header
+
+from handmesh_model.errors import BackendError
+from handmesh_model.hand import HandBox
+from handmesh_model.tracker import HandTracker
+from handmesh_ros import recovery
+from handmesh_ros.images import rgb_to_image
+
+POISONED = paint([])
+POISONED[0, 0] = POISON
+
+
+def image(rgb, stamp, frame_id='camera'):
+    return rgb_to_image(rgb, Header(stamp=time_of(stamp), frame_id=frame_id))
+
+
+@pytest.fixture
+def bench():
+    bench = Bench()
+    yield bench
+    bench.close()
+
+
+def test_time_of_every_stage_is_measured(bench):
+    bench.serve_good(1.0)
+    assert set(bench.monitor.stages()) >= {
+        'decode',
+        'detect',
+        'crop',
+        'network',
+        'place',
+        'publish',
+    }
+    ((processing, pipeline),) = bench.reports
+    assert 0 < processing < 60
+    # The stamp is of 1970.
+    assert pipeline > 1e9
+
+
+def test_missing_frame_is_said(bench):
+    assert bench.serve(image(BOTH, 1.0, frame_id='')) == 'processed'
+    assert ('frame', 'images have no frame_id: TF and RViz cannot place hands') in bench.faults
+
+
+def test_forgotten_hands_come_back_as_new_ones(bench):
+    first = {hand.track_id for hand in bench.serve_good(1.0)}
+    assert {hand.track_id for hand in bench.serve_good(1.1)} == first
+    bench.worker.forget()
+    assert not {hand.track_id for hand in bench.serve_good(1.2)} & first
+
+
+def test_boxes_of_others_stand_in_for_the_detector(bench):
+    bench.boxes = []
+    assert bench.serve_good(1.0) == []
+    bench.boxes = [HandBox(19.5, 29.5, 59.5, 89.5, side='right')]
+    (hand,) = bench.serve_good(2.0)
+    assert hand.side == 'right'
+    bench.boxes = []
+    # Once found, a hand is followed without boxes.
+    assert len(bench.serve_good(2.1)) == 1
+
+
+def test_a_failed_image_publishes_nothing_and_the_next_is_served(bench):
+    bench.serve_good(1.0)
+    assert bench.serve(image(POISONED, 2.0)) == 'failed'
+    assert len(bench.outputs.published) == 1
+    assert bench.faults[-1] == ('inference', 'the network failed on purpose')
+    assert len(bench.serve_good(3.0)) == 2
+
+
+class Failing(PaintedPredictor):
+    """Fails with an error of a kind that nobody expects."""
+
+    closed = 0
+
+    def detect(self, rgb):
+        raise RuntimeError('CUDA out of memory, say')
+
+    def close(self):
+        super().close()
+        type(self).closed += 1
+
+
+def test_a_network_that_keeps_failing_is_loaded_anew():
+    made = []
+
+    def make(attempt):
+        made.append(attempt)
+        return HandTracker(Failing() if attempt == 0 else PaintedPredictor())
+
+    Failing.closed = 0
+    bench = Bench(make)
+    for i in range(recovery.PATIENCE):
+        assert made == [0]
+        assert bench.serve(image(BOTH, 1.0 + i)) == 'failed'
+    assert made == [0, 1]
+    assert Failing.closed == 1
+    assert bench.outputs.published == []
+    assert 'RuntimeError: CUDA out of memory, say' in bench.faults[0][1]
+    assert len(bench.serve_good(9.0)) == 2
+    bench.close()
+
+
+def test_a_network_that_cannot_be_loaded_is_said_and_tried_again(monkeypatch):
+    monkeypatch.setattr(recovery, 'PAUSE', 0.0)
+
+    def make(attempt):
+        if attempt in (1, 2):
+            raise BackendError(f'attempt {attempt} finds no device')
+        return HandTracker(Failing() if attempt == 0 else PaintedPredictor())
+
+    bench = Bench(make)
+    for i in range(3 * recovery.PATIENCE):
+        assert bench.serve(image(BOTH, 1.0 + i)) == 'failed'
+    said = [text for kind, text in bench.faults if kind == 'inference']
+    assert 'cannot load the network anew: BackendError: attempt 1 finds no device' in said
+    assert 'cannot load the network anew: BackendError: attempt 2 finds no device' in said
+    assert 'there is no network since loading it anew has failed' in said
+    assert bench.outputs.published == []
+    assert len(bench.serve_good(30.0)) == 2
+    bench.close()
+
+
+def test_numbers_that_are_not_finite_are_not_published(bench):
+    bench.serve_good(1.0)
+    bench.worker._tracker.predictor.backend.depth = np.full(779, np.nan)
+    assert bench.serve(image(BOTH, 2.0)) == 'failed'
+    assert 'gave NaN' in bench.faults[-1][1]
+    assert len(bench.outputs.published) == 1

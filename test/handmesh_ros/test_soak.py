@@ -1,0 +1,41 @@
+"""The soak on a small scale, with painted hands; the full one is run on demand."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import cv2
+import pytest
+from painted_hands import paint
+
+from handmesh_ros import demo, soak
+
+FOLDER = Path(__file__).parent
+
+
+@pytest.fixture
+def painted(monkeypatch):
+    """Lets the soak start the node that needs no weights."""
+    start = subprocess.Popen
+
+    def popen(words, **kwargs):
+        at = words.index('handmesh_ros.handmesh_node')
+        return start(
+            [*words[: at - 1], str(FOLDER / 'painted_hands.py'), *words[at + 1 :]], **kwargs
+        )
+
+    monkeypatch.setattr(demo.subprocess, 'Popen', popen)
+
+
+def test_soak_counts_good_and_bad(painted, tmp_path):
+    picture = tmp_path / 'hands.png'
+    cv2.imwrite(str(picture), paint([('right', 20, 30, 40, 60)])[:, :, ::-1])
+    words = ['--frames', '60', '--bad-every', '10', '--source', str(picture)]
+    assert soak.main([*words, '--out', str(tmp_path)]) == 0
+    report = json.loads((tmp_path / 'soak.json').read_text())
+    assert report['complaints'] == []
+    assert report['good images answered'] == report['with hands'] == 60
+    assert report['bad inputs sent'] == 6
+    # One of them is a CameraInfo, and on a busy machine a good image may come before another.
+    assert 1 <= int(report['counts']['faulty']) <= 5
+    assert report['node exit code'] == 0
