@@ -1,12 +1,13 @@
 # make demo [SOURCE=folder, video file or camera index]   everything set up, the nodes run, see out/demo/
+# make demo-ar [HANDS=truth or network] [SCENES="pinch touch"]   virtual things around hands, see out/demo-ar/
 # make test     everything set up, style and types checked, tests passed
 # make setup    only sets up .venv and install/; then: source env.sh
 # make clean    removes all that make set up and wrote
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo demo-ar test lint format clean
 
-export SOURCE
+export SOURCE HANDS SCENES
 PYTEST_ARGS ?=
 ACTIVATE := source ./env.sh
 
@@ -18,6 +19,9 @@ setup:
 
 demo: setup
 	@$(ACTIVATE) && exec python -m handmesh_ros.demo $${SOURCE:+--source "$$SOURCE"}
+
+demo-ar: setup
+	@$(ACTIVATE) && exec python -m handmesh_ros.demo_ar $${HANDS:+--hands "$$HANDS"} $${SCENES:+--scenes $$SCENES}
 
 lint: setup
 	@$(ACTIVATE) && ruff check . && ruff format --check . && mypy

@@ -42,6 +42,10 @@ class TopologyError(HandmeshError, ValueError):
     """A hand topology's arrays contradict each other."""
 
 
+class MeshFileError(HandmeshError, ValueError):
+    """A file of a virtual object's mesh is missing, damaged, too large or of another kind."""
+
+
 class DatasetError(HandmeshError):
     """A dataset folder lacks a file or holds one that cannot be used."""
 

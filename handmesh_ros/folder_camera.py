@@ -77,16 +77,22 @@ class FolderCamera(Node):
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         if self.settings.lockstep:
-            # Here, so that the camera alone does without the generated messages.
-            from handmesh_ros.msg import HandArray
-
-            self.create_subscription(HandArray, 'hands', self._on_hands, 10)
+            self._listen_for_answers(self.settings.answer_topic)
         log.info(
             f'{self._source.name}: {self._source.count or "unknown number of"} images at '
             f'{self._rate:g} Hz' + (', in lockstep' if self.settings.lockstep else '')
         )
 
-    def _on_hands(self, message: object) -> None:
+    def _listen_for_answers(self, topic: str) -> None:
+        kind: type = Image
+        if topic == 'hands':
+            # Here, so that the camera alone does without the generated messages.
+            from handmesh_ros.msg import HandArray
+
+            kind = HandArray
+        self.create_subscription(kind, topic, self._on_answer, 10)
+
+    def _on_answer(self, message: object) -> None:
         self._answered = max(
             self._answered,
             stamp_to_nanoseconds(message.header.stamp),  # type: ignore[attr-defined]
@@ -117,13 +123,19 @@ class FolderCamera(Node):
             print(json.dumps(line), file=file, flush=True)
             if not self.settings.lockstep or self._is_answered(stamp):
                 return True
-            self.get_logger().warning(f"no answer on 'hands' to {frame.name}")
+            self.get_logger().warning(
+                f"no answer on '{self.settings.answer_topic}' to {frame.name}"
+            )
         return False
 
     def _is_listened_to(self) -> bool:
         """Whether all are there that the first picture waits for."""
         enough = self.settings.subscribers
-        if self.settings.lockstep and enough and not self.count_publishers('hands'):
+        if (
+            self.settings.lockstep
+            and enough
+            and not self.count_publishers(self.settings.answer_topic)
+        ):
             return False
         return self._images.get_subscription_count() >= enough
 

@@ -175,7 +175,13 @@ class CameraParameters:
     )
     lockstep: bool = parameter(
         False,
-        "Send an image only when the hands of the one before have arrived on 'hands'.",
+        "Send an image only when the answer to the one before has arrived on 'answer_topic'.",
+        read_only=True,
+    )
+    answer_topic: str = parameter(
+        'hands',
+        'The topic whose messages, by their stamps, are the answers to images in lockstep.',
+        choices=('hands', 'overlay', 'ar_overlay'),
         read_only=True,
     )
     frames_file: str = parameter(

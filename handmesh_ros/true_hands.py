@@ -4,7 +4,7 @@ Plays a synthetic clip together with its true hands: a camera and a node without
 Publishes ``image`` and ``camera_info`` as folder_camera does, and ``hands`` and ``topology`` as
 handmesh_node does, at the same stamps. For examples and tests that shall not depend on how good
 the network's weights are. The parameters are folder_camera's; ``source`` must be 'demo' or a clip
-made by ``handmesh synthesize clip``, whose JSON lies beside it.
+made by ``handmesh synthesize clip``, whose JSON lies beside it, or by the AR demo, with an .npz.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ class TrueHands(FolderCamera):
     def __init__(self) -> None:
         super().__init__('true_hands')
         source = self.settings.source
-        clip = DEMO_CLIP if source in ('', 'demo') else Path(source).expanduser()
-        self._truth = [[true.hand for true in hands] for hands in load_clip_truth(clip)]
+        self._truth = _truth_of(DEMO_CLIP if source in ('', 'demo') else Path(source).expanduser())
         self._before: dict[int, Hand] = {}
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         latched = QoSProfile(
@@ -69,6 +68,16 @@ class TrueHands(FolderCamera):
         ]
         self._before = seen
         self._hands.publish(hands_to_msg([*seen.values(), *gone], header))
+
+
+def _truth_of(clip: Path) -> list[list[Hand]]:
+    """The hands of each frame: of a clip of the AR scenes, or of ``handmesh synthesize clip``."""
+    arrays = clip.with_suffix('.npz')
+    if not arrays.is_file():
+        return [[true.hand for true in hands] for hands in load_clip_truth(clip)]
+    from handmesh_model.ar import clips
+
+    return clips.true_hands(clips.read_truth(arrays), clips.clip_intrinsics())
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,26 +176,35 @@ def render_clip(
     intrinsics = frame_intrinsics(width, height, _FOCAL_SHARE * max(width, height))
     for number, key in enumerate(keys):
         hands = [_place(model, actor, key) for actor in actors]
-        yield _frame(model, actors, hands, seed, number, background, light, intrinsics)
+        tones = [actor.tone for actor in actors]
+        yield film_frame(model, tones, hands, seed, number, background, light, intrinsics)
 
 
-def _frame(
+def film_frame(
     model: HandModel,
-    actors: list[_Actor],
-    hands: list[PlacedHand],
+    tones: Sequence[SkinTone],
+    hands: Sequence[PlacedHand],
     seed: int,
     number: int,
     background: np.ndarray,
     light: Light,
     intrinsics: np.ndarray,
 ) -> Frame:
+    """
+    One frame of a clip: hands with their arms before a background.
+
+    :param tones: of each hand's skin.
+    :param seed: of what stays the same in a clip, such as the sleeves.
+    :param number: of the frame; its noise is its own.
+    :param background: (H, W, 3) linear RGB.
+    """
     height, width = background.shape[:2]
     assembly = Assembly()
-    for i, (actor, hand) in enumerate(zip(actors, hands, strict=True)):
-        add_hand(assembly, model, hand.posed, hand.camera_from_wrist, actor.tone, True, i)
+    for i, (tone, hand) in enumerate(zip(tones, hands, strict=True)):
+        add_hand(assembly, model, hand.posed, hand.camera_from_wrist, tone, True, i)
         # The same random numbers in every frame: the same sleeve.
         wardrobe = np.random.default_rng((seed, 3))
-        staging.dress(assembly, wardrobe, model, hand, actor.tone, body=0.0)
+        staging.dress(assembly, wardrobe, model, hand, tone, body=0.0)
     middle = hands[0].joints_camera.mean(axis=0)
     look = np.random.default_rng((seed, 4))
     picture = render(assembly, look, model, intrinsics, width, height, middle, light)

@@ -16,6 +16,9 @@ except ImportError:
     msg = None
 
 NEEDS_ROS = (
+    'test_ar_markers',
+    'test_ar_nodes',
+    'test_demo_ar',
     'test_markers',
     'test_conversions',
     'test_node',

@@ -8,6 +8,7 @@ from unittest.mock import MagicMock
 import pytest
 import yaml
 
+from handmesh_ros import ar_parameters
 from handmesh_ros.parameters import CameraParameters, defaults
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +72,39 @@ def test_demo_launch_gives_the_camera_parameters_that_it_has(stand_ins):
     assert passed <= set(declared(stand_ins))
 
 
+def test_ar_launch_gives_the_nodes_parameters_that_they_have(stand_ins):
+    load('ar.launch.py').generate_launch_description()
+    *nodes, rviz = (call.kwargs for call in stand_ins['launch_ros.actions'].Node.call_args_list)
+    tables = {
+        'ar_overlay_node': ar_parameters.OverlayParameters,
+        'ar_physics_node': ar_parameters.PhysicsParameters,
+        'ar_buttons_node': ar_parameters.ButtonsParameters,
+    }
+    assert [node['executable'] for node in nodes] == list(tables)
+    for node in nodes:
+        assert set(node['parameters'][0]) <= set(defaults(tables[node['executable']]))
+    assert rviz['executable'] == 'rviz2'
+
+
+def test_ar_demo_launch_passes_arguments_that_exist(stand_ins):
+    load('demo_ar.launch.py').generate_launch_description()
+    passed = [
+        {name for name, _ in call.kwargs['launch_arguments']}
+        for call in stand_ins['launch.actions'].IncludeLaunchDescription.call_args_list
+    ]
+    for names, file in zip(passed, ('handmesh.launch.py', 'ar.launch.py'), strict=True):
+        stand_ins['launch.actions'].DeclareLaunchArgument.reset_mock()
+        load(file).generate_launch_description()
+        assert names <= set(declared(stand_ins))
+
+
+def test_ar_rviz_shows_topics_that_exist():
+    config = yaml.safe_load((ROOT / 'config' / 'ar.rviz').read_text())
+    displays = config['Visualization Manager']['Displays']
+    topics = {display['Topic']['Value'] for display in displays if 'Topic' in display}
+    assert topics == {'/markers', '/objects', '/ar_overlay'}
+
+
 def test_rviz_shows_topics_that_exist():
     pytest.importorskip('rclpy')
     pytest.importorskip('handmesh_ros.msg')
@@ -101,7 +135,10 @@ def test_rviz_opens_on_something_to_see():
     assert 0.2 < view['Focal Point']['Z'] < 1
 
 
-@pytest.mark.parametrize('name', ['handmesh.launch.py', 'demo.launch.py'])
+NAMES = ['handmesh.launch.py', 'demo.launch.py', 'ar.launch.py', 'demo_ar.launch.py']
+
+
+@pytest.mark.parametrize('name', NAMES)
 def test_launch_files_are_understood_by_launch(name):
     launch = pytest.importorskip('launch', reason='launch is not among the ROS wheels')
     pytest.importorskip('launch_ros', reason='launch_ros is not among the ROS wheels')

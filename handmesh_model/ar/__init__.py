@@ -1,0 +1,1 @@
+"""Virtual things around real hands: drawn, pushed, held, poured, pressed. Knows no ROS."""

@@ -1,0 +1,242 @@
+"""
+Virtual objects drawn into a camera image, behind what of the hands is nearer, pixel by pixel.
+
+Objects and hands go into two z-buffers with 2 x 2 samples a pixel. An object is painted where its
+sample is nearer than the hand's; the share of such samples blends it with the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from handmesh_model.ar.meshes import Mesh
+from handmesh_model.ar.shading import SAMPLES, blend
+from handmesh_model.synthesis.rasterizer import NEAR, NO_FACE, rasterize
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """
+    The camera that the image is from.
+
+    :param intrinsics: (3, 3) camera matrix, pixels, pixel centres at integers.
+    :param distortion: coefficients in OpenCV's order; empty for none.
+    :param fisheye: they are those of the equidistant model.
+    """
+
+    intrinsics: np.ndarray
+    distortion: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    fisheye: bool = False
+
+    def project(self, points_camera: np.ndarray) -> np.ndarray:
+        """
+        Pixels and depths of points.
+
+        :param points_camera: (N, 3) metres; those behind the camera get a pixel without meaning.
+        :returns: (N, 3) float32: x, y in pixels, depth in metres.
+        """
+        points = np.asarray(points_camera, dtype=np.float64)
+        depth = points[:, 2]
+        safe = np.where(depth > NEAR, depth, 1.0)[:, None]
+        rays = points[:, :2] / safe
+        matrix = self.intrinsics
+        if self.distortion.size and len(points):
+            # Far aside the polynomial of a lens turns back; nothing of it is in the image.
+            rays = np.clip(rays, -3, 3)
+            solid = np.column_stack([rays, np.ones(len(rays))])[:, None]
+            project = cv2.fisheye.projectPoints if self.fisheye else cv2.projectPoints
+            pixels = project(solid, np.zeros(3), np.zeros(3), matrix, self.distortion)[0][:, 0]
+        else:
+            pixels = rays @ matrix[:2, :2].T + matrix[:2, 2]
+        return np.column_stack([pixels, depth]).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedMesh:
+    """
+    An object where it is in this image.
+
+    :param camera_from_object: (4, 4) rigid, metres.
+    :param color: RGB 0..1, as on a screen; not used where the mesh has colours.
+    :param opacity: 0..1.
+    """
+
+    mesh: Mesh
+    camera_from_object: np.ndarray
+    color: tuple[float, float, float] = (0.8, 0.8, 0.8)
+    opacity: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class HandSurface:
+    """
+    A hand that hides and is hidden.
+
+    :param vertices_camera: (V, 3) metres.
+    :param faces: (F, 3) counter-clockwise seen from outside, for the hand's side.
+    """
+
+    vertices_camera: np.ndarray
+    faces: np.ndarray
+
+
+@dataclass(frozen=True)
+class Light:
+    """
+    One lamp and the light around.
+
+    :param towards: direction to the lamp, camera frame.
+    :param key: strength of the lamp, ambient: of the light from all around, gloss: of highlights.
+    """
+
+    towards: tuple[float, float, float] = (-0.4, -0.75, -0.55)
+    key: float = 0.75
+    ambient: float = 0.45
+    gloss: float = 0.25
+
+
+class ArRenderer:
+    """
+    Draws objects into images of one size; buffers are kept from one image to the next.
+
+    :param width: pixels.
+    :param height: pixels.
+    :param hand_margin: metres by which hands are taken to be nearer than they were measured, so
+        that a finger that touches an object is not eaten by it.
+    """
+
+    def __init__(
+        self, width: int, height: int, hand_margin: float = 0.0, light: Light | None = None
+    ) -> None:
+        self.width, self.height = width, height
+        self.hand_margin = hand_margin
+        self.light = Light() if light is None else light
+        shape = (SAMPLES * height, SAMPLES * width)
+        self._object_inverse = np.zeros(shape, dtype=np.float32)
+        self._object_ids = np.full(shape, NO_FACE, dtype=np.int32)
+        self._hand_inverse = np.zeros(shape, dtype=np.float32)
+        self._hand_ids = np.full(shape, NO_FACE, dtype=np.int32)
+
+    def draw(
+        self,
+        rgb: np.ndarray,
+        camera: Camera,
+        objects: Sequence[PlacedMesh],
+        hands: Sequence[HandSurface],
+    ) -> np.ndarray:
+        """
+        A copy of the image with the objects in it.
+
+        :param rgb: (H, W, 3) uint8.
+        :returns: (H, W, 3) uint8.
+        """
+        image, _ = self.draw_with_cover(rgb, camera, objects, hands)
+        return image
+
+    def draw_with_cover(
+        self,
+        rgb: np.ndarray,
+        camera: Camera,
+        objects: Sequence[PlacedMesh],
+        hands: Sequence[HandSurface],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        The same, and what share of each pixel shows an object.
+
+        :returns: (H, W, 3) uint8 and (H, W) float32, 0..1.
+        """
+        canvas = np.array(rgb, dtype=np.uint8, order='C')
+        cover = np.zeros(canvas.shape[:2], dtype=np.float32)
+        gathered = _gather(objects)
+        if gathered is None:
+            return canvas, cover
+        points = _samples(camera.project(gathered.vertices))
+        x0, y0, x1, y1 = _window(points, self.width, self.height)
+        if x0 >= x1 or y0 >= y1:
+            return canvas, cover
+        window = np.s_[SAMPLES * y0 : SAMPLES * y1, SAMPLES * x0 : SAMPLES * x1]
+        buffers = (
+            self._object_inverse[window],
+            self._object_ids[window],
+            self._hand_inverse[window],
+            self._hand_ids[window],
+        )
+        for buffer, empty in zip(buffers, (0, NO_FACE, 0, NO_FACE), strict=True):
+            buffer.fill(empty)
+        offset = np.array([SAMPLES * x0, SAMPLES * y0, 0], dtype=np.float32)
+        points -= offset
+        rasterize(points, gathered.faces, buffers[0], buffers[1])
+        for hand in hands:
+            hand_points = _samples(camera.project(hand.vertices_camera)) - offset
+            faces = np.ascontiguousarray(hand.faces, dtype=np.int32)
+            rasterize(hand_points, faces, buffers[2], buffers[3])
+        towards = np.asarray(self.light.towards, dtype=np.float32)
+        towards /= max(float(np.linalg.norm(towards)), 1e-9)
+        strengths = (self.light.key, self.light.ambient, self.light.gloss)
+        blend(
+            canvas[y0:y1, x0:x1], cover[y0:y1, x0:x1], *buffers[:3], points, gathered.faces,
+            gathered.vertices, gathered.normals, gathered.colors, gathered.opacity,
+            np.float32(self.hand_margin), towards, np.array(strengths, dtype=np.float32),
+        )  # fmt: skip
+        return canvas, cover
+
+
+@dataclass(frozen=True, eq=False)
+class _Gathered:
+    """All objects as one mesh in the camera frame; colours linear, one opacity a face."""
+
+    vertices: np.ndarray
+    normals: np.ndarray
+    faces: np.ndarray
+    colors: np.ndarray
+    opacity: np.ndarray
+
+
+def _gather(objects: Sequence[PlacedMesh]) -> _Gathered | None:
+    shown = [thing for thing in objects if thing.opacity > 0 and len(thing.mesh.faces)]
+    if not shown:
+        return None
+    vertices, normals, faces, colors, opacity = [], [], [], [], []
+    count = 0
+    for thing in shown:
+        mesh, pose = thing.mesh, np.asarray(thing.camera_from_object, dtype=np.float32)
+        rotation = pose[:3, :3].T
+        vertices.append(mesh.vertices @ rotation + pose[:3, 3])
+        normals.append(mesh.normals @ rotation)
+        faces.append(mesh.faces + np.int32(count))
+        if mesh.colors is None:
+            color = np.asarray(thing.color, dtype=np.float32)
+            colors.append(np.broadcast_to(color, mesh.vertices.shape))
+        else:
+            colors.append(mesh.colors)
+        opacity.append(np.full(len(mesh.faces), thing.opacity, dtype=np.float32))
+        count += len(mesh.vertices)
+    # A screen's numbers are about the square root of light.
+    linear = np.square(np.clip(np.concatenate(colors), 0, 1)).astype(np.float32)
+    return _Gathered(
+        np.concatenate(vertices),
+        np.concatenate(normals),
+        np.concatenate(faces),
+        linear,
+        np.concatenate(opacity),
+    )
+
+
+def _samples(points: np.ndarray) -> np.ndarray:
+    """Pixels to samples, in place: the middle of a pixel is between its samples."""
+    points[:, :2] = (points[:, :2] + 0.5) * SAMPLES - 0.5
+    return points
+
+
+def _window(points: np.ndarray, width: int, height: int) -> tuple[int, int, int, int]:
+    """Pixels x0, y0, x1, y1 (the last two excluded) outside which no object is."""
+    seen = points[points[:, 2] > NEAR]
+    if not len(seen):
+        return 0, 0, 0, 0
+    low = np.floor(np.clip(seen[:, :2].min(axis=0) / SAMPLES - 1, 0, (width, height)))
+    high = np.ceil(np.clip(seen[:, :2].max(axis=0) / SAMPLES + 2, 0, (width, height)))
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])

@@ -1,0 +1,121 @@
+"""YAML files that users write for AR, read key by key with errors that name what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from handmesh_model.errors import ConfigError
+
+Vector = tuple[float, float, float]
+MAX_BYTES = 1 << 20
+
+
+def read_yaml(path: Path, what: str) -> Any:
+    """
+    What a YAML file holds; tags that would make objects are refused.
+
+    :param what: what the file is for, named in errors.
+    :raises ConfigError: if it cannot be read, is too large or is no YAML.
+    """
+    try:
+        with path.open(encoding='utf-8') as file:
+            text = file.read(MAX_BYTES + 1)
+        facts = yaml.safe_load(text) if len(text) <= MAX_BYTES else None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read {what} '{path}': {error}") from error
+    if len(text) > MAX_BYTES:
+        raise ConfigError(f"{what} '{path}' has more than {MAX_BYTES} characters")
+    return facts
+
+
+@dataclass
+class Table:
+    """A YAML mapping read key by key; what was not asked for is an error in the end."""
+
+    facts: Any
+    source: str
+    asked: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.facts = {} if self.facts is None else self.facts
+        if not isinstance(self.facts, Mapping):
+            raise ConfigError(f'{self.source} is {self.facts!r}, expected keys and values')
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.facts
+
+    def take(self, key: str) -> Any:
+        self.asked.add(key)
+        return self.facts.get(key)
+
+    def rows(self, key: str, most: int) -> list[Any]:
+        value = self.take(key) or []
+        if not isinstance(value, list) or len(value) > most:
+            raise ConfigError(f"{self.source}: '{key}' is no list of up to {most} entries")
+        return value
+
+    def number(self, key: str, default: float, low: float, high: float) -> float:
+        value = self.take(key) if key in self else default
+        return self._number(key, value, low, high)
+
+    def _number(self, key: str, value: Any, low: float, high: float) -> float:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high:
+            raise ConfigError(f"{self.source}: '{key}' is {value!r}, expected {low:g} to {high:g}")
+        return float(value)
+
+    def numbers(self, key: str, count: int, low: float, high: float) -> tuple[float, ...]:
+        value = self.take(key)
+        value = [value] if isinstance(value, int | float) else value
+        if not isinstance(value, list) or len(value) != count:
+            raise ConfigError(f"{self.source}: '{key}' is {value!r}, expected {count} numbers")
+        return tuple(self._number(key, v, low, high) for v in value)
+
+    def vector(self, key: str, default: Vector) -> Vector:
+        if key not in self:
+            return default
+        x, y, z = self.numbers(key, 3, -100, 100)
+        return x, y, z
+
+    def rotation(self, key: str, default: np.ndarray) -> np.ndarray:
+        """(3, 3) of roll, pitch and yaw in degrees, about fixed x, y and z, as in URDF."""
+        if key not in self:
+            return default
+        roll, pitch, yaw = np.radians(self.numbers(key, 3, -360, 360))
+        return _about(2, yaw) @ _about(1, pitch) @ _about(0, roll)
+
+    def text(self, key: str, default: str) -> str:
+        value = self.take(key) if key in self else default
+        if not isinstance(value, str) or not 0 < len(value) <= 64:
+            raise ConfigError(f"{self.source}: '{key}' is {value!r}, expected a short text")
+        return value
+
+    def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
+        value = self.take(key) if key in self else default
+        if value not in choices:
+            raise ConfigError(
+                f"{self.source}: '{key}' is {value!r}, expected one of {', '.join(choices)}"
+            )
+        return value
+
+    def close(self) -> None:
+        unknown = sorted(str(key) for key in set(self.facts) - self.asked)
+        if unknown:
+            raise ConfigError(
+                f"{self.source} has unknown '{unknown[0]}', expected one of "
+                + ', '.join(sorted(self.asked))
+            )
+
+
+def _about(axis: int, angle: float) -> np.ndarray:
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    rotation = np.eye(3)
+    rotation[i, i] = rotation[j, j] = np.cos(angle)
+    rotation[i, j], rotation[j, i] = -np.sin(angle), np.sin(angle)
+    return rotation

@@ -1,0 +1,304 @@
+"""
+Virtual things that hands push, hold and pour over: a MuJoCo world in the camera's frame.
+
+MuJoCo's mocap bodies have no velocity, so that nothing they carry would move with them. A hand is
+therefore 20 free bodies, heavy beside all things, whose place and velocity are set before every
+step: its contacts push and drag as a moving hand does, and nothing pushes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from handmesh_model.ar.hand_collider import BoneCapsules, HandShape, bone_rotations
+from handmesh_model.ar.stage import Stage
+from handmesh_model.ar.world_xml import (
+    HAND_BODIES,
+    LARGEST,
+    MAX_HANDS,
+    STREAM_STEP,
+    THING_STEP,
+    quaternions,
+    world_xml,
+)
+from handmesh_model.joints import BONES
+
+MAX_GAP = 0.25
+"""Seconds between two images beyond which hands are put down anew, without a way in between."""
+MAX_SPEED = 4.0
+"""Metres a second; a hand that is said to move faster was seen wrongly, and is put down anew."""
+_BONES = len(BONES)
+_FALLEN = 0.6
+"""Metres below the floor at which a ball is poured again and a thing put back."""
+
+
+@dataclass(frozen=True, eq=False)
+class WorldHand:
+    """
+    A hand that takes part.
+
+    :param track_id: tells it from other hands.
+    :param joints_camera: (21, 3) metres.
+    :param wrist_rotation: (3, 3) camera from wrist frame.
+    """
+
+    track_id: int
+    joints_camera: np.ndarray
+    wrist_rotation: np.ndarray
+    shape: HandShape
+
+
+@dataclass(eq=False)
+class _Slot:
+    """The bodies of one hand, and where they are going; positions (20, 3), quaternions (20, 4)."""
+
+    number: int
+    track_id: int | None = None
+    positions: np.ndarray | None = None
+    quaternions: np.ndarray | None = None
+
+
+class HandWorld:
+    """
+    Things, perhaps a stream, and up to two hands.
+
+    :param stage: what is there at the start.
+    :param seed: of where balls leave the jet.
+    :ivar time: seconds of the newest hands, None before the first.
+    """
+
+    def __init__(self, stage: Stage, seed: int = 0) -> None:
+        self.stage = stage
+        self.time: float | None = None
+        self._model = mujoco.MjModel.from_xml_string(world_xml(stage))
+        self._data = mujoco.MjData(self._model)
+        self._slots = [_Slot(i) for i in range(MAX_HANDS)]
+        self._rng = np.random.default_rng(seed)
+        self._ball_count = 0 if stage.stream is None else stage.stream.count
+        self._poured_at = np.full(self._ball_count, -np.inf)
+        self._owed = 0.0
+        hand_bodies, things = HAND_BODIES, len(stage.things)
+        joints, speeds = self._data.qpos.reshape(-1, 7), self._data.qvel.reshape(-1, 6)
+        self._hand_places, self._hand_speeds = joints[:hand_bodies], speeds[:hand_bodies]
+        self._thing_places = joints[hand_bodies : hand_bodies + things]
+        self._thing_speeds = speeds[hand_bodies : hand_bodies + things]
+        self._ball_places = joints[hand_bodies + things :]
+        self._ball_speeds = speeds[hand_bodies + things :]
+        self._start = joints.copy()
+        self._geoms = {kind: _geoms(self._model, kind) for kind in ('hand', 'thing', 'ball')}
+        mujoco.mj_forward(self._model, self._data)
+
+    # What is seen of it
+
+    def thing_pose(self, number: int) -> np.ndarray:
+        """(4, 4) camera from thing, metres."""
+        place = self._thing_places[number]
+        pose = np.eye(4)
+        matrix = np.empty(9)
+        mujoco.mju_quat2Mat(matrix, place[3:] / max(float(np.linalg.norm(place[3:])), 1e-9))
+        pose[:3, :3], pose[:3, 3] = matrix.reshape(3, 3), place[:3]
+        return pose
+
+    def balls(self) -> np.ndarray:
+        """(K, 3) middles of the balls that were poured, camera frame."""
+        return self._ball_places[self._poured_at > -np.inf, :3].copy()
+
+    def touching(self, number: int) -> set[int]:
+        """Bones, as numbers in BONES, of any hand that touch a thing now."""
+        thing = int(self._geoms['thing'][number])
+        first = int(self._geoms['hand'][0])
+        pairs = self._data.contact.geom[: self._data.ncon]
+        ours = pairs[(pairs == thing).any(axis=1)]
+        others = np.where(ours[:, 0] == thing, ours[:, 1], ours[:, 0])
+        hands = others[(others >= first) & (others < first + HAND_BODIES)]
+        return {int(geom - first) % _BONES for geom in hands}
+
+    # What happens to it
+
+    def reset(self) -> None:
+        """Everything as it was at the start; for time that jumped back."""
+        mujoco.mj_resetData(self._model, self._data)
+        self._poured_at[:] = -np.inf
+        self._owed, self.time = 0.0, None
+        for slot in self._slots:
+            self._leave(slot)
+
+    def advance(self, time: float, hands: Sequence[WorldHand]) -> None:
+        """
+        Let time pass until the hands are where they are seen now.
+
+        Between two images hands move evenly. After a gap longer than :data:`MAX_GAP`, or for a
+        hand that is new, the hand is put down where it is.
+
+        :param time: seconds, of the image; earlier than the last one starts everything anew.
+        """
+        if self.time is not None and time < self.time:
+            self.reset()
+        span = 0.0 if self.time is None else time - self.time
+        is_gap = span > MAX_GAP
+        span = min(span, MAX_GAP)
+        self.time = time
+        targets = self._assign(hands)
+        moves = [self._aim(slot, targets.get(slot.number), span, is_gap) for slot in self._slots]
+        step = THING_STEP if self.stage.stream is None else STREAM_STEP
+        count = max(1, round(span / step)) if span > 0 else 0
+        if count:
+            self._model.opt.timestep = span / count
+        for number in range(count):
+            for slot, move in zip(self._slots, moves, strict=True):
+                if move is not None:
+                    self._drive(slot, move, number / count)
+            self._pour(span / count)
+            mujoco.mj_step(self._model, self._data)
+            self._catch_fallen()
+        for slot, move in zip(self._slots, moves, strict=True):
+            if move is not None:
+                self._drive(slot, move, 1.0)
+                slot.positions, slot.quaternions = move.positions[1], move.quaternions[1]
+        if not np.isfinite(self._data.qpos).all():
+            self.reset()
+
+    def _assign(self, hands: Sequence[WorldHand]) -> dict[int, WorldHand]:
+        """A slot for each hand, the same as before where it had one."""
+        taken: dict[int, WorldHand] = {}
+        waiting = []
+        for hand in hands:
+            slot = next((s for s in self._slots if s.track_id == hand.track_id), None)
+            if slot is None:
+                waiting.append(hand)
+            else:
+                taken[slot.number] = hand
+        free = [s for s in self._slots if s.number not in taken]
+        for slot, hand in zip(free, waiting, strict=False):
+            self._leave(slot)
+            taken[slot.number] = hand
+        return taken
+
+    def _leave(self, slot: _Slot) -> None:
+        """Take a hand out of the world."""
+        slot.track_id = slot.positions = slot.quaternions = None
+        rows = self._rows(slot)
+        self._hand_places[rows] = self._start[rows]
+        self._hand_speeds[rows] = 0
+
+    def _aim(self, slot: _Slot, hand: WorldHand | None, span: float, is_gap: bool) -> _Move | None:
+        if hand is None:
+            if slot.track_id is not None:
+                self._leave(slot)
+            return None
+        capsules = hand.shape.capsules(hand.joints_camera)
+        self._fit(slot, capsules)
+        aimed = quaternions(bone_rotations(capsules.directions, hand.wrist_rotation))
+        before, turned = slot.positions, slot.quaternions
+        slot.track_id = hand.track_id
+        if (
+            before is None
+            or turned is None
+            or is_gap
+            or span <= 0
+            or np.linalg.norm(capsules.centers - before, axis=1).max() > MAX_SPEED * span
+        ):
+            before, turned = capsules.centers, aimed
+        return _Move.between(before, capsules.centers, turned, aimed, span)
+
+    def _fit(self, slot: _Slot, capsules: BoneCapsules) -> None:
+        geoms = self._geoms['hand'][self._rows(slot)]
+        radii = np.minimum(capsules.radii, LARGEST[0])
+        halves = np.minimum(capsules.half_lengths, LARGEST[1])
+        self._model.geom_size[geoms, :2] = np.column_stack([radii, halves])
+        self._model.geom_rbound[geoms] = radii + halves
+
+    def _rows(self, slot: _Slot) -> slice:
+        return slice(slot.number * _BONES, (slot.number + 1) * _BONES)
+
+    def _drive(self, slot: _Slot, move: _Move, share: float) -> None:
+        rows = self._rows(slot)
+        self._hand_places[rows, :3] = (1 - share) * move.positions[0] + share * move.positions[1]
+        blend = (1 - share) * move.quaternions[0] + share * move.quaternions[1]
+        blend /= np.linalg.norm(blend, axis=1, keepdims=True)
+        self._hand_places[rows, 3:] = blend
+        self._hand_speeds[rows, :3] = move.velocities
+        self._hand_speeds[rows, 3:] = move.turns
+
+    def _pour(self, seconds: float) -> None:
+        """Let the oldest balls leave the jet, as many as are due."""
+        stream = self.stage.stream
+        if stream is None:
+            return
+        self._owed += stream.rate * seconds
+        axes = self.stage.axes
+        while self._owed >= 1:
+            self._owed -= 1
+            ball = int(np.argmin(self._poured_at))
+            angle = self._rng.uniform(0, 2 * np.pi)
+            aside = stream.spread * np.sqrt(self._rng.uniform())
+            place = (
+                aside * np.cos(angle),
+                aside * np.sin(angle),
+                self._rng.uniform(-0.004, 0.004),
+            )
+            self._ball_places[ball, :3] = self.stage.point(stream.source) + axes @ place
+            self._ball_speeds[ball] = 0
+            self._ball_speeds[ball, :3] = -stream.speed * axes[:, 2]
+            self._poured_at[ball] = self._data.time
+        waiting = self._poured_at == -np.inf
+        self._ball_places[waiting] = self._start[-self._ball_count :][waiting]
+        self._ball_speeds[waiting] = 0
+
+    def _catch_fallen(self) -> None:
+        """Things that fell off the floor come back to where they were at the start."""
+        up = self.stage.axes[:, 2]
+        heights = (self._thing_places[:, :3] - np.asarray(self.stage.floor)) @ up
+        for number in np.flatnonzero(heights < -_FALLEN):
+            self._thing_places[number] = self._start[HAND_BODIES + number]
+            self._thing_speeds[number] = 0
+        if self._ball_count:
+            heights = (self._ball_places[:, :3] - np.asarray(self.stage.floor)) @ up
+            # Out of sight; poured again before those that are seen.
+            fallen = (heights < -_FALLEN) & (self._poured_at > -np.inf)
+            self._poured_at[fallen] = -np.inf
+
+
+@dataclass(frozen=True, eq=False)
+class _Move:
+    """From where (0) to where (1) a hand's bones go in one advance, and how fast."""
+
+    positions: tuple[np.ndarray, np.ndarray]
+    quaternions: tuple[np.ndarray, np.ndarray]
+    velocities: np.ndarray
+    turns: np.ndarray
+
+    @classmethod
+    def between(
+        cls,
+        before: np.ndarray,
+        after: np.ndarray,
+        turned: np.ndarray,
+        turned_after: np.ndarray,
+        span: float,
+    ) -> _Move:
+        """
+        An even move.
+
+        :param before: (20, 3) metres; ``turned`` (20, 4) quaternions w, x, y, z.
+        :param span: seconds.
+        """
+        signs = np.where((turned * turned_after).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
+        turned_after = signs * turned_after
+        if span <= 0:
+            still = np.zeros_like(before)
+            return cls((before, after), (turned, turned_after), still, still)
+        turns = np.empty_like(before)
+        for i in range(len(turns)):
+            # In the body's own frame, as MuJoCo wants a free joint's angular velocity.
+            mujoco.mju_subQuat(turns[i], turned_after[i], turned[i])
+        return cls((before, after), (turned, turned_after), (after - before) / span, turns / span)
+
+
+def _geoms(model: mujoco.MjModel, kind: str) -> np.ndarray:
+    names = [model.geom(i).name for i in range(model.ngeom)]
+    return np.array([i for i, name in enumerate(names) if name.startswith(kind)], dtype=np.int64)

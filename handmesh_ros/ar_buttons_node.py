@@ -1,0 +1,132 @@
+"""
+A panel of virtual buttons that fingertips press.
+
+Listens to ``hands``, publishes ``button_events`` (ButtonEvent) and, to be seen, ``objects``
+(MarkerArray). The panel hangs in the camera's frame, in a TF frame, or on a hand, whose own
+fingers then press nothing; see docs/ar.md.
+"""
+
+from __future__ import annotations
+
+if __name__ == '__main__':
+    from handmesh_ros import stop_signals
+
+    stop_signals.end_at_once()
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from visualization_msgs.msg import MarkerArray
+
+from handmesh_model.ar.buttons import ButtonEvent, ButtonPanel, fingertips
+from handmesh_model.ar.layout import HAND_FRAMES
+from handmesh_model.ar.panels import Panel, load_panel
+from handmesh_ros import executable, msg
+from handmesh_ros.ar_hands import SeenHand, best_of_side, seen_hands
+from handmesh_ros.ar_markers import deletion, panel_markers
+from handmesh_ros.ar_parameters import ButtonsParameters
+from handmesh_ros.conversions import SIDES, stamp_to_nanoseconds
+from handmesh_ros.ros_parameters import ParameterServer
+from handmesh_ros.transforms import TransformListener
+
+
+class ArButtonsNode(Node):
+    """
+    See the module's docstring.
+
+    :raises ConfigError: if a parameter or the panel is wrong.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('ar_buttons_node')
+        self._server = ParameterServer(self, ButtonsParameters)
+        settings = self._server.check()
+        self._panel: Panel = load_panel(settings.panel)
+        self._buttons = ButtonPanel(self._panel)
+        self._is_shown = False
+        self._transforms = TransformListener(self)
+        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+        self._events = self.create_publisher(msg.ButtonEvent, 'button_events', qos)
+        self._objects = self.create_publisher(MarkerArray, 'objects', qos)
+        self.create_subscription(msg.HandArray, 'hands', self._on_hands, 10)
+        names = ', '.join(button.name for button in self._panel.buttons)
+        self.get_logger().info(f'Ready: buttons {names}')
+
+    def _on_hands(self, message: Any) -> None:
+        hands = seen_hands(message)
+        pose, holder = self._place(hands, message.header)
+        if pose is None:
+            events = self._buttons.reset()
+        else:
+            panel_from_camera = np.linalg.inv(pose)
+            # A hand that is only held has not been seen here: its fingers stay where they were.
+            tips = [
+                tip
+                for hand in hands
+                if holder is None or hand.track_id != holder.track_id
+                for tip in fingertips(
+                    hand.joints_camera, panel_from_camera, hand.track_id, hand.side
+                )
+            ]
+            events = self._buttons.update(tips)
+        for event in events:
+            self._events.publish(_event_message(event, message.header))
+        self._draw(pose, message.header)
+
+    def _place(
+        self, hands: Sequence[SeenHand], header: Any
+    ) -> tuple[np.ndarray | None, SeenHand | None]:
+        """(4, 4) camera from panel, or None, and the hand that holds it, if one does."""
+        frame = self._panel.frame
+        if not frame:
+            return self._panel.pose, None
+        if frame in HAND_FRAMES:
+            holder = best_of_side(hands, HAND_FRAMES[frame])
+            return None if holder is None else holder.wrist_pose @ self._panel.pose, holder
+        stamp = stamp_to_nanoseconds(header.stamp)
+        age = self._server.settings.frame_age
+        found = self._transforms.lookup(header.frame_id, frame, stamp, age)
+        if found is None:
+            self.get_logger().warning(
+                f"panel's frame '{frame}' is not known in '{header.frame_id}'",
+                throttle_duration_sec=10.0,
+            )
+            return None, None
+        return found @ self._panel.pose, None
+
+    def _draw(self, pose: np.ndarray | None, header: Any) -> None:
+        if not self._objects.get_subscription_count():
+            return
+        name, count = self.get_name(), len(self._panel.buttons) + 1
+        if pose is not None:
+            pressed = list(self._buttons.pressed.values())
+            array = panel_markers(self._panel, pose, self._buttons.depths, pressed, header, name)
+            self._objects.publish(array)
+        elif self._is_shown:
+            self._objects.publish(deletion(header, name, count))
+        self._is_shown = pose is not None
+
+
+def _event_message(event: ButtonEvent, header: Any) -> Any:
+    kind = msg.ButtonEvent.PRESSED if event.pressed else msg.ButtonEvent.RELEASED
+    return msg.ButtonEvent(
+        header=header,
+        button=event.button,
+        event=kind,
+        side=SIDES[event.side],
+        track_id=event.track_id,
+        finger=event.finger,
+    )
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is told to end."""
+    return executable.run(ArButtonsNode, executable.spin, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""
+Writes down what the AR nodes show and say.
+
+Writes to the folder ``out``: ar_overlay.mp4, contact_sheet.png, events.json (the buttons),
+objects.npz (where the physics node's things were, by stamp) and report.json. Ends, with everything
+written, after SIGINT or SIGTERM.
+"""
+
+from __future__ import annotations
+
+if __name__ == '__main__':
+    from handmesh_ros import stop_signals
+
+    stop_signals.end_at_once()
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from visualization_msgs.msg import Marker, MarkerArray
+
+from handmesh_model.errors import ConfigError
+from handmesh_ros import executable, msg
+from handmesh_ros.ar_parameters import ArRecorderParameters
+from handmesh_ros.conversions import SIDES, stamp_to_nanoseconds
+from handmesh_ros.images import image_to_rgb
+from handmesh_ros.record import Film, Tally
+from handmesh_ros.ros_parameters import ParameterServer
+
+READY = 'Recorder ready'
+"""Logged once somebody publishes the picture; whoever starts a camera may wait for it."""
+_QUIET = 1.0
+_SIDE_NAMES = {number: name for name, number in SIDES.items()}
+
+
+class ArRecorder(Node):
+    """Keeps pictures, events and the places of things."""
+
+    def __init__(self) -> None:
+        super().__init__('ar_recorder')
+        self.settings = ParameterServer(self, ArRecorderParameters).check()
+        self._folder = Path(self.settings.out)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"parameter 'out': cannot make '{self._folder}': {error}") from error
+        self._film = Film(self._folder / 'ar_overlay.mp4', self.settings.rate)
+        self._tallies = {name: Tally() for name in ('ar_overlay', 'hands', 'objects')}
+        self._latencies: list[float] = []
+        self._events: list[dict[str, Any]] = []
+        self._places: list[tuple[int, int, tuple[float, float, float]]] = []
+        self._last_message = time.monotonic()
+        self._is_ready = False
+        qos = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+        self._pictures = self.create_subscription(Image, 'ar_overlay', self._on_picture, qos)
+        self.create_subscription(msg.HandArray, 'hands', self._on_hands, qos)
+        self.create_subscription(MarkerArray, 'objects', self._on_objects, qos)
+        self.create_subscription(msg.ButtonEvent, 'button_events', self._on_event, qos)
+
+    def record(self) -> None:
+        """Serve until told to end and until no more comes; then write everything."""
+        executor = SingleThreadedExecutor()
+        executor.add_node(self)
+        while not executable.is_over(self) or time.monotonic() - self._last_message < _QUIET:
+            executor.spin_once(timeout_sec=0.1)
+            if not self._is_ready and self._pictures.get_publisher_count():
+                self._is_ready = True
+                self.get_logger().info(READY)
+        self._write()
+
+    def _count(self, topic: str) -> None:
+        self._last_message = time.monotonic()
+        self._tallies[topic].add(self._last_message)
+
+    def _on_picture(self, message: Image) -> None:
+        self._count('ar_overlay')
+        stamp = stamp_to_nanoseconds(message.header.stamp)
+        self._latencies.append((self.get_clock().now().nanoseconds - stamp) * 1e-6)
+        rgb = image_to_rgb(message)
+        if self.settings.caption:
+            rgb = rgb.copy()
+            # Dark under light, to be read on any ground.
+            for color, width in (((20, 24, 32), 4), ((255, 255, 255), 1)):
+                cv2.putText(
+                    rgb, self.settings.caption, (8, rgb.shape[0] - 10), cv2.FONT_HERSHEY_SIMPLEX,
+                    0.55, color, width, cv2.LINE_AA,
+                )  # fmt: skip
+        self._film.add(rgb)
+
+    def _on_hands(self, message: Any) -> None:
+        self._count('hands')
+
+    def _on_objects(self, message: MarkerArray) -> None:
+        self._count('objects')
+        for marker in message.markers:
+            if marker.ns == 'ar_physics_node' and marker.type != Marker.SPHERE_LIST:
+                place = marker.pose.position
+                stamp = stamp_to_nanoseconds(marker.header.stamp)
+                self._places.append((stamp, marker.id, (place.x, place.y, place.z)))
+
+    def _on_event(self, message: Any) -> None:
+        pressed = message.event == msg.ButtonEvent.PRESSED
+        self._events.append(
+            {
+                'stamp': stamp_to_nanoseconds(message.header.stamp),
+                'button': message.button,
+                'event': 'pressed' if pressed else 'released',
+                'side': _SIDE_NAMES[message.side],
+                'finger': message.finger,
+            }
+        )
+
+    def _write(self) -> None:
+        self._film.close()
+        sheet = self._film.sheet()
+        if sheet is not None:
+            path = self._folder / 'contact_sheet.png'
+            cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        np.savez_compressed(
+            self._folder / 'objects.npz',
+            stamp=np.array([row[0] for row in self._places], dtype=np.int64),
+            id=np.array([row[1] for row in self._places], dtype=np.int64),
+            position=np.array([row[2] for row in self._places]).reshape(-1, 3),
+        )
+        self._write_json('events.json', self._events)
+        topics = {
+            name: {'count': tally.count, 'rate_hz': round(tally.rate, 2)}
+            for name, tally in self._tallies.items()
+        }
+        latency = {}
+        if self._latencies:
+            median, high = np.percentile(self._latencies, (50, 95))
+            latency = {'median': round(float(median), 1), 'p95': round(float(high), 1)}
+        self._write_json(
+            'report.json',
+            {
+                'video_frames': self._film.count,
+                'topics': topics,
+                'latency_ms': latency,
+                'button_events': len(self._events),
+            },
+        )
+        self.get_logger().info(f"Written to '{self._folder}'")
+
+    def _write_json(self, name: str, content: Any) -> None:
+        text = json.dumps(content, indent=2) + '\n'
+        (self._folder / name).write_text(text, encoding='utf-8')
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Record until told to end."""
+    return executable.run(ArRecorder, lambda node: node.record(), args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""
+Frames heard on /tf: tf2_ros's buffer where it is installed, else a small one of the same use.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from handmesh_ros.distro import has_module
+
+KEPT_SECONDS = 10.0
+_DEEPEST = 64
+_KEPT = 2000
+
+
+@dataclass(eq=False)
+class _Link:
+    """A child frame: its parent, and poses (4, 4) at stamps in nanoseconds, in order."""
+
+    parent: str
+    static: bool
+    stamps: deque[int] = field(default_factory=deque)
+    poses: deque[np.ndarray] = field(default_factory=deque)
+
+
+class FrameTree:
+    """
+    A tree of frames in time. A frame between two stamps is where it was at the nearer one.
+    """
+
+    def __init__(self) -> None:
+        self._links: dict[str, _Link] = {}
+
+    def add(self, transforms: Iterable[Any], static: bool = False) -> None:
+        """
+        Take in frames.
+
+        :param transforms: geometry_msgs/TransformStamped; one that is no rigid motion is ignored.
+        :param static: they hold for all times.
+        """
+        for message in transforms:
+            pose = transform_to_matrix(message.transform)
+            if pose is None:
+                continue
+            child, parent = _name(message.child_frame_id), _name(message.header.frame_id)
+            stamp = message.header.stamp
+            self._put(child, parent, stamp.sec * 10**9 + stamp.nanosec, pose, static)
+
+    def _put(self, child: str, parent: str, stamp: int, pose: np.ndarray, static: bool) -> None:
+        link = self._links.get(child)
+        if link is None or link.parent != parent or static or link.static:
+            link = self._links[child] = _Link(parent, static)
+        elif link.stamps and stamp <= link.stamps[-1]:
+            if stamp > link.stamps[-1] - KEPT_SECONDS * 1e9:
+                return
+            # Time has jumped back: what was known is of another run.
+            link = self._links[child] = _Link(parent, static)
+        link.stamps.append(stamp)
+        link.poses.append(pose)
+        while len(link.stamps) > _KEPT or link.stamps[-1] - link.stamps[0] > KEPT_SECONDS * 1e9:
+            link.stamps.popleft()
+            link.poses.popleft()
+
+    def lookup(self, target: str, source: str, stamp: int, tolerance: float) -> np.ndarray | None:
+        """
+        Where a frame is.
+
+        :param stamp: nanoseconds.
+        :param tolerance: seconds that each link may be off.
+        :returns: (4, 4) target from source; None if that is not known for the time.
+        """
+        up_source = self._chain(_name(source))
+        up_target = self._chain(_name(target))
+        common = next((name for name in up_source if name in up_target), None)
+        if common is None:
+            return None
+        to_common = [
+            self._climb(chain[: chain.index(common)], stamp, tolerance)
+            for chain in (up_target, up_source)
+        ]
+        if to_common[0] is None or to_common[1] is None:
+            return None
+        return np.linalg.inv(to_common[0]) @ to_common[1]
+
+    def _chain(self, name: str) -> list[str]:
+        chain = [name]
+        while chain[-1] in self._links and len(chain) < _DEEPEST:
+            chain.append(self._links[chain[-1]].parent)
+        return chain
+
+    def _climb(self, names: list[str], stamp: int, tolerance: float) -> np.ndarray | None:
+        pose = np.eye(4)
+        for name in names:
+            link = self._links[name]
+            if link.static:
+                pose = link.poses[-1] @ pose
+                continue
+            after = bisect_left(link.stamps, stamp)
+            near = [i for i in (after - 1, after) if 0 <= i < len(link.stamps)]
+            best = min(near, key=lambda i: abs(link.stamps[i] - stamp))
+            if abs(link.stamps[best] - stamp) > tolerance * 1e9:
+                return None
+            pose = link.poses[best] @ pose
+        return pose
+
+
+def transform_to_matrix(transform: Any) -> np.ndarray | None:
+    """
+    A geometry_msgs/Transform, or a Pose, as a matrix.
+
+    :returns: (4, 4); None if a number is not finite or the quaternion is zero.
+    """
+    place = transform.translation if hasattr(transform, 'translation') else transform.position
+    turn = transform.rotation if hasattr(transform, 'rotation') else transform.orientation
+    quaternion = np.array([turn.x, turn.y, turn.z, turn.w], dtype=np.float64)
+    length = float(np.linalg.norm(quaternion))
+    position = np.array([place.x, place.y, place.z], dtype=np.float64)
+    if not (np.isfinite(position).all() and np.isfinite(length) and length > 1e-6):
+        return None
+    x, y, z, w = quaternion / length
+    pose = np.eye(4)
+    pose[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    pose[:3, 3] = position
+    return pose
+
+
+def _name(frame: str) -> str:
+    return frame.lstrip('/')
+
+
+class TransformListener:
+    """
+    Hears frames for a node.
+
+    :param node: the subscriptions are made there.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self._tree = FrameTree()
+        self._buffer: Any = None
+        if has_module('tf2_ros'):
+            import tf2_ros
+
+            self._buffer = tf2_ros.Buffer()
+            self._listener = tf2_ros.TransformListener(self._buffer, node)
+            return
+        from rclpy.qos import DurabilityPolicy, QoSProfile
+        from tf2_msgs.msg import TFMessage
+
+        latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        node.create_subscription(TFMessage, '/tf', lambda m: self._tree.add(m.transforms), 100)
+        node.create_subscription(
+            TFMessage, '/tf_static', lambda m: self._tree.add(m.transforms, True), latched
+        )
+
+    def lookup(self, target: str, source: str, stamp: int, tolerance: float) -> np.ndarray | None:
+        """See :meth:`FrameTree.lookup`."""
+        if _name(target) == _name(source):
+            return np.eye(4)
+        if self._buffer is None:
+            return self._tree.lookup(target, source, stamp, tolerance)
+        return self._lookup_in_buffer(target, source, stamp, tolerance)
+
+    def _lookup_in_buffer(
+        self, target: str, source: str, stamp: int, tolerance: float
+    ) -> np.ndarray | None:
+        import tf2_ros
+        from rclpy.time import Time
+
+        try:
+            found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp))
+        except tf2_ros.ExtrapolationException:
+            try:
+                found = self._buffer.lookup_transform(target, source, Time())
+            except tf2_ros.TransformException:
+                return None
+            heard = found.header.stamp.sec * 10**9 + found.header.stamp.nanosec
+            if abs(heard - stamp) > tolerance * 1e9:
+                return None
+        except tf2_ros.TransformException:
+            return None
+        return transform_to_matrix(found.transform)

@@ -1,0 +1,72 @@
+"""
+Starts a camera made of files (or the embedded clip), handmesh_node, the AR nodes and RViz.
+
+    ros2 launch handmesh_ros demo_ar.launch.py source:=/path/to/clip.mp4 stage:=pour rviz:=true
+"""
+
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, NotEqualsSubstitution, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
+
+LAUNCH = PathJoinSubstitution([FindPackageShare('handmesh_ros'), 'launch'])
+ARGUMENTS = (
+    ('source', 'demo', "Folder, video, camera number, or 'demo' for the embedded clip."),
+    ('hands', 'network', "'network': what the network finds; 'truth': a synthetic clip's own."),
+    ('loop', 'true', 'Start over at the end.'),
+    ('namespace', '', 'Namespace of all nodes and topics.'),
+    ('layout', '', 'YAML file of objects that ar_overlay_node draws; empty for none.'),
+    ('stage', 'cube', "Of ar_physics_node: 'cube', 'pour' or a YAML file; 'none' leaves it out."),
+    ('panel', 'none', "Of ar_buttons_node: 'keypad', 'walkie_talkie', a YAML file or 'none'."),
+    ('rviz', 'true', 'Open RViz.'),
+    ('log_level', 'info', 'debug, info, warn, error or fatal.'),
+)
+_OF_AR = ('namespace', 'layout', 'stage', 'panel', 'rviz', 'log_level')
+_OF_HANDMESH = ('namespace', 'log_level')
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Camera, node and AR nodes, with the arguments above."""
+    value = {name: LaunchConfiguration(name) for name, _, _ in ARGUMENTS}
+    is_network = NotEqualsSubstitution(value['hands'], 'truth')
+    play = {
+        'source': ParameterValue(value['source'], value_type=str),
+        'loop': ParameterValue(value['loop'], value_type=bool),
+    }
+
+    def camera(executable, condition):
+        return Node(
+            package='handmesh_ros',
+            executable=executable,
+            name=executable,
+            namespace=value['namespace'],
+            parameters=[play],
+            condition=condition,
+            output='screen',
+        )
+
+    def include(name, passed, **more):
+        return IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(PathJoinSubstitution([LAUNCH, name])),
+            launch_arguments=[(argument, value[argument]) for argument in passed],
+            **more,
+        )
+
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, default, description in ARGUMENTS
+    ]
+    return LaunchDescription(
+        [
+            *declared,
+            camera('folder_camera', IfCondition(is_network)),
+            camera('true_hands', IfCondition(NotEqualsSubstitution(value['hands'], 'network'))),
+            include('handmesh.launch.py', _OF_HANDMESH, condition=IfCondition(is_network)),
+            include('ar.launch.py', _OF_AR),
+        ]
+    )

@@ -1,0 +1,61 @@
+"""Clips of the performances, and their truth in a file."""
+
+import numpy as np
+import pytest
+
+from handmesh_model.ar import clips
+from handmesh_model.ar.performances import PERFORMANCES, Performance, pinch, pinch_angles
+from handmesh_model.errors import DatasetError
+from handmesh_model.synthesis.hand_model import HandModel
+from handmesh_model.synthesis.poses import LIMITS
+
+
+@pytest.mark.parametrize('name', PERFORMANCES)
+def test_performances_are_smooth_and_before_the_camera(name):
+    truth = clips.truth_of(PERFORMANCES[name]())
+    assert truth.joints_camera[..., 2].min() > 0.1
+    speed = np.linalg.norm(np.diff(truth.joints_camera, axis=0), axis=-1) * 30
+    assert speed.max() < 2.0
+    # Somewhere the hand is well inside the picture.
+    pixels = truth.joints_camera @ clips.clip_intrinsics().T
+    pixels = pixels[..., :2] / pixels[..., 2:]
+    inside = ((pixels > 0) & (pixels < [clips.WIDTH, clips.HEIGHT])).all(axis=-1)
+    assert inside.all(axis=-1).any(axis=0).all()
+
+
+def test_pinch_closes_to_the_wanted_gap():
+    model = HandModel.load()
+    gaps = []
+    for gap in (0.02, 0.03, 0.04):
+        angles = pinch_angles(gap)
+        assert (angles >= LIMITS[:, 0] - 1e-9).all()
+        assert (angles <= LIMITS[:, 1] + 1e-9).all()
+        joints = model.posed_joints(angles)
+        gaps.append(np.linalg.norm(joints[8] - joints[4]))
+    np.testing.assert_allclose(np.diff(gaps), 0.01, atol=5e-4)
+
+
+def test_clip_and_truth_are_written_and_read(tmp_path):
+    short = Performance('pinch', pinch().frames[40:42], ('right',))
+    path = tmp_path / 'pinch.mp4'
+    clips.write_performance(path, short, 3)
+    truth = clips.read_truth(path.with_suffix('.npz'))
+    np.testing.assert_array_equal(truth.vertices_camera, clips.truth_of(short).vertices_camera)
+    assert (len(truth), truth.sides) == (2, ('right',))
+    assert path.stat().st_size > 1000
+    ((hand,), _) = clips.true_hands(truth, clips.clip_intrinsics())
+    assert hand.is_metric
+    assert hand.box.x_min < hand.joints_image[9, 0] < hand.box.x_max
+
+
+def test_truth_that_does_not_fit_is_refused(tmp_path):
+    path = tmp_path / 'a.npz'
+    with pytest.raises(DatasetError, match='cannot read truth'):
+        clips.read_truth(path)
+    np.savez(path, joints_camera=np.zeros((2, 1, 20, 3)), vertices_camera=np.zeros((2, 1, 5, 3)),
+             sides=np.array(['right']))  # fmt: skip
+    with pytest.raises(DatasetError, match='expected'):
+        clips.read_truth(path)
+    path.write_bytes(b'no zip')
+    with pytest.raises(DatasetError, match='cannot read truth'):
+        clips.read_truth(path)

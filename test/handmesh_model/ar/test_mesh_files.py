@@ -1,0 +1,119 @@
+"""Meshes out of files: read right, and refused with a reason."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+import trimesh
+
+from handmesh_model.ar import mesh_files
+from handmesh_model.ar.mesh_files import load_mesh
+from handmesh_model.errors import MeshFileError
+
+TRIANGLE = 'v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n'
+
+
+@pytest.mark.parametrize('kind', ['obj', 'stl', 'glb'])
+def test_reads_what_trimesh_writes(tmp_path, kind):
+    path = tmp_path / f'box.{kind}'
+    trimesh.creation.box((1.0, 2.0, 3.0)).export(path)
+    mesh = load_mesh(path, scale=0.01)
+    np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0), [0.01, 0.02, 0.03], rtol=1e-5)
+    assert len(mesh.faces) == 12
+    np.testing.assert_allclose(np.abs(mesh.normals).max(axis=1), 1, atol=1e-5)
+
+
+def test_scene_of_moved_parts_is_gathered(tmp_path):
+    scene = trimesh.Scene()
+    scene.add_geometry(trimesh.creation.box((1, 1, 1)))
+    scene.add_geometry(
+        trimesh.creation.box((1, 1, 1)),
+        transform=trimesh.transformations.translation_matrix([4, 0, 0]),
+    )
+    scene.export(tmp_path / 'two.glb')
+    mesh = load_mesh(tmp_path / 'two.glb')
+    assert len(mesh.faces) == 24
+    np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0), [5, 1, 1], rtol=1e-5)
+
+
+def test_vertex_colours_are_kept(tmp_path):
+    box = trimesh.creation.box((1, 1, 1))
+    box.visual.vertex_colors = np.tile([255, 0, 51, 255], (8, 1)).astype(np.uint8)
+    box.export(tmp_path / 'red.glb')
+    mesh = load_mesh(tmp_path / 'red.glb')
+    np.testing.assert_allclose(
+        mesh.colors, np.tile([1, 0, 0.2], (len(mesh.vertices), 1)), atol=0.01
+    )
+
+
+def test_no_other_file_is_read(tmp_path, monkeypatch):
+    secret = tmp_path / 'secret.mtl'
+    secret.write_text('newmtl a\nmap_Kd secret.png\n')
+    path = tmp_path / 'a.obj'
+    path.write_text(f'mtllib secret.mtl\nusemtl a\n{TRIANGLE}')
+    opened = []
+    real = mesh_files.Path.open
+    monkeypatch.setattr(
+        mesh_files.Path,
+        'open',
+        lambda self, *a, **k: opened.append(self.name) or real(self, *a, **k),
+    )
+    assert len(load_mesh(path).faces) == 1
+    assert opened == ['a.obj']
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def glb(facts, binary=b''):
+    text = json.dumps(facts).encode()
+    text += b' ' * (-len(text) % 4)
+    chunks = struct.pack('<II', len(text), 0x4E4F534A) + text
+    chunks += struct.pack('<II', len(binary), 0x004E4942) + binary
+    return struct.pack('<4sII', b'glTF', 2, 12 + len(chunks)) + chunks
+
+
+BAD = {
+    'other.ply': ('ply\n', "ends in '.ply'"),
+    'empty.obj': ('', 'is empty'),
+    'words.obj': ('hello world\n', 'mesh'),
+    'no_faces.obj': ('v 0 0 0\nv 1 0 0\n', 'mesh'),
+    'not_finite.obj': (TRIANGLE.replace('v 1 0 0', 'v nan 0 0'), 'not finite'),
+    'far_index.obj': (TRIANGLE.replace('f 1 2 3', 'f 1 2 900'), 'mesh'),
+    'cut.stl': (b'\0' * 80 + struct.pack('<I', 10**9) + b'\0' * 50, 'holds no triangles'),
+    'words.glb': ('glTF', 'no binary glTF'),
+    'magic.glb': (glb({}).replace(b'glTF', b'gltf', 1), 'no binary glTF'),
+    'nothing.glb': (glb({'asset': {'version': '2.0'}}), 'mesh'),
+    'huge.glb': (glb({'accessors': [{'count': 10**12}]}), 'array of 1000000000000'),
+    'outside.glb': (glb({'buffers': [{'uri': 'file:///etc/passwd'}]}), 'refers to another file'),
+    'circle.glb': (glb({'nodes': [{'children': [1]}, {'children': [0]}]}), 'not a tree'),
+    'shared.glb': (glb({'nodes': [{'children': [2]}, {'children': [2]}, {}]}), 'not a tree'),
+    'no_count.glb': (glb({'accessors': [{}]}), 'damaged'),
+}
+
+
+@pytest.mark.parametrize('name', BAD)
+def test_bad_files_are_named_and_refused(tmp_path, name):
+    content, reason = BAD[name]
+    path = write(tmp_path / name, content)
+    with pytest.raises(MeshFileError, match=reason) as caught:
+        load_mesh(path)
+    assert str(path) in str(caught.value)
+
+
+def test_missing_and_large_files_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(MeshFileError, match='does not exist'):
+        load_mesh(tmp_path / 'none.obj')
+    monkeypatch.setattr(mesh_files, 'MAX_BYTES', 10)
+    with pytest.raises(MeshFileError, match='larger than'):
+        load_mesh(write(tmp_path / 'long.obj', TRIANGLE))
+
+
+def test_too_many_faces_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(mesh_files, 'MAX_FACES', 10)
+    trimesh.creation.box((1, 1, 1)).export(tmp_path / 'box.obj')
+    with pytest.raises(MeshFileError, match='12 triangles'):
+        load_mesh(tmp_path / 'box.obj')

@@ -1,0 +1,86 @@
+"""Files that describe stages and layouts: read right, and refused with the key that is wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from handmesh_model.ar.layout import layout_from_facts, load_layout
+from handmesh_model.ar.stage import Stage, Thing, load_stage, stage_from_facts
+from handmesh_model.errors import ConfigError, MeshFileError
+
+
+def test_axes_are_proper_and_up_is_against_gravity():
+    level = Stage(pitch=0.0).axes
+    np.testing.assert_allclose(level[:, 2], [0, -1, 0], atol=1e-12)
+    np.testing.assert_allclose(level[:, 0], [0, 0, 1], atol=1e-12)
+    down = Stage(pitch=np.pi / 2).axes
+    np.testing.assert_allclose(down[:, 2], [0, 0, -1], atol=1e-12)
+    assert np.linalg.det(Stage(pitch=0.4).axes) == pytest.approx(1)
+
+
+def test_stage_file(tmp_path):
+    path = tmp_path / 'stage.yaml'
+    path.write_text(
+        'pitch_degrees: 90\nfloor: [0, 0, 0.6]\nthings:\n'
+        '  - {shape: cylinder, size: [0.02, 0.06], position: [0, 0.1, 0.03]}\n'
+        'stream: {count: 20}\n'
+    )
+    stage = load_stage(path)
+    assert stage.things == (Thing('cylinder', 'cylinder', (0.02, 0.06), (0.0, 0.1, 0.03)),)
+    assert stage.stream is not None
+    assert stage.stream.count == 20
+    np.testing.assert_allclose(stage.point((0, 0, 0.1)), [0, 0, 0.5], atol=1e-9)
+
+
+BAD_STAGES = {
+    'size': ({'things': [{'shape': 'box', 'size': [1, 2]}]}, "things.0.: 'size'"),
+    'shape': ({'things': [{'shape': 'cone', 'size': 1}]}, 'expected one of box, sphere, cylinder'),
+    'mass': ({'things': [{'size': [0.1, 0.1, 0.1], 'mass': -1}]}, "'mass' is -1"),
+    'nan': ({'floor_radius': float('nan')}, "'floor_radius' is nan"),
+    'key': ({'flour': 1}, "unknown 'flour'"),
+    'list': ([1, 2], 'expected keys and values'),
+    'stream': ({'stream': {'count': 10**9}}, "'count' is 1000000000"),
+}
+
+
+@pytest.mark.parametrize('name', BAD_STAGES)
+def test_bad_stages_are_refused(name):
+    facts, reason = BAD_STAGES[name]
+    with pytest.raises(ConfigError, match=reason):
+        stage_from_facts(facts, 'stage.yaml')
+
+
+def test_nothing_in_a_file_is_run(tmp_path):
+    path = tmp_path / 'evil.yaml'
+    path.write_text('things: !!python/object/apply:os.system ["touch ran"]\n')
+    with pytest.raises(ConfigError, match='cannot read stage'):
+        load_stage(path)
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_layout_with_a_mesh_beside_it(tmp_path):
+    trimesh.creation.box((1, 1, 1)).export(tmp_path / 'box.stl')
+    (tmp_path / 'layout.yaml').write_text(
+        'objects:\n  - {shape: mesh, file: box.stl, scale: 0.05, frame: right_hand}\n'
+        '  - {name: hoop, shape: ring, size: [0.1, 0.01], rpy_degrees: [90, 0, 0], opacity: 0.5}\n'
+    )
+    mesh, hoop = load_layout(tmp_path / 'layout.yaml')
+    np.testing.assert_allclose(np.ptp(mesh.mesh.vertices, axis=0), 0.05, rtol=1e-5)
+    assert (mesh.frame, hoop.name, hoop.opacity) == ('right_hand', 'hoop', 0.5)
+    np.testing.assert_allclose(hoop.frame_from_object[:3, 2], [0, -1, 0], atol=1e-9)
+
+
+def test_layout_of_the_demo_is_read():
+    layout = load_layout(Path(__file__).parents[3] / 'config' / 'ar_layout.yaml')
+    assert [ornament.name for ornament in layout] == ['hoop', 'ball', 'cube', 'bracelet']
+
+
+def test_bad_layouts_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no 'objects'"):
+        layout_from_facts({}, 'layout.yaml', tmp_path)
+    with pytest.raises(ConfigError, match=r"objects.0. has unknown 'colour'"):
+        layout_from_facts({'objects': [{'size': [1, 1, 1], 'colour': 1}]}, 'l.yaml', tmp_path)
+    with pytest.raises(MeshFileError, match='does not exist'):
+        layout_from_facts({'objects': [{'shape': 'mesh', 'file': 'no.obj'}]}, 'l.yaml', tmp_path)

@@ -1,0 +1,149 @@
+"""Markers to meshes and back."""
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import Point
+from std_msgs.msg import Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from handmesh_model.ar.panels import load_panel
+from handmesh_model.ar.stage import cube_stage, pour_stage
+from handmesh_model.ar.world import HandWorld
+from handmesh_ros import ar_markers
+from handmesh_ros.ar_markers import ObjectBoard, mesh_of_marker, panel_markers, world_markers
+
+
+def marker(kind=Marker.CUBE, scale=(0.1, 0.2, 0.3), number=0, namespace='a', stamp=1, **fields):
+    message = Marker(type=kind, ns=namespace, id=number, action=Marker.ADD, **fields)
+    message.header.frame_id = 'camera'
+    message.header.stamp.sec = stamp
+    message.scale.x, message.scale.y, message.scale.z = scale
+    message.pose.orientation.w = 1.0
+    message.color.r, message.color.a = 1.0, 0.5
+    return message
+
+
+def nowhere(frame):
+    return None
+
+
+def points(*rows):
+    return [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in rows]
+
+
+@pytest.mark.parametrize('kind', [Marker.CUBE, Marker.SPHERE, Marker.CYLINDER])
+def test_solids_have_the_extent_of_their_scale(kind):
+    mesh = mesh_of_marker(marker(kind))
+    np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0), [0.1, 0.2, 0.3], rtol=0.02)
+
+
+def test_lists_and_triangles():
+    spheres = mesh_of_marker(
+        marker(Marker.SPHERE_LIST, (0.01,) * 3, points=points((0, 0, 1), (1, 0, 1)))
+    )
+    assert np.ptp(spheres.vertices[:, 0]) == pytest.approx(1.01, abs=1e-3)
+    triangle = mesh_of_marker(
+        marker(Marker.TRIANGLE_LIST, (1.0,) * 3, points=points((0, 0, 0), (1, 0, 0), (0, 1, 0)))
+    )
+    assert len(triangle.faces) == 1
+
+
+def test_what_cannot_be_drawn_is_none():
+    assert mesh_of_marker(marker(Marker.ARROW)) is None
+    assert mesh_of_marker(marker(scale=(0.0, 1.0, 1.0))) is None
+    assert mesh_of_marker(marker(scale=(float('nan'), 1.0, 1.0))) is None
+    assert mesh_of_marker(marker(Marker.SPHERE_LIST, points=points((np.nan, 0, 0)))) is None
+
+
+def test_board_keeps_replaces_and_forgets():
+    board = ObjectBoard()
+    board.take(MarkerArray(markers=[marker(number=0), marker(number=1)]), 0.0)
+    assert len(board.placed('camera', nowhere, 0.1)) == 2
+    board.take(MarkerArray(markers=[marker(number=0, scale=(1.0, 1.0, 1.0))]), 0.2)
+    first, _ = board.placed('camera', nowhere, 0.3)
+    assert np.ptp(first.mesh.vertices) == pytest.approx(1.0)
+    assert (first.color[0], first.opacity) == (1.0, 0.5)
+    gone = marker(number=0)
+    gone.action = Marker.DELETE
+    board.take(MarkerArray(markers=[gone]), 0.4)
+    assert len(board.placed('camera', nowhere, 0.5)) == 1
+    everything = marker(namespace='')
+    everything.action = Marker.DELETEALL
+    board.take(MarkerArray(markers=[everything]), 0.6)
+    assert board.placed('camera', nowhere, 0.7) == []
+
+
+def test_board_lets_markers_die():
+    board = ObjectBoard()
+    mortal = marker()
+    mortal.lifetime.sec = 1
+    board.take(MarkerArray(markers=[mortal]), 10.0)
+    assert len(board.placed('camera', nowhere, 10.9)) == 1
+    assert board.placed('camera', nowhere, 11.1) == []
+
+
+def test_board_asks_for_other_frames():
+    board = ObjectBoard()
+    board.take(MarkerArray(markers=[marker()]), 0.0)
+    moved = np.eye(4)
+    moved[:3, 3] = [0, 0, 2]
+    (thing,) = board.placed('elsewhere', lambda frame: {'camera': moved}[frame], 0.0)
+    np.testing.assert_allclose(thing.camera_from_object, moved)
+    assert board.placed('elsewhere', nowhere, 0.0) == []
+
+
+def test_board_tells_who_is_behind():
+    board = ObjectBoard()
+    second = 10**9
+    board.take(MarkerArray(markers=[marker(stamp=10)]), 0.0)
+    assert board.is_behind(11 * second, 9 * second, 0.1, 1.0)
+    assert not board.is_behind(10 * second, 9 * second, 0.1, 1.0)
+    # Out of step with the images, or silent for long: not waited for.
+    assert not board.is_behind(99 * second, 98 * second, 0.1, 1.0)
+    assert not board.is_behind(11 * second, 9 * second, 5.0, 1.0)
+
+
+def test_world_in_markers_and_back():
+    world = HandWorld(cube_stage())
+    header = Header(frame_id='camera')
+    board = ObjectBoard()
+    board.take(world_markers(world, header, 'physics'), 0.0)
+    floor, cube = board.placed('camera', nowhere, 0.0)
+    np.testing.assert_allclose(cube.camera_from_object, world.thing_pose(0), atol=1e-6)
+    np.testing.assert_allclose(np.ptp(cube.mesh.vertices, axis=0), 0.03, rtol=1e-5)
+    # The floor's top is where the cube stands.
+    top = floor.camera_from_object @ [0, 0, 0.005, 1]
+    np.testing.assert_allclose(top[:3], world.stage.floor, atol=1e-9)
+
+
+def test_stream_in_markers():
+    world = HandWorld(pour_stage())
+    for number in range(6):
+        world.advance(number / 30, [])
+    (balls,) = world_markers(world, Header(frame_id='camera'), 'physics').markers
+    assert balls.type == Marker.SPHERE_LIST
+    assert len(balls.points) == len(world.balls()) > 10
+
+
+def test_pressed_caps_sink_and_light_up():
+    panel = load_panel('keypad')
+    count = len(panel.buttons)
+    up = panel_markers(panel, np.eye(4), [0.0] * count, [False] * count, Header(), 'b').markers
+    down = panel_markers(
+        panel,
+        np.eye(4),
+        [0.004, *[0.0] * (count - 1)],
+        [True, *[False] * (count - 1)],
+        Header(),
+        'b',
+    ).markers
+    assert down[1].scale.z == pytest.approx(up[1].scale.z - 0.004)
+    assert down[1].color.r < up[1].color.r
+    assert up[2].color == down[2].color
+
+
+def test_deletion_names_every_marker():
+    array = ar_markers.deletion(Header(), 'b', 3)
+    assert [(m.ns, m.id, m.action) for m in array.markers] == [
+        ('b', i, Marker.DELETE) for i in range(3)
+    ]

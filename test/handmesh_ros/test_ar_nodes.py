@@ -1,0 +1,212 @@
+"""The AR nodes with real messages: what goes in at the topics and what comes out."""
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TransformStamped
+from robot import LATCHED, Robot, time_of
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import Marker, MarkerArray
+
+from handmesh_model.ar import clips
+from handmesh_model.ar.buttons import TIP_RADIUS
+from handmesh_model.ar.panels import load_panel
+from handmesh_model.ar.performances import RATE, pinch
+from handmesh_model.ar.stage import cube_stage
+from handmesh_model.topology import HandTopology
+from handmesh_ros import ar_buttons_node, ar_overlay_node, ar_physics_node
+from handmesh_ros.conversions import hands_to_msg, topology_to_msg
+from handmesh_ros.images import image_to_rgb
+from handmesh_ros.msg import ButtonEvent, HandArray
+from handmesh_ros.msg import HandTopology as TopologyMessage
+
+FRAME = 'head_camera'
+INTRINSICS = clips.clip_intrinsics()
+START = 1000.0
+
+
+class Stagehand(Robot):
+    """Publishes images and hands, and keeps what the AR nodes say."""
+
+    def __init__(self):
+        super().__init__(topics=())
+        create = self.node.create_publisher
+        self.hands = create(HandArray, 'hands', 10)
+        self.topology = create(TopologyMessage, 'topology', LATCHED)
+        self.markers = create(MarkerArray, 'objects', 10)
+        self.tf = create(TFMessage, '/tf', 10)
+        self.topology.publish(topology_to_msg(HandTopology.open_hand()))
+        kinds = {'ar_overlay': Image, 'objects': MarkerArray, 'button_events': ButtonEvent}
+        for topic, kind in kinds.items():
+            self.got[topic] = []
+            self.node.create_subscription(kind, topic, self.got[topic].append, 50)
+        self.nodes = []
+
+    def run(self, make_node):
+        node = make_node()
+        self.nodes.append(node)
+        self.executor.add_node(node)
+        self.wait(lambda: self.hands.get_subscription_count() > 0, what='a match')
+        return node
+
+    def close(self):
+        for node in self.nodes:
+            self.executor.remove_node(node)
+            node.destroy_node()
+        super().close()
+
+    def calibrate(self, node):
+        """Publish the calibration until the node has it."""
+        info = CameraInfo(width=640, height=480, k=INTRINSICS.ravel().tolist())
+
+        def has_come():
+            self.infos.publish(info)
+            return node._camera is not None
+
+        self.wait(has_come, what='the calibration')
+
+    def put(self, node, marker):
+        """Publish an object and wait until the node has it."""
+        self.markers.publish(MarkerArray(markers=[marker]))
+        key = (marker.ns, marker.id)
+        self.wait(
+            lambda: key in node._board._markers and node._board._markers[key][0] == marker,
+            what='the object',
+        )
+
+    def show_hands(self, hands, stamp):
+        header = Header(stamp=time_of(stamp), frame_id=FRAME)
+        self.hands.publish(hands_to_msg(hands, header))
+        return header
+
+    def markers_of(self, header):
+        arrays = self.got['objects']
+        return self.wait(
+            lambda: next((a.markers for a in arrays if a.markers[0].header == header), None),
+            what='the objects',
+        )
+
+
+@pytest.fixture
+def stagehand(ros):
+    stagehand = Stagehand()
+    yield stagehand
+    stagehand.close()
+
+
+@pytest.fixture(scope='module')
+def acted():
+    """The true hands of each frame of the pinch."""
+    return clips.true_hands(clips.truth_of(pinch()), INTRINSICS)
+
+
+def cube_marker(position, stamp=START, frame=FRAME, namespace='test'):
+    marker = Marker(type=Marker.CUBE, ns=namespace, action=Marker.ADD)
+    marker.header = Header(stamp=time_of(stamp), frame_id=frame)
+    marker.scale.x = marker.scale.y = marker.scale.z = 0.06
+    marker.pose.position.x, marker.pose.position.y, marker.pose.position.z = map(float, position)
+    marker.pose.orientation.w = 1.0
+    marker.color.g = marker.color.a = 1.0
+    return marker
+
+
+def test_overlay_hides_the_object_behind_the_hand(stagehand, acted):
+    node = stagehand.run(ar_overlay_node.ArOverlayNode)
+    stagehand.calibrate(node)
+    stagehand.wait(lambda: stagehand.images.get_subscription_count() > 0)
+    stagehand.wait(lambda: stagehand.markers.get_subscription_count() > 1)
+    gray = np.full((480, 640, 3), 90, np.uint8)
+    (hand,) = acted[60]
+    middle = hand.vertices_camera.mean(axis=0)
+
+    def answer(depth, stamp):
+        place = middle * (1 + depth / middle[2])
+        stagehand.put(node, cube_marker(place, stamp))
+        header = stagehand.show(gray, stamp, INTRINSICS, FRAME)
+        stagehand.show_hands([hand], stamp)
+        image = stagehand.answer('ar_overlay', header.stamp)
+        assert image.header == header
+        return (image_to_rgb(image) != gray).any(axis=-1)
+
+    before, behind = answer(-0.1, START), answer(0.1, START + 0.1)
+    pixels = np.round(hand.vertices_image).astype(int)
+    inside = pixels[(np.abs(pixels - pixels.mean(axis=0)) < 8).all(axis=1)]
+    assert before[inside[:, 1], inside[:, 0]].all()
+    assert not behind[inside[:, 1], inside[:, 0]].any()
+    assert behind.sum() > 200
+
+
+def test_overlay_follows_tf_and_says_what_it_lacks(stagehand, acted):
+    node = stagehand.run(ar_overlay_node.ArOverlayNode)
+    stagehand.calibrate(node)
+    stagehand.wait(lambda: stagehand.images.get_subscription_count() > 0)
+    stagehand.wait(lambda: stagehand.markers.get_subscription_count() > 1)
+    stagehand.wait(lambda: stagehand.tf.get_subscription_count() > 0)
+    said = []
+    node._warn = said.append
+    gray = np.full((480, 640, 3), 90, np.uint8)
+    stagehand.put(node, cube_marker((0.0, 0.0, 0.0), frame='table'))
+    header = stagehand.show(gray, START, INTRINSICS, FRAME)
+    stagehand.show_hands([], START)
+    image = stagehand.answer('ar_overlay', header.stamp)
+    assert (image_to_rgb(image) == gray).all()
+    assert any("frame 'table'" in text for text in said)
+
+    frame = TransformStamped(child_frame_id='table')
+    frame.header = Header(stamp=time_of(START + 1), frame_id=FRAME)
+    frame.transform.translation.z, frame.transform.rotation.w = 0.5, 1.0
+    stagehand.tf.publish(TFMessage(transforms=[frame]))
+    stagehand.wait(lambda: node._transforms.lookup(FRAME, 'table', round((START + 1) * 1e9), 0.1)
+                   is not None)  # fmt: skip
+    header = stagehand.show(gray, START + 1, INTRINSICS, FRAME)
+    stagehand.show_hands([], START + 1)
+    drawn = image_to_rgb(stagehand.answer('ar_overlay', header.stamp))
+    assert (drawn[240, 320] != 90).any()
+    assert (drawn[100, 100] == 90).all()
+
+
+def test_overlay_goes_on_without_hands_and_after_bad_images(stagehand):
+    stagehand.calibrate(stagehand.run(ar_overlay_node.ArOverlayNode))
+    stagehand.wait(lambda: stagehand.images.get_subscription_count() > 0)
+    gray = np.full((120, 160, 3), 90, np.uint8)
+    header = Header(stamp=time_of(START), frame_id=FRAME)
+    stagehand.images.publish(Image(header=header, width=4, height=4, encoding='rgb8', step=3))
+    header = stagehand.show(gray, START + 1, INTRINSICS, FRAME)
+    image = stagehand.answer('ar_overlay', header.stamp)
+    assert (image_to_rgb(image) == gray).all()
+
+
+def test_pinch_on_the_topics_picks_the_cube_up(stagehand, acted):
+    stagehand.run(ar_physics_node.ArPhysicsNode)
+    stage = cube_stage()
+    heights = []
+    for number, hands in enumerate(acted[:75]):
+        header = stagehand.show_hands(hands, START + number / RATE)
+        _, cube = stagehand.markers_of(header)
+        assert cube.header == header
+        place = np.array([cube.pose.position.x, cube.pose.position.y, cube.pose.position.z])
+        heights.append((stage.axes.T @ (place - stage.floor))[2])
+    assert heights[30] == pytest.approx(0.015, abs=1e-3)
+    assert heights[-1] == pytest.approx(0.12, abs=0.008)
+
+
+def test_buttons_on_the_topics(stagehand, acted):
+    stagehand.run(ar_buttons_node.ArButtonsNode)
+    panel = load_panel('keypad')
+    (hand,) = acted[0]
+    x, y = panel.buttons[1].center
+    said = stagehand.got['button_events']
+    for step, depth in enumerate([-0.02, 0.005, -0.02]):
+        place = panel.pose @ [x, y, panel.travel - depth + TIP_RADIUS, 1]
+        shift = place[:3] - hand.joints_camera[8]
+        moved = type(hand)(**{**vars(hand), 'joints_camera': hand.joints_camera + shift})
+        header = stagehand.show_hands([moved], START + step)
+        markers = stagehand.markers_of(header)
+        assert len(markers) == 1 + len(panel.buttons)
+    stagehand.wait(lambda: len(said) == 2, what='two events')
+    assert [(e.button, e.event, e.side, e.finger) for e in said] == [
+        ('2', ButtonEvent.PRESSED, 1, 'index'),
+        ('2', ButtonEvent.RELEASED, 1, 'index'),
+    ]
+    assert said[0].header.stamp == time_of(START + 1)

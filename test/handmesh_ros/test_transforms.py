@@ -1,0 +1,92 @@
+"""Frames in time: the stand-in for tf2_ros's buffer."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from handmesh_ros.transforms import FrameTree, transform_to_matrix
+
+SECOND = 10**9
+
+
+def transform(parent, child, position, stamp=0, turn=(0.0, 0.0, 0.0, 1.0)):
+    x, y, z = position
+    return SimpleNamespace(
+        header=SimpleNamespace(
+            frame_id=parent,
+            stamp=SimpleNamespace(sec=stamp // SECOND, nanosec=stamp % SECOND),
+        ),
+        child_frame_id=child,
+        transform=SimpleNamespace(
+            translation=SimpleNamespace(x=x, y=y, z=z),
+            rotation=SimpleNamespace(x=turn[0], y=turn[1], z=turn[2], w=turn[3]),
+        ),
+    )
+
+
+QUARTER = (0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5))
+
+
+def test_looks_through_a_tree_both_ways():
+    tree = FrameTree()
+    tree.add(
+        [transform('map', 'robot', (1.0, 0, 0)), transform('robot', 'camera', (0, 0, 1.0))], True
+    )
+    tree.add([transform('map', 'table', (0, 2.0, 0), turn=QUARTER)], True)
+    camera_from_table = tree.lookup('camera', '/table', 5 * SECOND, 0.1)
+    np.testing.assert_allclose(camera_from_table[:3, 3], [-1, 2, -1])
+    np.testing.assert_allclose(camera_from_table[:3, 0], [0, 1, 0], atol=1e-12)
+    back = tree.lookup('table', 'camera', 0, 0.1)
+    np.testing.assert_allclose(back @ camera_from_table, np.eye(4), atol=1e-12)
+
+
+def test_takes_the_nearest_time_within_the_tolerance():
+    tree = FrameTree()
+    for i in range(10):
+        tree.add([transform('camera', 'hand', (float(i), 0, 0), i * SECOND // 10)])
+    assert tree.lookup('camera', 'hand', 320_000_000, 0.1)[0, 3] == 3
+    assert tree.lookup('camera', 'hand', 960_000_000, 0.1)[0, 3] == 9
+    assert tree.lookup('camera', 'hand', 1_100_000_000, 0.1) is None
+
+
+def test_unknown_frames_and_circles_are_none():
+    tree = FrameTree()
+    assert tree.lookup('a', 'b', 0, 1) is None
+    tree.add([transform('a', 'b', (0, 0, 0)), transform('b', 'a', (0, 0, 0))], True)
+    assert tree.lookup('c', 'a', 0, 1) is None
+
+
+def test_time_that_jumps_back_forgets():
+    tree = FrameTree()
+    tree.add([transform('camera', 'hand', (1.0, 0, 0), 1000 * SECOND)])
+    tree.add([transform('camera', 'hand', (2.0, 0, 0), 1 * SECOND)])
+    assert tree.lookup('camera', 'hand', 1 * SECOND, 0.1)[0, 3] == 2
+    assert tree.lookup('camera', 'hand', 1000 * SECOND, 0.1) is None
+
+
+def test_frames_that_are_no_motion_are_ignored():
+    broken = transform('a', 'b', (0, 0, 0), turn=(0.0, 0.0, 0.0, 0.0))
+    assert transform_to_matrix(broken.transform) is None
+    assert transform_to_matrix(transform('a', 'b', (np.nan, 0, 0)).transform) is None
+    tree = FrameTree()
+    tree.add([broken])
+    assert tree.lookup('a', 'b', 0, 1) is None
+
+
+def test_stand_in_agrees_with_tf2():
+    tf2 = pytest.importorskip('tf2_ros', reason='tf2_ros is not among the ROS wheels')
+    from geometry_msgs.msg import TransformStamped
+    from rclpy.time import Time
+
+    message = TransformStamped()
+    message.header.frame_id, message.child_frame_id = 'camera', 'hand'
+    message.transform.translation.x = 0.3
+    message.transform.rotation.z, message.transform.rotation.w = QUARTER[2], QUARTER[3]
+    buffer, tree = tf2.Buffer(), FrameTree()
+    buffer.set_transform_static(message, 'test')
+    tree.add([message], True)
+    theirs = transform_to_matrix(buffer.lookup_transform('hand', 'camera', Time()).transform)
+    np.testing.assert_allclose(tree.lookup('hand', 'camera', 0, 1), theirs, atol=1e-9)
