@@ -30,6 +30,10 @@ class DepthError(HandmeshError):
     """A depth image says nothing reliable of a hand."""
 
 
+class CalibrationError(HandmeshError):
+    """A measurement of the user's hand did not come about."""
+
+
 class ConfigError(HandmeshError, ValueError):
     """A configuration has an unknown key or a value outside its range."""
 

@@ -10,6 +10,9 @@ import numpy as np
 
 Side = Literal['left', 'right']
 
+HAND_SIZE_RANGE = (0.04, 0.15)
+"""Metres from wrist to middle knuckle that a human hand can have."""
+
 
 class ScaleSource(str, Enum):
     """Where the metres of a hand come from."""

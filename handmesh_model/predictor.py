@@ -17,7 +17,7 @@ from handmesh_model.depth_image import DepthView, check_depth
 from handmesh_model.detector import HandDetector, load_detector
 from handmesh_model.errors import BackendError, ConfigError, IntrinsicsError
 from handmesh_model.estimator import Estimate, HandEstimator, same_hand
-from handmesh_model.hand import Hand, HandBox
+from handmesh_model.hand import HAND_SIZE_RANGE, Hand, HandBox
 from handmesh_model.placement import place_in_camera
 from handmesh_model.stopwatch import Stopwatch
 from handmesh_model.topology import HandTopology
@@ -31,8 +31,6 @@ better than the detector does."""
 PIXEL_NOISE = 0.02
 """Standard deviation of a confident joint over the crop's side."""
 _SETTLED_IOU = 0.7
-HAND_SIZE_RANGE = (0.04, 0.15)
-"""Metres from wrist to middle knuckle that a human hand can have."""
 
 
 class HandMeshPredictor:

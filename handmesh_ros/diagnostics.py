@@ -93,7 +93,7 @@ def calibration(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
         status.message = 'metric output on'
     for key, value in facts.camera.items():
         _add(status, key, value)
-    _add_faults(status, monitor, ('calibration',))
+    _add_faults(status, monitor, ('calibration', 'depth'))
     return status
 
 

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
 from handmesh_model.errors import BackendError, HandmeshError, ImageError, IntrinsicsError
-from handmesh_model.hand import Hand, HandBox
+from handmesh_model.hand import Hand, HandBox, TrackState
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.compressed_images import compressed_image_to_rgb
 from handmesh_ros.conversions import is_finite, stamp_to_seconds
+from handmesh_ros.depth_stream import DepthStream
+from handmesh_ros.hand_size_service import HandSizeService
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.monitor import Monitor
 from handmesh_ros.newest import NewestSlot
@@ -46,6 +49,8 @@ class Surroundings(NamedTuple):
         fails. May raise what loading raises.
     :param report: gets, of every image answered, the seconds that it took from when it was taken
         up, and from its stamp.
+    :param depth: depth images to go with the images, if there may be any.
+    :param hand_size: measures hands when asked to, if anything does.
     """
 
     settings: Callable[[], NodeParameters]
@@ -56,6 +61,8 @@ class Surroundings(NamedTuple):
     boxes: Callable[[float, int, int], list[HandBox] | None]
     load: Callable[[int], HandTracker]
     report: Callable[[float, float], None]
+    depth: DepthStream | None = None
+    hand_size: HandSizeService | None = None
 
 
 class FrameWorker:
@@ -163,7 +170,8 @@ class FrameWorker:
     def _serve(self, message: Image | CompressedImage) -> None:
         settings = self._node.settings()
         wanted = self._outputs.wanted(settings)
-        if not wanted:
+        measuring = self._node.hand_size is not None and self._node.hand_size.is_measuring
+        if not (wanted or measuring):
             self._monitor.count('unwatched')
             return
         stamp = stamp_to_seconds(message.header.stamp)
@@ -175,7 +183,10 @@ class FrameWorker:
         self._monitor.note('decode', time.perf_counter() - start)
         self._check_frame(message)
         camera = self._camera_of(rgb)
-        hands = self._hands(rgb, stamp, camera, settings)
+        depth = self._depth_of(message.header, rgb, camera, settings)
+        hands = self._hands(rgb, stamp, camera, depth, settings)
+        if self._node.hand_size is not None:
+            self._node.hand_size.see(rgb, hands, camera)
         with self._monitor.stage('publish'):
             picture = Picture(message.header, rgb, camera)
             self._outputs.publish(hands, picture, wanted, settings.frame_prefix)
@@ -214,7 +225,12 @@ class FrameWorker:
         self._last_stamp = stamp
 
     def _hands(
-        self, rgb: np.ndarray, stamp: float, camera: Calibration | None, settings: NodeParameters
+        self,
+        rgb: np.ndarray,
+        stamp: float,
+        camera: Calibration | None,
+        depth: np.ndarray | None,
+        settings: NodeParameters,
     ) -> list[Hand]:
         """The hands of an image, those left out whose numbers no message can carry."""
         if self._is_broken:
@@ -225,16 +241,42 @@ class FrameWorker:
             self._tracker.reset()
         known: dict[str, Any] = {'boxes': self._node.boxes(stamp, rgb.shape[1], rgb.shape[0])}
         if camera is not None:
-            known['intrinsics'] = camera.intrinsics
+            known |= {'intrinsics': camera.intrinsics, 'depth': depth}
             if camera.distortion.size:
                 known |= {'distortion': camera.distortion, 'fisheye': camera.fisheye}
         hands = self._tracker.update(rgb, stamp, **known)
         for stage, seconds in self._tracker.predictor.stopwatch.seconds.items():
             self._monitor.note(stage, seconds)
+        self._check_scales(hands, depth)
         good = [hand for hand in hands if is_finite(hand)]
         if len(good) < len(hands):
             self._node.fault('inference', 'a hand came out with numbers that are not finite')
         return good
+
+    def _depth_of(
+        self,
+        header: Header,
+        rgb: np.ndarray,
+        camera: Calibration | None,
+        settings: NodeParameters,
+    ) -> np.ndarray | None:
+        if camera is None or self._node.depth is None:
+            return None
+        with self._monitor.stage('depth'):
+            return self._node.depth.match(
+                header, rgb.shape[:2], settings.depth_tolerance, settings.depth_wait
+            )
+
+    def _check_scales(self, hands: list[Hand], depth: np.ndarray | None) -> None:
+        """Say once that a hand's size does not come from the depth image that is there."""
+        seen = [hand for hand in hands if hand.state is TrackState.TRACKED]
+        if depth is None or self._node.depth is None or not seen:
+            return
+        notes = [hand.scale_note for hand in seen if hand.scale_note]
+        if notes:
+            self._node.depth.fault(f'{notes[0]}; sizes come without depth')
+        else:
+            self._node.depth.works()
 
     def _camera_of(self, rgb: np.ndarray) -> Calibration | None:
         camera = self._node.calibration()

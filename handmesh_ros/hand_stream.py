@@ -118,7 +118,9 @@ class HandStream:
             return
         now = time.monotonic()
         settings = self._node.settings()
-        if not settings.lazy or self._outputs.wanted(settings):
+        hand_size = self._node.hand_size
+        is_measuring = hand_size is not None and hand_size.is_measuring
+        if is_measuring or not settings.lazy or self._outputs.wanted(settings):
             self._last_listened = now
         if now - self._last_listened >= LAZY_PAUSE:
             self._input.release()

@@ -24,7 +24,9 @@ from handmesh_model.errors import HandmeshError
 from handmesh_ros import diagnostics, executable
 from handmesh_ros.camera_watch import CameraWatch
 from handmesh_ros.control import ControlServices
+from handmesh_ros.depth_stream import DepthStream
 from handmesh_ros.frame_worker import Surroundings
+from handmesh_ros.hand_size_service import HandSizeService
 from handmesh_ros.hand_stream import HandStream, load_tracker, no_boxes
 from handmesh_ros.latency import LatencyOutputs
 from handmesh_ros.monitor import Monitor
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _LOOK_PERIOD = 0.2
 """Seconds between two looks at who listens and who sends."""
-_WARNINGS = ('age', 'boxes', 'calibration', 'frame', 'qos', 'silence', 'time')
+_WARNINGS = ('age', 'boxes', 'calibration', 'depth', 'frame', 'qos', 'silence', 'time')
 """Kinds of fault that are the stream's, not an error of the node or its user."""
 
 
@@ -58,6 +60,11 @@ class HandmeshNode(LifecycleNode):
             self._image_topic,
             lambda text: self._fault('calibration', text),
         )
+        self._depth = DepthStream(
+            lambda text: self._fault('depth', text),
+            lambda text: self._monitor.fault('depth', text),
+        )
+        self._hand_size = HandSizeService(self, self._why_no_hands)
         self._stream: HandStream | None = None
         self._network: dict[str, str] = {}
         self._latency = LatencyOutputs(self)
@@ -106,6 +113,8 @@ class HandmeshNode(LifecycleNode):
             boxes=no_boxes,
             load=self._load,
             report=self._latency.publish,
+            depth=self._depth,
+            hand_size=self._hand_size,
         )
 
     def _load(self, attempt: int) -> HandTracker:
@@ -132,6 +141,7 @@ class HandmeshNode(LifecycleNode):
         super().on_activate(state)
         self._stream.announce()
         self._camera.open()
+        self._depth.open(self)
         self._state = 'active'
         if self._is_enabled:
             self._stream.start()
@@ -165,6 +175,7 @@ class HandmeshNode(LifecycleNode):
 
     def _halt(self) -> None:
         self._camera.close()
+        self._depth.close()
         if self._stream is not None:
             self._stream.stop()
 
@@ -194,6 +205,17 @@ class HandmeshNode(LifecycleNode):
             return False, f'the node is {self._state}, it follows no hands'
         self._stream.forget_hands()
         return True, 'every hand is a new one from the next image on'
+
+    def _why_no_hands(self) -> str:
+        """What keeps the node from measuring hands, or ''."""
+        if self._state != 'active':
+            return f'the node is {self._state}, expected active'
+        if not self._is_enabled:
+            return 'the node is disabled, expected enabled'
+        # It listens to the camera all the time, also while it takes no images.
+        if self._camera.current() is None:
+            return f'the camera is not calibrated: {self._camera.fault or "no camera_info yet"}'
+        return ''
 
     def _look_around(self) -> None:
         if self._stream is not None:

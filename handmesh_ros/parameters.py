@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from handmesh_model.errors import ConfigError
+from handmesh_model.hand import HAND_SIZE_RANGE
 
 Settings = TypeVar('Settings')
 
@@ -93,8 +94,8 @@ class NodeParameters:
     hand_size: float = parameter(
         0.0,
         'Metres from wrist to middle knuckle of the user; 0 takes the mean of people.',
-        low=0.04,
-        high=0.15,
+        low=HAND_SIZE_RANGE[0],
+        high=HAND_SIZE_RANGE[1],
         special=0.0,
     )
     enter_presence: float = parameter(
@@ -121,6 +122,18 @@ class NodeParameters:
     image_is_rectified: bool = parameter(
         False,
         'The image is undistorted already (image_rect): take P of the CameraInfo, ignore D.',
+    )
+    depth_tolerance: float = parameter(
+        0.02,
+        'Seconds that the stamps of image and depth image may differ by.',
+        low=0.0,
+        high=1.0,
+    )
+    depth_wait: float = parameter(
+        0.05,
+        'Seconds that an image waits at most for its depth image, once some have come.',
+        low=0.0,
+        high=2.0,
     )
     publish_tf: bool = parameter(True, 'Send the wrist frames to TF.')
     frame_prefix: str = parameter(

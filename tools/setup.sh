@@ -165,5 +165,5 @@ fi
 [ -f install/setup.sh ] || rm -f "$stamps/build"
 # Files are linked into install/, so that only new names and what is generated call for another build.
 names=$(find handmesh_model handmesh_ros launch config -type f -not -path '*/__pycache__/*' | sort)
-stage build "$(fingerprint "$root" "$names" "$(contents CMakeLists.txt package.xml msg/* tools/executable.py.in)")" \
+stage build "$(fingerprint "$root" "$names" "$(contents CMakeLists.txt package.xml msg/* srv/* tools/executable.py.in)")" \
     'Messages and nodes into install/' build

@@ -39,6 +39,8 @@ NEEDS_ROS = (
     'test_true_hands',
     'test_demo',
     'test_soak',
+    'test_depth_stream',
+    'test_node_depth',
 )
 
 

@@ -19,7 +19,7 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
-from handmesh_ros.images import rgb_to_image
+from handmesh_ros.images import rgb_to_image, set_bytes
 from handmesh_ros.msg import HandArray, HandTopology
 
 LATCHED = QoSProfile(
@@ -96,9 +96,12 @@ class Robot:
             'the node',
         )
 
+    def header(self, stamp, frame_id='head_camera'):
+        return Header(stamp=time_of(stamp), frame_id=frame_id)
+
     def show(self, rgb, stamp, intrinsics=None, frame_id='head_camera'):
         """Publish one image, with its camera_info if there are intrinsics; returns the header."""
-        header = Header(stamp=time_of(stamp), frame_id=frame_id)
+        header = self.header(stamp, frame_id)
         if intrinsics is not None:
             height, width = rgb.shape[:2]
             info = CameraInfo(header=header, width=width, height=height)
@@ -150,6 +153,29 @@ class Robot:
 def time_of(seconds):
     nanoseconds = round(seconds * 1e9)
     return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+
+
+def depth_message(depth, header, padding=0):
+    """
+    A depth image as a message.
+
+    :param depth: (H, W) uint16 millimetres or float32 metres, in any byte order.
+    :param padding: bytes after each row.
+    """
+    height, width = depth.shape
+    is_big = depth.dtype.newbyteorder('=') != depth.dtype
+    rows = np.ascontiguousarray(depth).view(np.uint8).reshape(height, -1)
+    rows = np.pad(rows, ((0, 0), (0, padding)))
+    message = Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding='16UC1' if depth.dtype.kind == 'u' else '32FC1',
+        step=rows.shape[1],
+        is_bigendian=is_big,
+    )
+    set_bytes(message, np.ascontiguousarray(rows))
+    return message
 
 
 def stamp_of(message):

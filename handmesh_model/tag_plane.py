@@ -1,0 +1,92 @@
+"""The plane of a printed square tag of known size, found in a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from handmesh_model.camera import check_intrinsics, undistort
+from handmesh_model.errors import ConfigError
+
+FAMILIES = ('DICT_APRILTAG_36h11', 'DICT_4X4_250', 'DICT_5X5_250', 'DICT_6X6_250')
+"""OpenCV's names of the tags that are looked for."""
+TAG_SIZE_RANGE = (0.01, 1.0)
+"""Metres that a tag's side can have."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """
+    The points X with ``normal @ X == distance``, in the camera's optical frame.
+
+    :param normal: (3,) unit vector, away from the camera.
+    :param distance: metres from the camera, positive.
+    """
+
+    normal: np.ndarray
+    distance: float
+
+
+def check_tag_size(tag_size: float) -> float:
+    """
+    The side of a tag in metres, if it can be one.
+
+    :raises ConfigError: if it is out of range.
+    """
+    low, high = TAG_SIZE_RANGE
+    if not low <= tag_size <= high:
+        raise ConfigError(f'tag_size is {tag_size:g} m, expected {low:g} to {high:g} m')
+    return float(tag_size)
+
+
+def find_tag_plane(
+    rgb: np.ndarray,
+    intrinsics: np.ndarray,
+    tag_size: float,
+    distortion: np.ndarray | None = None,
+    fisheye: bool = False,
+) -> Plane | None:
+    """
+    The plane of the largest tag in a picture.
+
+    :param rgb: (H, W, 3) uint8.
+    :param intrinsics: (3, 3) pixels.
+    :param tag_size: side of the black square, metres.
+    :param distortion: the lens's, as for :func:`handmesh_model.camera.undistort`.
+    :returns: None if there is no tag.
+    :raises ConfigError: if the size is out of range.
+    """
+    side = check_tag_size(tag_size)
+    matrix = check_intrinsics(intrinsics)
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    found = [corners[0] for d in _detectors() for corners in d.detectMarkers(grey)[0]]
+    if not found:
+        return None
+    largest = max(found, key=lambda corners: abs(cv2.contourArea(corners)))
+    straight = undistort(largest.astype(np.float64), matrix, distortion, fisheye)
+    half = side / 2
+    # In the order that OpenCV's solver for squares asks for.
+    square = np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
+    good, turn, shift = cv2.solvePnP(
+        square, straight, matrix, None, flags=cv2.SOLVEPNP_IPPE_SQUARE
+    )
+    if not good:
+        return None
+    normal = cv2.Rodrigues(turn)[0][:, 2]
+    distance = float(normal @ shift[:, 0])
+    return Plane(normal * np.sign(distance), abs(distance)) if distance else None
+
+
+@lru_cache(maxsize=1)
+def _detectors() -> list[cv2.aruco.ArucoDetector]:
+    settings = cv2.aruco.DetectorParameters()
+    settings.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
+    return [
+        cv2.aruco.ArucoDetector(
+            cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name)), settings
+        )
+        for name in FAMILIES
+    ]

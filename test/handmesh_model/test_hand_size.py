@@ -1,0 +1,108 @@
+"""A user's hand size over some frames."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from depth_scenes import place, seen
+
+from handmesh_model.errors import CalibrationError
+from handmesh_model.hand import Hand, HandBox, ScaleSource, TrackState
+from handmesh_model.hand_size import HandSizeMeter, size_on_plane
+from handmesh_model.tag_plane import Plane
+from handmesh_model.topology import HandTopology
+
+HAND = HandTopology.open_hand()
+TURN = np.array([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]])
+"""Camera from wrist: the back of the hand to the camera."""
+
+
+def hand(scale=1.0, distance=0.5, tilt=0.0, **fields):
+    """A hand of some size as the predictor places it at the mean size, and its true vertices."""
+    lean = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
+    vertices = scale * HAND.template.astype(float) @ (lean @ TURN).T + (0, 0, distance)
+    network = seen(vertices, HAND, scale)
+    placed = place(HAND, network, np.zeros((300, 400)))
+    made = Hand(
+        side='right',
+        score=0.9,
+        box=HandBox(0, 0, 1, 1),
+        joints_image=network['joints_image'],
+        joints_confidence=np.ones(21),
+        vertices_image=network['vertices_image'],
+        joints_camera=placed.joints_camera,
+        vertices_camera=placed.vertices_camera,
+        wrist_pose=placed.wrist_pose,
+        scale_source=placed.scale_source,
+        hand_size=placed.hand_size,
+    )
+    return replace(made, **fields), vertices
+
+
+@pytest.mark.parametrize('scale', [0.85, 1.0, 1.1])
+def test_hand_on_a_plane_has_its_true_size(scale):
+    seen_hand, vertices = hand(scale)
+    normal = np.array([0.0, 0, 1])
+    size = size_on_plane(seen_hand, Plane(normal, float(vertices[:, 2].max())))
+    # The template is bent a little; the last hundredths of its reach are counted as unevenness.
+    assert size == pytest.approx(scale * HAND.hand_size, rel=0.02)
+
+
+def test_hand_that_stands_on_a_plane_is_refused():
+    tilted, _ = hand(tilt=np.radians(60))
+    with pytest.raises(CalibrationError, match=r'tilted by (5|6)\d degrees'):
+        size_on_plane(tilted, Plane(np.array([0.0, 0, 1]), 0.6))
+
+
+def test_median_over_frames_and_their_spread():
+    meter = HandSizeMeter('right')
+    rng = np.random.default_rng(0)
+    one, _ = hand(scale_source=ScaleSource.DEPTH)
+    for number in range(60):
+        size = 0.1 if number % 10 else 0.2
+        meter.see_depth([replace(one, hand_size=size + rng.normal(0, 0.002))])
+    found = meter.result()
+    assert found.frames == 60
+    assert found.metres == pytest.approx(0.1, abs=1e-3)
+    assert 0.001 < found.spread < 0.004
+
+
+@pytest.mark.parametrize(
+    ('fields', 'side', 'said'),
+    [
+        ({}, None, 'there was no depth image to go with the image'),
+        ({'scale_note': 'depth is known at 3 of 90 pixels'}, None, 'known at 3 of 90'),
+        ({}, 'left', 'no left hand was seen'),
+        ({'state': TrackState.HELD}, None, 'no hand was seen'),
+        ({'scale_source': ScaleSource.NONE}, None, 'the camera is not calibrated'),
+    ],
+)
+def test_why_nothing_was_measured_is_said(fields, side, said):
+    meter = HandSizeMeter(side)
+    one, _ = hand(**fields)
+    for _ in range(8):
+        meter.see_depth([one])
+    with pytest.raises(CalibrationError, match=f'in 0 frames.*{said}'):
+        meter.result()
+
+
+def test_missing_tag_and_missing_images_are_said():
+    meter = HandSizeMeter()
+    with pytest.raises(CalibrationError, match='no images came'):
+        meter.result()
+    meter.see_plane([hand()[0]], None)
+    with pytest.raises(CalibrationError, match='no tag was seen'):
+        meter.result()
+
+
+@pytest.mark.parametrize(
+    ('sizes', 'said'),
+    [([0.3] * 9, '0.3 m from wrist'), ([0.06, 0.1, 0.14] * 4, 'from frame to frame')],
+)
+def test_what_is_no_one_hand_is_refused(sizes, said):
+    meter = HandSizeMeter()
+    one, _ = hand(scale_source=ScaleSource.DEPTH)
+    for size in sizes:
+        meter.see_depth([replace(one, hand_size=size)])
+    with pytest.raises(CalibrationError, match=said):
+        meter.result()

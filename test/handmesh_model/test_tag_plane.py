@@ -1,0 +1,67 @@
+"""The plane of a printed tag."""
+
+import cv2
+import numpy as np
+import pytest
+
+from handmesh_model.camera import project
+from handmesh_model.errors import ConfigError
+from handmesh_model.tag_plane import FAMILIES, find_tag_plane
+
+K = np.array([[600.0, 0, 320], [0, 600.0, 240], [0, 0, 1]])
+SIDE = 0.08
+
+
+def picture(family, tilt, distance, lens=None):
+    """A tag of 8 cm on a white wall, tilted about the vertical; and the wall's plane."""
+    cells = cv2.aruco.generateImageMarker(
+        cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, family)), 7, 400
+    )
+    sheet = np.full((600, 600), 255, np.uint8)
+    sheet[100:500, 100:500] = cells
+    turn = np.array([[np.cos(tilt), 0, np.sin(tilt)], [0, 1, 0], [-np.sin(tilt), 0, np.cos(tilt)]])
+    half = 0.75 * SIDE
+    corners = np.array([[-half, -half, 0], [half, -half, 0], [half, half, 0], [-half, half, 0]])
+    middle = np.array([0.03, -0.02, distance])
+    pixels = project(corners @ turn.T + middle, K)
+    # Edges of the sheet's outer pixels.
+    source = np.array([[-0.5, -0.5], [599.5, -0.5], [599.5, 599.5], [-0.5, 599.5]])
+    warp = cv2.getPerspectiveTransform(source.astype(np.float32), pixels.astype(np.float32))
+    grey = cv2.warpPerspective(sheet, warp, (640, 480), flags=cv2.INTER_AREA, borderValue=255)
+    if lens is not None:
+        columns, rows = np.meshgrid(np.arange(640.0), np.arange(480.0))
+        points = np.column_stack([columns.ravel(), rows.ravel()])[:, None]
+        straight = cv2.undistortPoints(points, K, lens, P=K).astype(np.float32)
+        maps = straight.reshape(480, 640, 2)
+        grey = cv2.remap(grey, maps[..., 0], maps[..., 1], cv2.INTER_LINEAR, borderValue=255)
+    normal = turn[:, 2]
+    return np.repeat(grey[..., None], 3, axis=2), normal, float(normal @ middle)
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+@pytest.mark.parametrize(('tilt', 'distance'), [(0.3, 0.4), (-0.5, 0.7)])
+def test_plane_of_a_tag_is_found(family, tilt, distance):
+    rgb, normal, away = picture(family, tilt, distance)
+    plane = find_tag_plane(rgb, K, SIDE)
+    assert plane is not None
+    assert plane.distance == pytest.approx(away, rel=0.02)
+    assert np.degrees(np.arccos(plane.normal @ normal)) < 5
+
+
+def test_lens_is_undone():
+    lens = np.array([-0.3, 0.1, 0.0, 0.0, 0.0])
+    rgb, _, away = picture(FAMILIES[0], 0.3, 0.4, lens)
+    plane = find_tag_plane(rgb, K, SIDE, lens)
+    assert plane is not None
+    assert plane.distance == pytest.approx(away, rel=0.02)
+
+
+def test_picture_without_a_tag_has_no_plane():
+    noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3)).astype(np.uint8)
+    assert find_tag_plane(noise, K, SIDE) is None
+
+
+@pytest.mark.parametrize('size', [0.0, -1.0, 5.0, float('nan')])
+def test_impossible_size_is_named(size):
+    with pytest.raises(ConfigError, match='tag_size'):
+        find_tag_plane(np.zeros((9, 9, 3), np.uint8), K, size)
