@@ -1,0 +1,249 @@
+"""What a robot is told, from the hands that are seen: the whole of teleoperation without ROS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+from handmesh_model.hand import Side
+from handmesh_model.teleop.clutch import Clutch
+from handmesh_model.teleop.followers import PoseFollower, ValueFollower
+from handmesh_model.teleop.grasps import Grasp, GraspType, classify_grasp, tip_distance
+from handmesh_model.teleop.joint_angles import joint_angles
+from handmesh_model.teleop.poses import HandToRobot, PoseFilter, pose_from_xyz_rpy, six_numbers
+from handmesh_model.teleop.robot_hand import RobotHand, human_hand
+from handmesh_model.teleop.watchdog import Watchdog
+
+_LONGEST_STEP = 0.1
+"""Seconds that the robot moves on at most in one go, after the program has been held up."""
+
+
+class Mode(IntEnum):
+    """What the robot does; the numbers are those of the Grasp message."""
+
+    SAFE = 0
+    """No fresh hand: stands still, hand and gripper as they are or opening."""
+    PAUSED = 1
+    """A hand, but the clutch is not engaged: stands still."""
+    ENGAGED = 2
+    """Follows the hand."""
+
+
+@dataclass(frozen=True)
+class TeleopConfig:
+    """
+    How to follow. Lengths in metres, angles in radians, times in seconds.
+
+    :param workspace: 'x_min x_max y_min y_max z_min z_max' in the base frame.
+    :param home: 'x y z roll pitch yaw' of the robot to begin with, in the base frame.
+    :param base_from_camera: the same of the camera.
+    :param closed_distance: thumb to index finger, in lengths of the hand, that closes a gripper.
+    :param open_distance: the same that opens it wide.
+    :param watchdog: seconds after the last fresh hand within which the robot is safe.
+    :param safe_hand: 'hold' or 'open'.
+    """
+
+    clutch: str = 'curl'
+    clutch_delay: float = 0.15
+    mapping: str = 'relative'
+    scale: float = 1.0
+    workspace: str = '-1 1 -1 1 -1 1'
+    home: str = '0 0 0 0 0 0'
+    base_from_camera: str = '0 0 0 0 0 0'
+    gain: float = 15.0
+    max_speed: float = 0.5
+    max_turn_speed: float = 2.5
+    max_joint_speed: float = 8.0
+    max_opening_speed: float = 5.0
+    closed_distance: float = 0.2
+    open_distance: float = 1.1
+    filter_cutoff: float = 2.0
+    filter_slope: float = 8.0
+    watchdog: float = 0.1
+    safe_hand: str = 'hold'
+
+
+@dataclass(frozen=True, eq=False)
+class SeenHand:
+    """
+    A hand that was seen.
+
+    :param stamp: seconds, of the image.
+    :param joints: (21, 3) metres, camera frame.
+    :param camera_from_wrist: (4, 4); None if its place is not known in metres.
+    """
+
+    stamp: float
+    side: Side
+    track_id: int
+    joints: np.ndarray
+    camera_from_wrist: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Command:
+    """
+    What the robot is told now.
+
+    :param reason: of the mode, for people.
+    :param wrist: (4, 4) filtered pose in the camera frame; None without a fresh hand in metres.
+    :param target: (4, 4) in the base frame; ``twist`` (6,) metres and radians a second there.
+    :param opening: 0 closed .. 1 open; ``opening_rate`` per second.
+    :param positions: (N,) of the robot hand's joints, radians; ``velocities`` per second.
+    :param angles: (20,) radians of the person's hand; None without a fresh one.
+    """
+
+    mode: Mode
+    reason: str
+    target: np.ndarray
+    twist: np.ndarray
+    opening: float
+    opening_rate: float
+    positions: np.ndarray
+    velocities: np.ndarray
+    grasp: Grasp
+    wrist: np.ndarray | None = None
+    angles: np.ndarray | None = None
+    track_id: int = 0
+
+
+@dataclass(eq=False)
+class _Goal:
+    """What the hand that was seen last asks for."""
+
+    hand: SeenHand
+    wrist: np.ndarray | None
+    angles: np.ndarray
+    grasp: Grasp
+    opening: float
+    positions: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+
+class GraspTeleop:
+    """
+    Feed it hands as they come and ask it for a command at a steady rate.
+
+    Times are seconds of one clock that does not go back; the caller brings them.
+
+    :param robot_hand: whose joints are commanded; a hand like people's by default.
+    :raises ConfigError: if a pose or the workspace cannot be read.
+    """
+
+    def __init__(self, config: TeleopConfig, robot_hand: RobotHand | None = None) -> None:
+        self._config = config
+        self.robot_hand = human_hand() if robot_hand is None else robot_hand
+        self.watchdog = Watchdog(config.watchdog)
+        self._clutch = Clutch(config.clutch, config.clutch_delay)
+        self._filter = PoseFilter(config.filter_cutoff, config.filter_slope)
+        bounds = six_numbers(config.workspace, 'workspace').reshape(3, 2)
+        base = pose_from_xyz_rpy(six_numbers(config.base_from_camera, 'base_from_camera'))
+        self._mapping = HandToRobot(config.mapping, base, config.scale, np.sort(bounds, axis=1))
+        home = pose_from_xyz_rpy(six_numbers(config.home, 'home'))
+        self._pose = PoseFollower(home, config.gain, config.max_speed, config.max_turn_speed)
+        self._opening = ValueFollower(np.ones(1), config.gain, config.max_opening_speed)
+        self._joints = ValueFollower(self.robot_hand.open, config.gain, config.max_joint_speed)
+        self._goal: _Goal | None = None
+        self._last: float | None = None
+
+    def see(self, hand: SeenHand, now: float) -> None:
+        """A hand was seen; one that is not newer than the last of its track changes nothing."""
+        before = self._goal.hand if self._goal is not None else None
+        if before is not None and before.track_id == hand.track_id and hand.stamp <= before.stamp:
+            return
+        if before is not None and before.track_id != hand.track_id:
+            self._let_go()
+        if not np.isfinite(hand.joints).all():
+            return
+        angles = joint_angles(hand.joints, hand.side)
+        wrist = None
+        if hand.camera_from_wrist is not None:
+            wrist = self._filter(hand.camera_from_wrist, hand.stamp)
+        self._goal = _Goal(
+            hand,
+            wrist,
+            angles,
+            classify_grasp(hand.joints, angles),
+            self._opening_of(hand.joints),
+            self.robot_hand.goal(hand.joints, hand.side, angles),
+        )
+        self._clutch.update(hand.joints, angles, now)
+        self.watchdog.feed(now)
+
+    def lose(self) -> None:
+        """The hand is known to be gone."""
+        self.watchdog.trip()
+
+    def restart(self) -> None:
+        """The stamps have jumped back: what was seen is worth nothing."""
+        self.lose()
+        self._let_go()
+
+    def command(self, now: float, ahead: float = 0.0) -> Command:
+        """
+        What the robot is told now.
+
+        :param ahead: seconds until the next command; see :meth:`Watchdog.is_alive`.
+        """
+        step = min(now - self._last, _LONGEST_STEP) if self._last is not None else 0.0
+        self._last = now
+        goal = self._goal if self.watchdog.is_alive(now, ahead) else None
+        if goal is None:
+            mode, reason = Mode.SAFE, self._reason(now)
+            self._let_go()
+        elif not self._clutch.is_engaged:
+            mode, reason = Mode.PAUSED, 'clutch not engaged'
+        else:
+            mode, reason = Mode.ENGAGED, 'following'
+        self._move(mode, goal, max(step, 0.0))
+        return self._told(mode, reason, goal)
+
+    def _reason(self, now: float) -> str:
+        age = self.watchdog.age(now)
+        if np.isfinite(age):
+            return f'no fresh hand for {1000 * age:.0f} ms'
+        return 'no hand'
+
+    def _let_go(self) -> None:
+        self._clutch.reset()
+        self._filter.reset()
+        self._mapping.release()
+        self._goal = None
+
+    def _move(self, mode: Mode, goal: _Goal | None, step: float) -> None:
+        followers = (self._pose, self._opening, self._joints)
+        for follower in followers:
+            follower.stop()
+        if step == 0:
+            return
+        if mode is Mode.ENGAGED and goal is not None:
+            if goal.wrist is not None:
+                self._pose.follow(self._mapping.goal(goal.wrist, self._pose.pose), step)
+            self._opening.follow(np.array([goal.opening]), step)
+            self._joints.follow(goal.positions, step)
+        elif mode is Mode.PAUSED:
+            self._mapping.release()
+        elif self._config.safe_hand == 'open':
+            self._opening.follow(np.ones(1), step)
+            self._joints.follow(self.robot_hand.open, step)
+
+    def _opening_of(self, joints: np.ndarray) -> float:
+        low, high = self._config.closed_distance, self._config.open_distance
+        return float(np.clip((tip_distance(joints) - low) / max(high - low, 1e-6), 0, 1))
+
+    def _told(self, mode: Mode, reason: str, goal: _Goal | None) -> Command:
+        return Command(
+            mode=mode,
+            reason=reason,
+            target=self._pose.pose.copy(),
+            twist=self._pose.twist,
+            opening=float(self._opening.values[0]),
+            opening_rate=float(self._opening.rates[0]),
+            positions=self._joints.values,
+            velocities=self._joints.rates,
+            grasp=goal.grasp if goal else Grasp(GraspType.UNKNOWN, 0.0),
+            wrist=goal.wrist if goal else None,
+            angles=goal.angles if goal else None,
+            track_id=goal.hand.track_id if goal else 0,
+        )
