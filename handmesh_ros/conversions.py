@@ -95,6 +95,22 @@ def pose_to_msg(pose: np.ndarray) -> Pose:
     return Pose(position=point(pose[:3, 3]), orientation=Quaternion(x=x, y=y, z=z, w=w))
 
 
+def msg_to_pose(pose: Pose) -> np.ndarray:
+    """A message as a (4, 4) rigid transform, metres; a quaternion of length 0 is no rotation."""
+    q = pose.orientation
+    quaternion = np.array([q.x, q.y, q.z, q.w])
+    length = np.linalg.norm(quaternion)
+    x, y, z, w = quaternion / length if length > 0 else (0.0, 0.0, 0.0, 1.0)
+    transform = np.eye(4)
+    transform[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    transform[:3, 3] = pose.position.x, pose.position.y, pose.position.z
+    return transform
+
+
 def point(xyz: np.ndarray) -> Point:
     """Three numbers as a message."""
     return Point(x=float(xyz[0]), y=float(xyz[1]), z=float(xyz[2]))

@@ -144,6 +144,7 @@ def play(source: Source, options: argparse.Namespace, out: Path, children: list[
     wait(children, lambda: children[0].says('Recorder ready'), READY_TIMEOUT, 'the nodes to start')
     camera = {
         'source': options.source,
+        'bag_topic': options.topic,
         'rate': float(rate),
         'lockstep': source.count is not None and not options.realtime,
         'duration': 0.0 if source.count is not None else CAMERA_SECONDS,
@@ -208,7 +209,12 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog='demo', description=__doc__.split('\n\n')[0])
     add = parser.add_argument
-    add('--source', default='demo', help='folder of images, image, video file or camera number')
+    add(
+        '--source',
+        default='demo',
+        help='folder of images, image, video, bag or camera number',
+    )
+    add('--topic', default='', help='image topic of a bag; default: the only one')
     add('--out', default='out/demo', help='folder for the results')
     add('--rate', type=float, default=0.0, help="images a second at most; default: the source's")
     add(
@@ -228,7 +234,7 @@ def main(args: Sequence[str] | None = None) -> int:
     # Whoever ends the demo ends its processes with it.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        source = open_source(options.source)
+        source = open_source(options.source, topic=options.topic)
         report = run_demo(source, options)
     except (HandmeshError, DemoError, OSError) as error:
         print(f'demo failed: {error}', file=sys.stderr, flush=True)

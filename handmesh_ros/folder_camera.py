@@ -1,5 +1,5 @@
 """
-A camera made of a folder of images, a video file, a real camera, or the embedded demo clip.
+A camera made of a folder of images, a video file, a ROS 2 bag, a real camera, or the demo clip.
 
 Publishes ``image`` (sensor_msgs/Image, rgb8) and ``camera_info`` at a steady rate, or in lockstep
 with whoever answers on ``hands``. Starts when somebody listens and ends with the source.
@@ -65,7 +65,9 @@ class FolderCamera(Node):
         super().__init__(name)
         self.settings = ParameterServer(self, CameraParameters).check()
         log = self.get_logger()
-        self._source = sources.open_source(self.settings.source, log.error)
+        self._source = sources.open_source(
+            self.settings.source, log.error, self.settings.bag_topic
+        )
         self._rate = self.settings.rate or self._source.rate
         self._intrinsics = self._source.intrinsics
         if self.settings.intrinsics_file:

@@ -150,8 +150,11 @@ class CameraParameters:
 
     source: str = parameter(
         'demo',
-        "A folder of images, an image, a video file, a camera's number, or 'demo'.",
+        "A folder of images, an image, a video file, a bag, a camera's number, or 'demo'.",
         read_only=True,
+    )
+    bag_topic: str = parameter(
+        '', 'Image topic to play of a bag; empty takes the only one.', read_only=True
     )
     rate: float = parameter(
         0.0,

@@ -1,4 +1,4 @@
-"""Where folder_camera's pictures come from: folders, images, videos, cameras, the demo clip."""
+"""Where folder_camera's pictures come from: folders, images, videos, bags, cameras, the clip."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import yaml
 import handmesh_model
 from handmesh_model.camera import check_intrinsics
 from handmesh_model.errors import ConfigError, HandmeshError, ImageError
+from handmesh_ros import bags
 
 DEMO_CLIP = Path(handmesh_model.__file__).parent / 'assets' / 'demo_clip.mp4'
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
@@ -59,12 +60,13 @@ class Source:
 Warn = Callable[[str], object]
 
 
-def open_source(text: str, warn: Warn = print) -> Source:
+def open_source(text: str, warn: Warn = print, topic: str = '') -> Source:
     """
     The source that a user named.
 
     :param text: 'demo' or empty for the embedded clip, digits for a camera, else a path.
     :param warn: told of each picture that cannot be read; the others are played.
+    :param topic: of the images, where the source is a bag with several.
     :raises ImageError: if there is no such thing, or nothing in it can be read.
     """
     if text in ('', 'demo'):
@@ -72,16 +74,29 @@ def open_source(text: str, warn: Warn = print) -> Source:
     if text.isdecimal():
         return _camera(int(text))
     path = Path(text).expanduser()
+    if bags.is_bag(path):
+        return _bag(path, topic, warn)
     if path.is_dir():
         return _folder(path, warn)
     if not path.exists():
         raise ImageError(
-            f"source '{text}' does not exist, expected a folder of images, an image, a video file "
-            "or a camera's number"
+            f"source '{text}' does not exist, expected a folder of images, an image, a video "
+            "file, a ROS 2 bag or a camera's number"
         )
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return _images(str(path), [path], warn)
     return _video(path, f"source '{path}'")
+
+
+def _bag(path: Path, topic: str, warn: Warn) -> Source:
+    bag = bags.open_bag(path, topic)
+
+    def frames() -> Iterator[Frame]:
+        for index, rgb in bag.frames(warn):
+            yield Frame(index, f'{bag.topic}#{index}', rgb)
+
+    name = f'{path}: {bag.topic}'
+    return Source(name, frames, bag.count, bag.rate or FOLDER_RATE, bag.intrinsics)
 
 
 def _natural_key(path: Path) -> list[Any]:

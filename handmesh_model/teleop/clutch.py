@@ -8,8 +8,8 @@ from handmesh_model.teleop.grasps import finger_curls, is_thumb_up
 
 CLUTCHES = ('curl', 'toggle', 'always')
 """
-curl: a dead man's grip. The robot follows while ring finger and little finger are curled, and stops
-when they are let go; thumb, index and middle finger are free to grasp.
+curl: a dead man's grip. The robot follows while ring and little finger are curled, and stops when
+they are let go; thumb, index and middle finger are free to grasp.
 toggle: a thumb held up starts and stops.
 always: the robot follows every hand that is seen.
 """

@@ -35,10 +35,11 @@ class PoseFollower:
         turn = rotation_vector(goal[:3, :3] @ self.pose[:3, :3].T)
         # With a long step, the goal is reached and not overshot.
         gain = min(self._gain, 1 / step)
-        parts = [_limited(gain * way, most) for way, most in zip((move, turn), self._limits, strict=True)]
-        self.twist = np.concatenate(parts)
-        self.pose[:3, 3] += step * parts[0]
-        self.pose[:3, :3] = rotation_matrix(step * parts[1]) @ self.pose[:3, :3]
+        speed, turn_speed = self._limits
+        linear, angular = _limited(gain * move, speed), _limited(gain * turn, turn_speed)
+        self.twist = np.concatenate([linear, angular])
+        self.pose[:3, 3] += step * linear
+        self.pose[:3, :3] = rotation_matrix(step * angular) @ self.pose[:3, :3]
 
 
 def _limited(vector: np.ndarray, most: float) -> np.ndarray:

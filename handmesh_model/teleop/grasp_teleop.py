@@ -145,17 +145,17 @@ class GraspTeleop:
         self._opening = ValueFollower(np.ones(1), config.gain, config.max_opening_speed)
         self._joints = ValueFollower(self.robot_hand.open, config.gain, config.max_joint_speed)
         self._goal: _Goal | None = None
+        self._stamp = -np.inf
         self._last: float | None = None
 
     def see(self, hand: SeenHand, now: float) -> None:
-        """A hand was seen; one that is not newer than the last of its track changes nothing."""
-        before = self._goal.hand if self._goal is not None else None
-        if before is not None and before.track_id == hand.track_id and hand.stamp <= before.stamp:
+        """A hand was seen; one that is not newer than the one before it changes nothing."""
+        # After a jump back in time the first hand is not newer, the next ones are.
+        before, self._stamp = self._stamp, hand.stamp
+        if hand.stamp <= before or not np.isfinite(hand.joints).all():
             return
-        if before is not None and before.track_id != hand.track_id:
+        if self._goal is not None and self._goal.hand.track_id != hand.track_id:
             self._let_go()
-        if not np.isfinite(hand.joints).all():
-            return
         angles = joint_angles(hand.joints, hand.side)
         wrist = None
         if hand.camera_from_wrist is not None:
@@ -174,11 +174,6 @@ class GraspTeleop:
     def lose(self) -> None:
         """The hand is known to be gone."""
         self.watchdog.trip()
-
-    def restart(self) -> None:
-        """The stamps have jumped back: what was seen is worth nothing."""
-        self.lose()
-        self._let_go()
 
     def command(self, now: float, ahead: float = 0.0) -> Command:
         """

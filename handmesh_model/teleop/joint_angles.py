@@ -36,7 +36,7 @@ _PRIOR = 0.05
 """Weight of 'straight ahead' against the finger's bones where these say little."""
 _THUMB_PRIOR = 0.12
 """Weight of the thumb's usual bending axis; a straight thumb shows none of its own."""
-_THUMB_TWIST = 0.2
+THUMB_TWIST = 0.2
 """Radians by which the thumb is usually turned about its first bone when it bends."""
 
 
@@ -106,7 +106,7 @@ def _thumb(directions: np.ndarray) -> np.ndarray:
     abduction = np.arctan2(first[1], first[0])
     flexion = np.arcsin(np.clip(-first[2], -1, 1))
     flat = np.array([-np.sin(abduction), np.cos(abduction), 0.0])
-    usual = np.cos(_THUMB_TWIST) * flat - np.sin(_THUMB_TWIST) * np.cross(first, flat)
+    usual = np.cos(THUMB_TWIST) * flat - np.sin(THUMB_TWIST) * np.cross(first, flat)
     bend = np.cross(first, second) + np.cross(second, third)
     # Overstretched, the thumb bends about the same axis the other way.
     axis = np.copysign(1.0, bend @ usual) * bend + _THUMB_PRIOR * usual

@@ -102,8 +102,8 @@ class HandToRobot:
     """
     Where the robot shall be, for where the hand is.
 
-    relative: the robot moves as the hand has moved since it was gripped, times ``scale``, and turns
-    as the hand has turned. absolute: the robot's pose is the hand's own, in the base frame.
+    relative: the robot moves as the hand has moved since it was gripped, times ``scale``, and
+    turns as the hand has turned. absolute: the robot's pose is the hand's own, in the base frame.
 
     :param base_from_camera: (4, 4).
     :param scale: metres of the robot a metre of the hand; for 'relative'.

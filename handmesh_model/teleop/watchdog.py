@@ -34,5 +34,5 @@ class Watchdog:
         return self._fed is not None and now + ahead - self._fed <= self.limit
 
     def age(self, now: float) -> float:
-        """Seconds since something fresh came; infinite if nothing did or it is known to be gone."""
+        """Seconds since something fresh came; infinite if it is gone or nothing ever did."""
         return float('inf') if self._fed is None else now - self._fed

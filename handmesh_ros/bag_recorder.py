@@ -1,0 +1,147 @@
+"""
+Records topics into a ROS 2 bag, as `ros2 bag record` does, also where that is not installed.
+
+Waits for each topic to be published, takes its messages as they are, and ends with a bag that
+`ros2 bag play`, Foxglove and folder_camera read: after ``duration``, or on SIGINT or SIGTERM.
+"""
+
+from __future__ import annotations
+
+if __name__ == '__main__':
+    from handmesh_ros import early_exit
+
+    early_exit.install()
+
+import importlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+
+from handmesh_model.errors import ConfigError
+from handmesh_ros import executable
+from handmesh_ros.bag_writer import STORAGES, BagWriter
+from handmesh_ros.parameters import parameter
+from handmesh_ros.ros_parameters import ParameterServer
+
+_LOOK_PERIOD = 0.2
+"""Seconds between two looks for topics that are not published yet."""
+_QUEUE = 100
+
+
+@dataclass(frozen=True)
+class BagParameters:
+    """Parameters of bag_recorder."""
+
+    out: str = parameter('', 'Folder of the bag; it must not be there yet.', read_only=True)
+    topics: str = parameter(
+        'image camera_info hands topology',
+        'What to record, with spaces between the names.',
+        read_only=True,
+    )
+    storage: str = parameter('mcap', 'Format of the bag.', choices=STORAGES, read_only=True)
+    duration: float = parameter(
+        0.0,
+        'Seconds after which to end, 0 to record until told to end.',
+        low=0.0,
+        high=86400.0,
+        read_only=True,
+    )
+
+
+class BagRecorder(Node):
+    """
+    Writes what it hears.
+
+    :raises ConfigError: if a parameter is wrong or the bag cannot be written.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('bag_recorder')
+        self.settings = ParameterServer(self, BagParameters).check()
+        if not self.settings.out:
+            raise ConfigError("parameter 'out' is empty, expected the folder of the new bag")
+        self._missing = {self.resolve_topic_name(t) for t in self.settings.topics.split()}
+        if not self._missing:
+            raise ConfigError("parameter 'topics' is empty, expected names of topics")
+        self._writer = BagWriter(Path(self.settings.out).expanduser(), self.settings.storage)
+        self._is_ending = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        self.create_timer(_LOOK_PERIOD, self._look)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._is_ending = True
+
+    def record(self) -> None:
+        """Record until told to end."""
+        executor = SingleThreadedExecutor()
+        executor.add_node(self)
+        end = time.monotonic() + (self.settings.duration or float('inf'))
+        try:
+            while not self._is_ending and time.monotonic() < end:
+                executor.spin_once(timeout_sec=0.1)
+        finally:
+            self._writer.close()
+        counts = ', '.join(f'{topic} {count}' for topic, count in self._writer.counts.items())
+        self.get_logger().info(f"Bag '{self.settings.out}' holds {counts or 'nothing'}")
+        for topic in sorted(self._missing):
+            self.get_logger().warning(f"'{topic}' was never published")
+
+    def _look(self) -> None:
+        """Subscribe to what has come to be published."""
+        for topic in sorted(self._missing):
+            publishers = self.get_publishers_info_by_topic(topic)
+            if publishers:
+                self._missing.discard(topic)
+                self._subscribe(topic, publishers)
+
+    def _subscribe(self, topic: str, publishers: Sequence[Any]) -> None:
+        kind = publishers[0].topic_type
+        offers = [publisher.qos_profile for publisher in publishers]
+        is_latched = all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers)
+        is_reliable = all(o.reliability == ReliabilityPolicy.RELIABLE for o in offers)
+        latched, volatile = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
+        reliable, best_effort = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+        qos = QoSProfile(
+            depth=_QUEUE,
+            durability=latched if is_latched else volatile,
+            reliability=reliable if is_reliable else best_effort,
+        )
+        try:
+            package, _, name = kind.split('/')
+            message = getattr(importlib.import_module(f'{package}.msg'), name)
+            self._writer.add(topic, kind, is_latched)
+        except (ImportError, AttributeError, ValueError, ConfigError) as error:
+            self.get_logger().error(f"'{topic}' is not recorded: {error}")
+            return
+        self.create_subscription(message, topic, self._keeper(topic), qos, raw=True)
+        self.get_logger().info(f"Recording '{topic}' ({kind})")
+
+    def _keeper(self, topic: str) -> Callable[[bytes], None]:
+        def keep(data: bytes) -> None:
+            self._writer.write(topic, self.get_clock().now().nanoseconds, bytes(data))
+
+        return keep
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Record the topics that the parameters name."""
+    return executable.run(
+        BagRecorder,
+        lambda node: node.record(),  # type: ignore[attr-defined]
+        args,
+        SignalHandlerOptions.NO,
+    )
+
+
+if __name__ == '__main__':
+    sys.exit(main())

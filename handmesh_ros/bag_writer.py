@@ -1,0 +1,119 @@
+"""Writes ROS 2 bags, MCAP or SQLite, from serialized messages. Knows no ROS but its files."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from handmesh_model.errors import ConfigError
+
+STORAGES = ('mcap', 'sqlite3')
+
+
+class BagWriter:
+    """
+    A bag that grows.
+
+    :param path: folder to make; it must not be there yet.
+    :param storage: one of :data:`STORAGES`.
+    :raises ConfigError: if the folder is there or cannot be made, or rosbags is not installed.
+    """
+
+    def __init__(self, path: Path, storage: str = 'mcap') -> None:
+        try:
+            from rosbags.rosbag2 import StoragePlugin, Writer
+            from rosbags.rosbag2.errors import WriterError
+        except ImportError as error:
+            raise ConfigError(
+                "bags need the package rosbags: pip install 'handmesh_ros[bags]'"
+            ) from error
+        plugin = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}[storage]
+        try:
+            # Version 8 is what Jazzy reads; later ones read it as well.
+            self._writer = Writer(path, version=8, storage_plugin=plugin)
+            self._writer.open()
+        except (WriterError, OSError) as error:
+            raise ConfigError(f"cannot write the bag '{path}': {error}") from error
+        self._connections: dict[str, Any] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, topic: str, kind: str, is_latched: bool = False) -> None:
+        """
+        Make room for a topic.
+
+        :param topic: absolute.
+        :param kind: such as 'sensor_msgs/msg/Image'.
+        :param is_latched: transient local, so that whoever replays the bag latches it again.
+        :raises ConfigError: if the definition of the message cannot be found.
+        """
+        self._connections[topic] = self._writer.add_connection(
+            topic, kind, typestore=_store_with(kind), offered_qos_profiles=[_qos(is_latched)]
+        )
+        self.counts[topic] = 0
+
+    def write(self, topic: str, nanoseconds: int, data: bytes) -> None:
+        """
+        Append a message.
+
+        :param nanoseconds: when it came.
+        :param data: as DDS sends it (CDR with its header).
+        """
+        self._writer.write(self._connections[topic], nanoseconds, data)
+        self.counts[topic] += 1
+
+    def close(self) -> None:
+        """Finish the bag."""
+        self._writer.close()
+
+
+def _qos(is_latched: bool) -> Any:
+    from rosbags import interfaces as rosbags
+
+    durability = rosbags.QosDurability
+    none = rosbags.QosTime(0, 0)
+    return rosbags.Qos(
+        rosbags.QosHistory.KEEP_LAST,
+        1 if is_latched else 10,
+        rosbags.QosReliability.RELIABLE,
+        durability.TRANSIENT_LOCAL if is_latched else durability.VOLATILE,
+        none,
+        none,
+        rosbags.QosLiveliness.AUTOMATIC,
+        none,
+        False,
+    )
+
+
+@lru_cache(maxsize=1)
+def _store() -> Any:
+    from rosbags.typesys import Stores, get_typestore
+
+    return get_typestore(Stores.ROS2_JAZZY)
+
+
+def _store_with(kind: str) -> Any:
+    """The definitions of all messages of ROS, and of the package of one that is not among them."""
+    store = _store()
+    if kind not in store.types:
+        _register_package(store, kind.partition('/')[0])
+    if kind not in store.types:
+        raise ConfigError(f"no definition of '{kind}' found in AMENT_PREFIX_PATH")
+    return store
+
+
+def _register_package(store: Any, package: str) -> None:
+    """Read the definitions that an installed package brings."""
+    from rosbags.typesys import get_types_from_msg
+
+    for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
+        folder = Path(prefix) / 'share' / package / 'msg'
+        found = sorted(folder.glob('*.msg')) if prefix else []
+        if found:
+            types: dict[str, Any] = {}
+            for file in found:
+                name = f'{package}/msg/{file.stem}'
+                types |= get_types_from_msg(file.read_text(encoding='utf-8'), name)
+            store.register({name: t for name, t in types.items() if name not in store.types})
+            return

@@ -1,0 +1,292 @@
+"""
+Images out of ROS 2 bags, MCAP or SQLite, without a ROS.
+
+A bag is a stranger's file. rosbags reads it; nothing in it is run, and what it claims about sizes
+is checked before memory is spent on it.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import cv2
+import numpy as np
+
+from handmesh_model.camera import check_intrinsics
+from handmesh_model.errors import HandmeshError, ImageError
+
+BAG_SUFFIXES = ('.mcap', '.db3')
+METADATA = 'metadata.yaml'
+IMAGE, COMPRESSED, INFO = (
+    f'sensor_msgs/msg/{name}' for name in ('Image', 'CompressedImage', 'CameraInfo')
+)
+MAX_MESSAGE = 256 << 20
+"""Bytes of one message; an 8K image of 16 bits a channel has 199 MB."""
+MAX_CHUNK = 1 << 30
+"""Bytes of one uncompressed chunk of messages."""
+MAX_PIXELS = 1 << 26
+MAX_METADATA = 16 << 20
+MAX_TOPICS = 10_000
+_EXPECTED = "expected none or chunks inside MCAP ('ros2 bag convert' writes it anew)"
+_INFO_SEARCH = 200
+"""Messages of camera_info that are looked through for a calibrated one."""
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a path looks like a bag: a folder with metadata, or a file of a bag's own."""
+    if path.is_dir():
+        return (path / METADATA).is_file()
+    return path.suffix.lower() in BAG_SUFFIXES and path.is_file()
+
+
+@dataclass(frozen=True, eq=False)
+class Bag:
+    """
+    The images of one topic of a bag.
+
+    :param topic: of the images.
+    :param count: how many the bag says it has.
+    :param rate: images a second, by their times in the bag; 0 if there are too few to tell.
+    :param intrinsics: (3, 3) pixels of the camera_info beside the images, if that is calibrated
+        and without distortion, whose images can be told like that.
+    """
+
+    path: Path
+    topic: str
+    count: int
+    rate: float
+    intrinsics: np.ndarray | None
+
+    def frames(self, warn: Callable[[str], object]) -> Iterator[tuple[int, np.ndarray]]:
+        """
+        Number and (H, W, 3) uint8 RGB of each image that can be read.
+
+        :param warn: told of each image that cannot.
+        :raises ImageError: if the bag breaks off.
+        """
+        with _opened(self.path) as reader:
+            wanted = [c for c in reader.connections if _is_image(c) and c.topic == self.topic]
+            for index, (connection, _, data) in enumerate(_messages(reader, wanted, self.path)):
+                try:
+                    yield index, _decode(connection.msgtype, data)
+                except ImageError as error:
+                    warn(f"image {index} of '{self.topic}' in '{self.path}' is left out: {error}")
+
+
+def open_bag(path: Path, topic: str = '') -> Bag:
+    """
+    A bag's images.
+
+    :param path: folder of a bag, or one of its files.
+    :param topic: of the images; empty takes the only one.
+    :raises ImageError: if it is no bag that can be read, or has no such topic.
+    """
+    with _opened(path) as reader:
+        images = {c.topic: c for c in reader.connections if _is_image(c)}
+        chosen = _choose(images, topic, path)
+        count = sum(c.msgcount for c in reader.connections if c.topic == chosen and _is_image(c))
+        if count < 1:
+            raise ImageError(f"topic '{chosen}' of bag '{path}' holds no images")
+        seconds = reader.duration * 1e-9
+        rate = (count - 1) / seconds if count > 1 and seconds > 0 else 0.0
+        return Bag(path, chosen, count, rate, _intrinsics(reader, chosen, path))
+
+
+def _choose(images: dict[str, Any], topic: str, path: Path) -> str:
+    listed = ', '.join(sorted(images)[:20]) or 'none'
+    if topic:
+        if topic not in images:
+            raise ImageError(f"bag '{path}' has no image topic '{topic}', it has {listed}")
+        return topic
+    if len(images) != 1:
+        raise ImageError(
+            f"bag '{path}' has {len(images)} image topics, expected one or a name: {listed}"
+        )
+    return next(iter(images))
+
+
+def _is_image(connection: Any) -> bool:
+    return connection.msgtype in (IMAGE, COMPRESSED)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """
+    A reader of a bag.
+
+    :raises ImageError: instead of the many kinds of errors of a library that meets a broken file.
+    """
+    try:
+        from rosbags.rosbag2 import Reader
+    except ImportError as error:
+        raise ImageError(
+            "bags need the package rosbags: pip install 'handmesh_ros[bags]'"
+        ) from error
+    _limit_decompression()
+    try:
+        _check_metadata(path)
+        for file in path.glob('*.db3') if path.is_dir() else [path]:
+            if file.suffix.lower() == '.db3':
+                _check_database(file)
+        reader = Reader(path)
+        reader.open()
+    except ImageError:
+        raise
+    except Exception as error:  # ReaderError, and what escapes from yaml, sqlite3, struct
+        raise ImageError(f"cannot read bag '{path}': {_brief(error)}") from error
+    try:
+        if len(reader.connections) > MAX_TOPICS:
+            raise ImageError(f"bag '{path}' has more than {MAX_TOPICS} topics")
+        if reader.compression_mode:
+            raise ImageError(
+                f"bag '{path}' is compressed by {reader.compression_mode}; {_EXPECTED}"
+            )
+        yield reader
+    finally:
+        reader.close()
+
+
+def _check_metadata(path: Path) -> None:
+    """Sizes, and compressed files, which the library would unpack whole before anybody looks."""
+    file = path / METADATA if path.is_dir() else None
+    if file is None:
+        return
+    if file.stat().st_size > MAX_METADATA:
+        raise ImageError(f"'{file}' is larger than {MAX_METADATA} bytes")
+    for line in file.read_bytes().splitlines():
+        key, _, value = line.partition(b':')
+        if key.strip() == b'compression_mode' and value.strip(b' \'"').lower() == b'file':
+            raise ImageError(f"bag '{path}' is compressed by file; {_EXPECTED}")
+
+
+def _check_database(file: Path) -> None:
+    """
+    Whether a SQLite file holds plain tables only.
+
+    A view, or a column that is computed, is a program that reading would run, forever if it likes.
+    """
+    address = f'file:{quote(str(file.resolve()))}?mode=ro&immutable=1'
+    with closing(sqlite3.connect(address, uri=True)) as database:
+        rows = database.execute('SELECT type, name, sql FROM sqlite_master').fetchall()
+    for kind, name, sql in rows:
+        if kind not in ('table', 'index') or re.search(r'\b(AS|VIRTUAL)\b', sql or '', re.I):
+            raise ImageError(
+                f"bag '{file}' holds a computed {kind} '{name}', expected tables only"
+            )
+
+
+@lru_cache(maxsize=1)
+def _limit_decompression() -> None:
+    """
+    Let the library unpack a chunk up to the size that the chunk claims, and that up to a limit.
+
+    Its own functions unpack whatever comes: a kilobyte may hold gigabytes.
+    """
+    from lz4.frame import LZ4FrameDecompressor
+    from rosbags.rosbag2 import storage_mcap
+
+    def bounded(make: Callable[[], Any]) -> Callable[[bytes, int], bytes]:
+        def unpack(data: bytes, size: int) -> bytes:
+            if size > MAX_CHUNK:
+                raise ImageError(f'a chunk of {size} bytes, at most {MAX_CHUNK} are read')
+            decompressor = make()
+            # One more than claimed, so that a false claim shows.
+            return decompressor.decompress(data, max_length=size + 1)
+
+        return unpack
+
+    storage_mcap.DECOMPRESSORS['zstd'] = bounded(storage_mcap.zstd.ZstdDecompressor)
+    storage_mcap.DECOMPRESSORS['lz4'] = bounded(LZ4FrameDecompressor)
+
+
+def _messages(reader: Any, connections: list[Any], path: Path) -> Iterator[tuple[Any, int, bytes]]:
+    if not connections:
+        return
+    messages = reader.messages(connections)
+    while True:
+        try:
+            message = next(messages)
+        except StopIteration:
+            return
+        except Exception as error:
+            raise ImageError(f"bag '{path}' breaks off: {_brief(error)}") from error
+        yield message
+
+
+def _brief(error: Exception) -> str:
+    return f'{type(error).__name__}: {error}'[:300]
+
+
+@lru_cache(maxsize=1)
+def _typestore() -> Any:
+    from rosbags.typesys import Stores, get_typestore
+
+    # Images and camera_info are the same in all ROS 2; the bag's own definitions are not used.
+    return get_typestore(Stores.ROS2_JAZZY)
+
+
+def _parse(kind: str, data: bytes) -> Any:
+    """
+    :raises ImageError: if the bytes are no such message.
+    """
+    if len(data) > MAX_MESSAGE:
+        raise ImageError(f'{len(data)} bytes, at most {MAX_MESSAGE} are read')
+    try:
+        return _typestore().deserialize_cdr(data, kind)
+    except Exception as error:  # assertions, struct, numpy
+        raise ImageError(f'not a {kind}: {_brief(error)}') from error
+
+
+def _decode(kind: str, data: bytes) -> np.ndarray:
+    message = _parse(kind, data)
+    if kind == COMPRESSED:
+        return _decode_compressed(message)
+    if message.width * message.height > MAX_PIXELS:
+        raise ImageError(
+            f'{message.width} x {message.height} pixels, at most {MAX_PIXELS} are read'
+        )
+    # Needs sensor_msgs, which whoever plays images has.
+    from handmesh_ros.images import image_to_rgb
+
+    return np.array(image_to_rgb(message))
+
+
+def _decode_compressed(message: Any) -> np.ndarray:
+    """JPEG, PNG and the like; OpenCV itself refuses more than 2 ** 30 pixels."""
+    try:
+        bgr = cv2.imdecode(np.asarray(message.data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ImageError(f"'{message.format}' cannot be decoded: {error.err}") from error
+    if bgr is None:
+        raise ImageError(f"'{message.format[:60]}' cannot be decoded")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _intrinsics(reader: Any, topic: str, path: Path) -> np.ndarray | None:
+    """Of the camera_info in the images' namespace, or of the only one."""
+    infos = [c for c in reader.connections if c.msgtype == INFO]
+    names = {c.topic for c in infos}
+    base = topic.removesuffix('/compressed').rpartition('/')[0]
+    beside = f'{base}/camera_info'
+    if beside not in names and len(names) != 1:
+        return None
+    wanted = [c for c in infos if c.topic == (beside if beside in names else c.topic)]
+    for number, (_, _, data) in enumerate(_messages(reader, wanted, path)):
+        if number >= _INFO_SEARCH:
+            break
+        info = _parse(INFO, data)
+        if not np.any(info.k) or np.any(info.d):
+            continue
+        try:
+            return check_intrinsics(np.reshape(info.k, (3, 3)))
+        except HandmeshError:
+            continue
+    return None

@@ -1,0 +1,222 @@
+"""
+Turns hands into what robots take: a pose and a twist to follow, a gripper's opening, joint angles.
+
+Needs nothing but the topic ``hands``. Sends at a steady rate whatever happens: when the hand is
+lost or stale the commands are safe, and the robot need not watch for silence while the node lives.
+
+===================  =============================  =============================================
+``teleop/target``    geometry_msgs/PoseStamped      where the robot shall be, base frame
+``teleop/twist``     geometry_msgs/TwistStamped     how it gets there, for servoing, base frame
+``teleop/gripper``   std_msgs/Float64               metres between the gripper's fingers
+``teleop/joints``    sensor_msgs/JointState         the robot hand's joints
+``teleop/grasp``     handmesh_ros/Grasp             mode, reason, kind of grasp, opening
+``teleop/wrist``     geometry_msgs/PoseStamped      the person's wrist, filtered, camera frame
+``teleop/angles``    sensor_msgs/JointState         the person's 20 joint angles
+===================  =============================  =============================================
+"""
+
+from __future__ import annotations
+
+if __name__ == '__main__':
+    from handmesh_ros import early_exit
+
+    early_exit.install()
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped, Twist, TwistStamped, Vector3
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64, Header
+
+from handmesh_model.hand import Side
+from handmesh_model.teleop.grasp_teleop import Command, GraspTeleop, Mode, SeenHand
+from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
+from handmesh_model.teleop.robot_hand import RobotHand, human_hand, load_robot_hand
+from handmesh_ros import executable, msg
+from handmesh_ros.conversions import (
+    SIDES,
+    msg_to_pose,
+    pose_to_msg,
+    stamp_to_nanoseconds,
+    stamp_to_seconds,
+)
+from handmesh_ros.ros_parameters import ParameterServer
+from handmesh_ros.teleop_parameters import TeleopParameters
+
+TOPICS: dict[str, type] = {
+    'teleop/target': PoseStamped,
+    'teleop/twist': TwistStamped,
+    'teleop/gripper': Float64,
+    'teleop/joints': JointState,
+    'teleop/grasp': msg.Grasp,
+    'teleop/wrist': PoseStamped,
+    'teleop/angles': JointState,
+}
+_SIDE_NAMES: dict[int, Side] = {number: side for side, number in SIDES.items()}  # type: ignore[misc]
+
+
+class GraspTeleopNode(Node):
+    """
+    Follows one hand.
+
+    :raises ConfigError: if a parameter or a file that one names is wrong.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('grasp_teleop_node')
+        self.settings = ParameterServer(self, TeleopParameters).check()
+        self._teleop = GraspTeleop(self.settings.config(), self._robot_hand())
+        self._track: int | None = None
+        self._seen: Header | None = None
+        self._is_news = False
+        self._mode: Mode | None = None
+        self._is_ending = False
+        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+        self._out = {t: self.create_publisher(kind, t, qos) for t, kind in TOPICS.items()}
+        # The newest only: a hand that has to be sent again is stale by then.
+        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self.create_subscription(msg.HandArray, 'hands', self._on_hands, newest)
+        # Simulated time may stand still; the watchdog must not.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1 / self.settings.rate, self._on_timer, clock=steady)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def _robot_hand(self) -> RobotHand:
+        settings = self.settings
+        if settings.retargeting_config:
+            from handmesh_model.teleop.retargeting import DexHand
+
+            return DexHand(settings.retargeting_config, settings.urdf_folder)
+        if settings.robot_hand_file:
+            return load_robot_hand(settings.robot_hand_file)
+        return human_hand(settings.joint_prefix)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._is_ending = True
+
+    def serve(self) -> None:
+        """Follow until told to end; the last that is said is safe."""
+        executor = SingleThreadedExecutor()
+        executor.add_node(self)
+        while not self._is_ending:
+            executor.spin_once(timeout_sec=0.1)
+        self._teleop.lose()
+        self._on_timer()
+
+    def _on_hands(self, message: msg.HandArray) -> None:
+        tracked = {h.track_id: h for h in message.hands if h.state == msg.Hand.TRACKED}
+        ours = {n: h for n, h in tracked.items() if self.settings.side in ('any', _side(h))}
+        held = {h.track_id for h in message.hands if h.state == msg.Hand.HELD}
+        if self._track not in ours:
+            if self._track in held:
+                # Not seen just now: the watchdog decides for how long that is good enough.
+                return
+            self._teleop.lose()
+            self._track = max(ours, key=lambda n: ours[n].score) if ours else None
+        if self._track is None or self._is_old(message.header):
+            return
+        hand = ours[self._track]
+        self._seen, self._is_news = message.header, True
+        self._teleop.see(seen_hand(hand, message.header), time.monotonic())
+
+    def _is_old(self, header: Header) -> bool:
+        now = self.get_clock().now().nanoseconds
+        age = (now - stamp_to_nanoseconds(header.stamp)) * 1e-9
+        return 0 < self.settings.max_age < age
+
+    def _on_timer(self) -> None:
+        command = self._teleop.command(time.monotonic(), 1 / self.settings.rate)
+        if command.mode is not self._mode:
+            self._mode = command.mode
+            log = self.get_logger()
+            say = log.warning if command.mode is Mode.SAFE else log.info
+            say(f'{command.mode.name}: {command.reason}')
+        self._publish(command)
+
+    def _publish(self, command: Command) -> None:
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self.settings.base_frame)
+        out = self._out
+        out['teleop/target'].publish(PoseStamped(header=header, pose=pose_to_msg(command.target)))
+        out['teleop/twist'].publish(TwistStamped(header=header, twist=_twist(command.twist)))
+        out['teleop/gripper'].publish(Float64(data=command.opening * self.settings.gripper_stroke))
+        names = self._teleop.robot_hand.names
+        joints = _joint_state(header, names, command.positions, command.velocities)
+        out['teleop/joints'].publish(joints)
+        out['teleop/grasp'].publish(self._grasp(command, header))
+        if self._seen is not None and self._is_news and command.angles is not None:
+            # What was seen is said once, with the stamp of its image.
+            seen, self._is_news = self._seen, False
+            out['teleop/angles'].publish(_joint_state(seen, TELEOP_ANGLES, command.angles))
+            if command.wrist is not None:
+                pose = PoseStamped(header=seen, pose=pose_to_msg(command.wrist))
+                out['teleop/wrist'].publish(pose)
+
+    def _grasp(self, command: Command, header: Header) -> msg.Grasp:
+        message = msg.Grasp(
+            header=header,
+            mode=int(command.mode),
+            reason=command.reason,
+            track_id=command.track_id,
+            type=int(command.grasp.type),
+            confidence=float(command.grasp.confidence),
+            opening=command.opening,
+        )
+        if command.angles is not None and self._seen is not None:
+            message.image_stamp = self._seen.stamp
+        return message
+
+
+def seen_hand(hand: msg.Hand, header: Header) -> SeenHand:
+    """A hand of a message, as the teleoperation takes it."""
+    return SeenHand(
+        stamp=stamp_to_seconds(header.stamp),
+        side=_side(hand),
+        track_id=hand.track_id,
+        joints=np.reshape(hand.joints_camera, (21, 3)).astype(np.float64),
+        camera_from_wrist=msg_to_pose(hand.wrist.pose) if hand.metric_valid else None,
+    )
+
+
+def _side(hand: msg.Hand) -> Side:
+    return _SIDE_NAMES.get(hand.side, 'right')
+
+
+def _twist(twist: np.ndarray) -> Twist:
+    linear, angular = (Vector3(x=x, y=y, z=z) for x, y, z in twist.reshape(2, 3).tolist())
+    return Twist(linear=linear, angular=angular)
+
+
+def _joint_state(
+    header: Header,
+    names: Sequence[str],
+    positions: np.ndarray,
+    velocities: np.ndarray | None = None,
+) -> JointState:
+    message = JointState(header=header, name=list(names), position=positions.tolist())
+    if velocities is not None:
+        message.velocity = velocities.tolist()
+    return message
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Follow hands."""
+
+    def serve(node: Any) -> None:
+        node.serve()
+
+    return executable.run(GraspTeleopNode, serve, args, SignalHandlerOptions.NO)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

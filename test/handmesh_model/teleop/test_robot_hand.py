@@ -1,0 +1,60 @@
+"""Robot hands that a YAML file describes."""
+
+import numpy as np
+import pytest
+
+from handmesh_model.errors import ConfigError
+from handmesh_model.teleop.joint_angles import HUMAN_LIMITS, TELEOP_ANGLES
+from handmesh_model.teleop.robot_hand import human_hand, load_robot_hand
+
+GOOD = """
+joints:
+  - {name: finger_1, from: index_mcp_flexion, lower: 0.0, upper: 1.2}
+  - {name: knuckle, from: index_mcp_flexion, scale: -0.5, offset: 0.1, lower: -1, upper: 1}
+"""
+
+
+def test_joints_follow_their_sources_within_limits(tmp_path):
+    file = tmp_path / 'hand.yaml'
+    file.write_text(GOOD)
+    hand = load_robot_hand(file)
+    angles = np.zeros(20)
+    assert hand.names == ('finger_1', 'knuckle')
+    np.testing.assert_allclose(hand.open, [0.0, 0.1])
+    angles[TELEOP_ANGLES.index('index_mcp_flexion')] = 1.5
+    np.testing.assert_allclose(hand.goal(np.zeros((21, 3)), 'right', angles), [1.2, -0.65])
+
+
+def test_the_human_hand_keeps_human_limits():
+    hand = human_hand('left_')
+    assert hand.names[0] == 'left_thumb_cmc_abduction'
+    goal = hand.goal(np.zeros((21, 3)), 'left', np.full(20, 9.0))
+    np.testing.assert_array_equal(goal, HUMAN_LIMITS[:, 1])
+    np.testing.assert_array_equal(hand.open, np.zeros(20))
+
+
+@pytest.mark.parametrize(
+    ('text', 'said'),
+    [
+        ('', "expected 'joints'"),
+        ('joints: []', "expected 'joints'"),
+        ('joints: [1]', 'a joint is 1'),
+        ('joints: [{name: a, from: elbow, lower: 0, upper: 1}]', "is from 'elbow'"),
+        ('joints: [{name: a, from: thumb_ip_flexion, lower: 0}]', 'expected numbers'),
+        ('joints: [{name: a, from: thumb_ip_flexion, lower: 2, upper: 1}]', 'above upper'),
+        ('joints: [{name: a, from: thumb_ip_flexion, lower: 0, upper: .nan}]', 'expected numbers'),
+        ('joints: [{name: a, form: thumb_ip_flexion, lower: 0, upper: 1}]', 'a joint is'),
+        (GOOD + GOOD.replace('joints:', '').replace('\n\n', '\n'), 'occurs twice'),
+        ('joints: !!python/object/apply:os.system [echo]', 'cannot read'),
+    ],
+)
+def test_files_that_say_no_hand_are_refused(tmp_path, text, said):
+    file = tmp_path / 'hand.yaml'
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_robot_hand(file)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r'none\.yaml'):
+        load_robot_hand(tmp_path / 'none.yaml')

@@ -1,0 +1,216 @@
+"""Bags as sources: what is in them comes out; what is broken or bad in them is named."""
+
+import sqlite3
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rosbags.rosbag2')
+pytest.importorskip('sensor_msgs.msg', reason='images are decoded with sensor_msgs')
+
+import bag_files
+from bag_files import TYPES, camera_info, header, image, pictures, write
+
+from handmesh_model.errors import ImageError
+from handmesh_ros import bags
+from handmesh_ros.sources import open_source
+
+MATRIX = [[300.0, 0, 100], [0, 310, 50], [0, 0, 1]]
+RGBS = [np.random.default_rng(i).integers(0, 256, (24, 32, 3), dtype=np.uint8) for i in range(5)]
+
+
+def frames(source):
+    return list(source.frames())
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_pictures_and_matrix_come_out_as_they_went_in(tmp_path, storage):
+    path = pictures(tmp_path / 'bag', RGBS, storage, MATRIX, rate=20.0)
+    suffix = {'mcap': '*.mcap', 'sqlite3': '*.db3'}[storage]
+    for source in (open_source(str(path)), open_source(str(next(path.glob(suffix))))):
+        assert source.count == 5
+        assert source.rate == pytest.approx(20.0, rel=0.3)
+        np.testing.assert_array_equal(source.intrinsics, MATRIX)
+        for _ in range(2):
+            read = frames(source)
+            assert [frame.index for frame in read] == list(range(5))
+            for frame, rgb in zip(read, RGBS, strict=True):
+                np.testing.assert_array_equal(frame.rgb, rgb)
+
+
+def test_compressed_pictures_are_decoded(tmp_path):
+    data = cv2.imencode('.png', RGBS[0][:, :, ::-1])[1]
+    message = TYPES['sensor_msgs/msg/CompressedImage'](header(0.0), 'png', data.ravel())
+    path = write(tmp_path / 'bag', [('/eye/image/compressed', message)])
+    np.testing.assert_array_equal(frames(open_source(str(path)))[0].rgb, RGBS[0])
+
+
+def test_a_bag_of_two_cameras_asks_which(tmp_path):
+    path = write(tmp_path / 'bag', [('/left', image(RGBS[0])), ('/right', image(RGBS[1]))])
+    with pytest.raises(ImageError, match='2 image topics, expected one or a name: /left, /right'):
+        open_source(str(path))
+    np.testing.assert_array_equal(frames(open_source(str(path), topic='/right'))[0].rgb, RGBS[1])
+    with pytest.raises(ImageError, match="no image topic '/middle', it has /left, /right"):
+        open_source(str(path), topic='/middle')
+
+
+def test_a_bag_without_images_is_named(tmp_path):
+    path = write(tmp_path / 'bag', [('/camera_info', camera_info(MATRIX))])
+    with pytest.raises(ImageError, match='has 0 image topics'):
+        open_source(str(path))
+
+
+def test_a_distorted_camera_gives_no_matrix(tmp_path):
+    info = camera_info(MATRIX, distortion=[0.1, 0, 0, 0, 0])
+    path = write(tmp_path / 'bag', [('/camera_info', info), ('/image', image(RGBS[0]))])
+    assert open_source(str(path)).intrinsics is None
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'height': 4_000_000_000},
+        {'step': 1},
+        {'encoding': 'no such'},
+        {'data': np.zeros(7, np.uint8)},
+    ],
+)
+def test_an_image_that_lies_is_left_out_and_the_others_are_played(tmp_path, changes):
+    messages = [('/image', image(RGBS[0], **changes)), ('/image', image(RGBS[1]))]
+    said = []
+    source = open_source(str(write(tmp_path / 'bag', messages)), said.append)
+    (frame,) = frames(source)
+    np.testing.assert_array_equal(frame.rgb, RGBS[1])
+    assert frame.index == 1
+    assert "image 0 of '/image'" in said[0]
+
+
+def test_bytes_that_are_no_message_are_left_out(tmp_path):
+    kind = 'sensor_msgs/msg/Image'
+    rubbish = [b'', b'\x00\x01\x00\x00', b'\x00\x01\x00\x00' + b'\xff' * 60]
+    messages = [('/image', data, kind) for data in rubbish]
+    said = []
+    source = open_source(str(write(tmp_path / 'bag', messages)), said.append)
+    assert frames(source) == []
+    assert len(said) == 3
+
+
+def test_a_message_beyond_the_limit_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(bags, 'MAX_MESSAGE', 100)
+    said = []
+    assert frames(open_source(str(pictures(tmp_path / 'bag', RGBS[:1])), said.append)) == []
+    assert 'at most 100 are read' in said[0]
+
+
+@pytest.mark.parametrize('keep', [0, 4, 30, 200, -1, -40])
+def test_a_file_that_is_cut_off_is_named(tmp_path, keep):
+    path = next(pictures(tmp_path / 'bag', RGBS).glob('*.mcap'))
+    data = path.read_bytes()
+    path.write_bytes(data[:keep])
+    with pytest.raises(ImageError, match=r'bag.*mcap'):
+        frames(open_source(str(path)))
+
+
+def test_bytes_changed_at_random_never_do_more_than_raise(tmp_path):
+    path = next(pictures(tmp_path / 'bag', RGBS[:2]).glob('*.mcap'))
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        broken = data.copy()
+        places = rng.integers(len(data), size=4)
+        # Away from the pictures themselves, in which every value is good.
+        places[:2] = rng.integers(1, 400, size=2) * [-1, 1]
+        broken[places] = rng.integers(0, 256, 4)
+        path.write_bytes(broken.tobytes())
+        try:
+            frames(open_source(str(path), lambda text: None))
+        except ImageError:
+            continue
+
+
+def test_metadata_that_names_things_to_run_is_refused(tmp_path):
+    path = pictures(tmp_path / 'bag', RGBS)
+    (path / 'metadata.yaml').write_text('!!python/object/apply:os.system ["touch /tmp/owned"]')
+    with pytest.raises(ImageError, match='cannot read bag'):
+        open_source(str(path))
+
+
+def test_a_bag_compressed_as_a_file_is_not_unpacked(tmp_path):
+    path = pictures(tmp_path / 'bag', RGBS)
+    file = path / 'metadata.yaml'
+    text = file.read_text()
+    assert 'compression_mode' in text
+    file.write_text(text.replace("compression_mode: ''", 'compression_mode: FILE'))
+    assert 'FILE' in file.read_text()
+    with pytest.raises(ImageError, match='compressed by file'):
+        open_source(str(path))
+
+
+@pytest.mark.parametrize(
+    'sql',
+    [
+        'CREATE VIEW metadata_v AS WITH RECURSIVE c(x) AS (SELECT 1 UNION SELECT x FROM c) '
+        'SELECT * FROM c',
+        'CREATE TABLE more(a, b AS (a * 2))',
+        'CREATE TRIGGER t AFTER INSERT ON messages BEGIN SELECT 1; END',
+    ],
+)
+def test_databases_that_compute_are_refused(tmp_path, sql):
+    path = next(pictures(tmp_path / 'bag', RGBS, 'sqlite3').glob('*.db3'))
+    with sqlite3.connect(path) as database:
+        database.execute(sql)
+    database.close()
+    with pytest.raises(ImageError, match='expected tables only'):
+        open_source(str(path))
+
+
+def chunked(path, compression, claimed, data):
+    """An MCAP file of one chunk, with an index, whose size is what is claimed."""
+
+    def text(value):
+        return struct.pack('<I', len(value)) + value.encode()
+
+    def record(op, body):
+        return struct.pack('<BQ', op, len(body)) + body
+
+    magic = b'\x89MCAP0\r\n'
+    schema = struct.pack('<H', 1) + text('sensor_msgs/msg/Image') + text('ros2msg') + text('')
+    channel = struct.pack('<HH', 1, 1) + text('/image') + text('cdr') + struct.pack('<I', 0)
+    definitions = record(3, schema) + record(4, channel)
+    start = magic + record(1, text('ros2') + text('')) + definitions
+    times = struct.pack('<QQ', 1, 2)
+    fields = text(compression) + struct.pack('<Q', len(data)) + data
+    chunk = record(6, times + struct.pack('<QI', claimed, 0) + fields)
+    index = times + struct.pack('<QQ', len(start), len(chunk)) + struct.pack('<IHQ', 10, 1, 0)
+    index += struct.pack('<Q', 0) + text(compression) + struct.pack('<QQ', len(data), claimed)
+    statistics = struct.pack('<QHIIIIQQIHQ', 1, 1, 1, 0, 0, 1, 1, 2, 10, 1, 1)
+    summary = definitions + record(8, index) + record(11, statistics)
+    footer = struct.pack('<QQI', len(start) + len(chunk), 0, 0)
+    path.write_bytes(start + chunk + summary + record(2, footer) + magic)
+    return path
+
+
+@pytest.mark.parametrize('compression', ['zstd', 'lz4'])
+def test_chunks_that_claim_or_hold_too_much_are_refused(tmp_path, compression):
+    if compression == 'lz4':
+        from lz4.frame import compress
+    else:
+        from rosbags.rosbag2.storage_mcap import zstd
+
+        compress = zstd.compress
+    bomb = compress(bytes(64 << 20))
+    assert len(bomb) < 1 << 20
+    claims = {bags.MAX_CHUNK + 1: 'at most', 1000: 'breaks off'}
+    for claimed, said in claims.items():
+        path = chunked(tmp_path / 'bomb.mcap', compression, claimed, bomb)
+        with pytest.raises(ImageError, match=said):
+            frames(open_source(str(path)))
+    # The very file with honest numbers is read.
+    rgb = RGBS[0]
+    message = bytes(bag_files.STORE.serialize_cdr(image(rgb), 'sensor_msgs/msg/Image'))
+    body = struct.pack('<HIQQ', 1, 0, 1, 1) + message
+    records = struct.pack('<BQ', 5, len(body)) + body
+    path = chunked(tmp_path / 'good.mcap', compression, len(records), compress(records))
+    np.testing.assert_array_equal(frames(open_source(str(path)))[0].rgb, rgb)

@@ -1,0 +1,184 @@
+"""The teleoperation node as a process, with hands published by the test."""
+
+import signal
+import time
+
+import numpy as np
+import pytest
+from hands import hand_at
+from rclpy.executors import SingleThreadedExecutor
+from robot import TIMEOUT, Robot, parameters
+from std_msgs.msg import Header
+
+from handmesh_model.hand import ScaleSource, TrackState
+from handmesh_model.teleop.joint_angles import TELEOP_ANGLES, joint_angles
+from handmesh_ros.conversions import hands_to_msg
+from handmesh_ros.grasp_teleop_node import TOPICS
+from handmesh_ros.msg import Grasp, HandArray
+
+SLACK = 0.4
+"""Seconds that a busy machine may add to the node's own 0.1 s."""
+
+
+class Pilot:
+    """Publishes hands and keeps what the node says, with the time it came."""
+
+    def __init__(self, ros):
+        self.node = ros.create_node('pilot')
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        self.hands = self.node.create_publisher(HandArray, 'hands', 5)
+        self.got = {topic: [] for topic in TOPICS}
+        for topic, kind in TOPICS.items():
+            self.node.create_subscription(kind, topic, self.keeper(topic), 50)
+        self.sent = 0
+
+    def keeper(self, topic):
+        return lambda message: self.got[topic].append((time.monotonic(), message))
+
+    def show(self, *hands):
+        """Publish hands as those of an image of this very moment; when."""
+        stamp = self.node.get_clock().now().to_msg()
+        self.sent += 1
+        self.hands.publish(hands_to_msg(hands, Header(stamp=stamp, frame_id='eye')))
+        return time.monotonic()
+
+    def fly(self, make, is_true, what):
+        """Show hands at 30 Hz until something holds; when the last one was sent."""
+        end, due, last = time.monotonic() + TIMEOUT, 0.0, 0.0
+        while not is_true():
+            now = time.monotonic()
+            assert now < end, f'{what} did not come about'
+            if now >= due:
+                due = now + 1 / 30
+                last = self.show(make(self.sent))
+            self.executor.spin_once(timeout_sec=0.005)
+        return last
+
+    def wait(self, is_true, what):
+        return Robot.wait(self, is_true, TIMEOUT, what)
+
+    def mode(self):
+        return self.got['teleop/grasp'][-1][1].mode if self.got['teleop/grasp'] else None
+
+    def close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
+
+
+@pytest.fixture
+def pilot(ros):
+    pilot = Pilot(ros)
+    yield pilot
+    pilot.close()
+
+
+@pytest.fixture
+def teleop(start):
+    module = ['-m', 'handmesh_ros.grasp_teleop_node']
+    return lambda **values: start([*module, *parameters(**values)])
+
+
+def rising(number):
+    return hand_at(np.array([0.0, -0.004 * number, 0.5]))
+
+
+def first_after(messages, moment, is_true):
+    return next(((at, m) for at, m in messages if at >= moment and is_true(m)), None)
+
+
+def test_follows_a_hand_and_is_safe_when_it_goes(pilot, teleop, capsys):
+    process = teleop(clutch='always', watchdog=0.1, rate=100.0, base_frame='arm', side='right')
+    pilot.wait(lambda: pilot.mode() == Grasp.SAFE, 'the first command')
+    twists = pilot.got['teleop/twist']
+    # The camera's y points down and the base is the camera's frame.
+    last = pilot.fly(
+        rising,
+        lambda: twists and twists[-1][1].twist.linear.y < -0.05,
+        'a robot that follows',
+    )
+    assert pilot.mode() == Grasp.ENGAGED
+    target = pilot.got['teleop/target'][-1][1]
+    assert target.header.frame_id == 'arm'
+    assert target.pose.position.y < 0
+    assert pilot.got['teleop/wrist'][-1][1].header.frame_id == 'eye'
+    joints = pilot.got['teleop/joints'][-1][1]
+    assert tuple(joints.name) == TELEOP_ANGLES
+    assert len(joints.position) == len(joints.velocity) == 20
+    angles = pilot.got['teleop/angles'][-1][1]
+    expected = joint_angles(hand_at(np.zeros(3)).joints_camera, 'right')
+    np.testing.assert_allclose(angles.position, expected, atol=1e-4)
+    opening = pilot.got['teleop/grasp'][-1][1].opening
+    assert pilot.got['teleop/gripper'][-1][1].data == pytest.approx(0.085 * opening, abs=0.02)
+
+    # Silence: nothing says that the hand is gone.
+    safe = pilot.wait(
+        lambda: first_after(pilot.got['teleop/grasp'], last, lambda m: m.mode == Grasp.SAFE),
+        'safety after silence',
+    )
+    silence = safe[0] - last
+    still = pilot.wait(lambda: first_after(twists, safe[0], lambda m: True), 'a twist')
+    assert still[1].twist.linear.y == 0
+    assert 'no fresh hand' in safe[1].reason
+    assert silence < 0.1 + SLACK
+
+    # A hand that is said to be lost.
+    pilot.fly(rising, lambda: pilot.mode() == Grasp.ENGAGED, 'another start')
+    lost = pilot.show(hand_at(np.zeros(3), state=TrackState.LOST))
+    safe = pilot.wait(
+        lambda: first_after(pilot.got['teleop/grasp'], lost, lambda m: m.mode == Grasp.SAFE),
+        'safety after a lost hand',
+    )
+    assert safe[0] - lost < 0.1 + SLACK
+    with capsys.disabled():
+        print(
+            f'\nlast hand sent to safe command received: {1000 * silence:.0f} ms after silence, '
+            f'{1000 * (safe[0] - lost):.0f} ms after a hand said to be lost'
+        )
+
+    # Told to end, it says so to the robot.
+    pilot.fly(rising, lambda: pilot.mode() == Grasp.ENGAGED, 'a third start')
+    process.process.send_signal(signal.SIGINT)
+    pilot.wait(lambda: not process.is_alive(), 'the end')
+    pilot.wait(lambda: pilot.mode() == Grasp.SAFE, 'the last command')
+    assert process.process.returncode == 0, process.text()
+    assert 'ENGAGED: following' in process.text()
+
+
+def test_only_fresh_hands_of_the_side_are_followed(pilot, teleop):
+    teleop(clutch='always', side='left')
+    pilot.wait(lambda: pilot.mode() == Grasp.SAFE, 'the first command')
+    commands = pilot.got['teleop/grasp']
+    count = len(commands)
+    pilot.fly(rising, lambda: len(commands) > count + 30, 'some commands')
+    assert all(message.mode == Grasp.SAFE for _, message in commands)
+
+    def held(number):
+        return hand_at(np.array([0, 0, 0.5]), side='left', state=TrackState.HELD)
+
+    count = len(commands)
+    pilot.fly(held, lambda: len(commands) > count + 30, 'some commands')
+    assert all(message.mode == Grasp.SAFE for _, message in commands)
+
+    def left(number):
+        return hand_at(np.array([0.1, 0, 0.5]), side='left', scale_source=ScaleSource.NONE)
+
+    pilot.fly(left, lambda: pilot.mode() == Grasp.ENGAGED, 'the left hand')
+    # Not in metres: the pose stays where it is.
+    assert pilot.got['teleop/target'][-1][1].pose.position.x == 0
+    assert not pilot.got['teleop/wrist']
+
+
+@pytest.mark.parametrize(
+    ('values', 'said'),
+    [
+        ({'workspace': "'1 2 3'"}, "workspace is '1 2 3'"),
+        ({'clutch': 'foot'}, "parameter 'clutch' is 'foot', expected one of curl, toggle"),
+        ({'robot_hand_file': '/no/such.yaml'}, '/no/such.yaml'),
+    ],
+)
+def test_what_cannot_work_is_named_and_ends_with_1(teleop, values, said):
+    process = teleop(**values)
+    assert process.process.wait(TIMEOUT) == 1
+    assert said in process.text()
+    assert 'Traceback' not in process.text()
