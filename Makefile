@@ -1,13 +1,14 @@
 # make demo [SOURCE=folder, video file or camera index]   everything set up, the nodes run, see out/demo/
 # make demo-ar [HANDS=truth or network] [SCENES="pinch touch"]   virtual things around hands, see out/demo-ar/
+# make demo-teleop [HANDS=truth or network] [PACE=0.25]   a simulated robot hand and gripper follow, see out/demo-teleop/
 # make test     everything set up, style and types checked, tests passed
 # make setup    only sets up .venv and install/; then: source env.sh
 # make clean    removes all that make set up and wrote
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-ar test lint format clean
+.PHONY: help setup demo demo-ar demo-teleop test lint format clean
 
-export SOURCE HANDS SCENES
+export SOURCE HANDS SCENES PACE
 PYTEST_ARGS ?=
 ACTIVATE := source ./env.sh
 
@@ -22,6 +23,9 @@ demo: setup
 
 demo-ar: setup
 	@$(ACTIVATE) && exec python -m handmesh_ros.demo_ar $${HANDS:+--hands "$$HANDS"} $${SCENES:+--scenes $$SCENES}
+
+demo-teleop: setup
+	@$(ACTIVATE) && exec python -m handmesh_ros.demo_teleop $${HANDS:+--hands "$$HANDS"} $${PACE:+--pace "$$PACE"}
 
 lint: setup
 	@$(ACTIVATE) && ruff check . && ruff format --check . && mypy

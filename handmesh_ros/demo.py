@@ -30,6 +30,8 @@ READY_TIMEOUT = 180.0
 STOP_TIMEOUT = 30.0
 SECONDS_A_FRAME = 3.0
 """Beyond that, the demo is taken to hang."""
+PLAYERS = ('folder_camera', 'true_hands')
+"""Processes that may end before the others: they end with their source."""
 CAMERA_SECONDS = 20.0
 """How long a real camera is looked through."""
 
@@ -170,7 +172,7 @@ def wait(children: list[Child], is_true: Any, seconds: float, what: str) -> None
     end = time.monotonic() + seconds
     while not is_true():
         for child in children:
-            if child.name != 'folder_camera' and not child.is_alive():
+            if child.name not in PLAYERS and not child.is_alive():
                 code = child.process.returncode
                 raise DemoError(f'{child.name} ended too early, with code {code}')
             if child.says(CANNOT_CONFIGURE):

@@ -58,7 +58,9 @@ _LONGEST = 0.2
 class SimParameters:
     """Parameters of robot_sim."""
 
-    out: str = parameter('', 'Folder for the film and the figures; empty for none.', read_only=True)
+    out: str = parameter(
+        '', 'Folder for the film and the figures; empty for none.', read_only=True
+    )
     base_from_camera: str = parameter(
         '0 0 0 0 0 0', "As grasp_teleop_node has it: 'x y z roll pitch yaw'.", read_only=True
     )

@@ -6,9 +6,7 @@ import cv2
 import numpy as np
 
 from handmesh_model.errors import ConfigError
-
-_SPEED_CUTOFF = 1.0
-"""Hertz at which a speed itself is smoothed, as in the paper of the One Euro filter."""
+from handmesh_model.one_euro import OneEuroFilter, OneEuroSettings, smoothing
 
 
 def rotation_vector(rotation: np.ndarray) -> np.ndarray:
@@ -52,23 +50,23 @@ class PoseFilter:
     """
     One Euro filter on positions and rotations: smooth when still, quick when moving.
 
-    Casiez, Roussel, Vogel: 1 Euro Filter, CHI 2012. The rotation is filtered as a whole, by the
-    angle between poses, not by the numbers in it.
+    Positions go through :class:`handmesh_model.one_euro.OneEuroFilter`. Rotations are filtered in
+    the same way as a whole: by the angle between poses, not by the numbers in them.
 
     :param cutoff: hertz when still.
     :param slope: what a metre (or radian) a second adds to the cutoff, hertz.
     """
 
     def __init__(self, cutoff: float, slope: float) -> None:
-        self._cutoff = cutoff
-        self._slope = slope
+        self._settings = OneEuroSettings(min_cutoff=cutoff, beta=slope)
+        self._positions = OneEuroFilter(self._settings)
         self.reset()
 
     def reset(self) -> None:
         """Forget all poses."""
-        self._pose: np.ndarray | None = None
+        self._positions.reset()
+        self._raw: np.ndarray | None = None
         self._stamp = 0.0
-        self._speeds = np.zeros(2)
 
     def __call__(self, pose: np.ndarray, stamp: float) -> np.ndarray:
         """
@@ -76,26 +74,23 @@ class PoseFilter:
 
         :param stamp: seconds; a pose that is not newer than the last one starts afresh.
         """
-        if self._pose is None or stamp <= self._stamp:
-            self._pose, self._speeds = pose.copy(), np.zeros(2)
+        rotation = np.array(pose[:3, :3])
+        step = stamp - self._stamp
+        if self._raw is None or step <= 0:
+            self._rotation, self._speed = rotation, 0.0
         else:
-            step = stamp - self._stamp
-            move = pose[:3, 3] - self._pose[:3, 3]
-            turn = rotation_vector(pose[:3, :3] @ self._pose[:3, :3].T)
-            raw = np.array([np.linalg.norm(move), np.linalg.norm(turn)]) / step
-            self._speeds += _share(_SPEED_CUTOFF, step) * (raw - self._speeds)
-            shares = _share(self._cutoff + self._slope * self._speeds, step)
-            smooth = self._pose.copy()
-            smooth[:3, 3] += shares[0] * move
-            smooth[:3, :3] = rotation_matrix(shares[1] * turn) @ smooth[:3, :3]
-            self._pose = smooth
-        self._stamp = stamp
-        return self._pose
-
-
-def _share(cutoff: np.ndarray | float, step: float) -> np.ndarray:
-    """How much of the new value a low-pass of first order takes."""
-    return np.asarray(1 / (1 + 1 / (2 * np.pi * np.asarray(cutoff) * step)))
+            settings = self._settings
+            speed = float(np.linalg.norm(rotation_vector(rotation @ self._raw.T))) / step
+            share = float(smoothing(settings.derivative_cutoff, step))
+            self._speed += share * (speed - self._speed)
+            turn = rotation_vector(rotation @ self._rotation.T)
+            share = float(smoothing(settings.min_cutoff + settings.beta * self._speed, step))
+            self._rotation = rotation_matrix(share * turn) @ self._rotation
+        self._raw, self._stamp = rotation, stamp
+        result = np.eye(4)
+        result[:3, :3] = self._rotation
+        result[:3, 3] = self._positions.update(pose[:3, 3], stamp)
+        return result
 
 
 class HandToRobot:

@@ -1,0 +1,54 @@
+"""Real robot hands by dex-retargeting, where that is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from handmesh_model.adapters import to_dex_retargeting
+from handmesh_model.errors import ConfigError
+from handmesh_model.hand import Side
+
+
+class DexHand:
+    """
+    A robot hand whose joints dex-retargeting finds.
+
+    :param config: one of its YAML files, for a hand of the side that is followed.
+    :param urdf_folder: where the URDF that the file names lies; empty: as the file says.
+    :raises ConfigError: if the package is missing or refuses the file.
+    """
+
+    def __init__(self, config: str | Path, urdf_folder: str | Path = '') -> None:
+        try:
+            from dex_retargeting.retargeting_config import RetargetingConfig
+        except ImportError as error:
+            raise ConfigError(
+                "parameter 'retargeting_config' needs the package dex-retargeting: "
+                "pip install 'handmesh_ros[retargeting]'"
+            ) from error
+        path = Path(config).expanduser()
+        try:
+            if urdf_folder:
+                RetargetingConfig.set_default_urdf_dir(str(Path(urdf_folder).expanduser()))
+            self._retargeting = RetargetingConfig.load_from_file(str(path)).build()
+        except Exception as error:  # of many kinds: yaml, pinocchio, asserts
+            raise ConfigError(f"dex-retargeting cannot use '{path}': {error}") from error
+        self.names = tuple(self._retargeting.joint_names)
+        limits = np.asarray(self._retargeting.joint_limits, dtype=np.float64)
+        robot = self._retargeting.optimizer.robot
+        places = [robot.dof_joint_names.index(name) for name in self.names]
+        limits = np.asarray(robot.joint_limits, dtype=np.float64)[places]
+        self.open = np.clip(np.zeros(len(self.names)), *limits.T)
+
+    def goal(self, joints: np.ndarray, side: Side, angles: np.ndarray) -> np.ndarray:
+        """(N,) positions of the robot's joints for (21, 3) joints of a person, metres."""
+        points = to_dex_retargeting(joints, side)
+        optimizer = self._retargeting.optimizer
+        indices = optimizer.target_link_human_indices
+        if optimizer.retargeting_type == 'POSITION':
+            wanted = points[indices]
+        else:
+            wanted = points[indices[1]] - points[indices[0]]
+        return np.asarray(self._retargeting.retarget(wanted), dtype=np.float64)
