@@ -8,12 +8,11 @@ Waits for each topic to be published, takes its messages as they are, and ends w
 from __future__ import annotations
 
 if __name__ == '__main__':
-    from handmesh_ros import early_exit
+    from handmesh_ros import stop_signals
 
-    early_exit.install()
+    stop_signals.end_at_once()
 
 import importlib
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +23,6 @@ from typing import Any
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 
 from handmesh_model.errors import ConfigError
 from handmesh_ros import executable
@@ -73,13 +71,7 @@ class BagRecorder(Node):
         if not self._missing:
             raise ConfigError("parameter 'topics' is empty, expected names of topics")
         self._writer = BagWriter(Path(self.settings.out).expanduser(), self.settings.storage)
-        self._is_ending = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
         self.create_timer(_LOOK_PERIOD, self._look)
-
-    def _on_signal(self, number: int, frame: object) -> None:
-        self._is_ending = True
 
     def record(self) -> None:
         """Record until told to end."""
@@ -87,7 +79,7 @@ class BagRecorder(Node):
         executor.add_node(self)
         end = time.monotonic() + (self.settings.duration or float('inf'))
         try:
-            while not self._is_ending and time.monotonic() < end:
+            while not executable.is_over(self) and time.monotonic() < end:
                 executor.spin_once(timeout_sec=0.1)
         finally:
             self._writer.close()
@@ -135,12 +127,7 @@ class BagRecorder(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Record the topics that the parameters name."""
-    return executable.run(
-        BagRecorder,
-        lambda node: node.record(),  # type: ignore[attr-defined]
-        args,
-        SignalHandlerOptions.NO,
-    )
+    return executable.run(BagRecorder, lambda node: node.record(), args)
 
 
 if __name__ == '__main__':

@@ -18,15 +18,13 @@ lost or stale the commands are safe, and the robot need not watch for silence wh
 from __future__ import annotations
 
 if __name__ == '__main__':
-    from handmesh_ros import early_exit
+    from handmesh_ros import stop_signals
 
-    early_exit.install()
+    stop_signals.end_at_once()
 
-import signal
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped, Vector3
@@ -34,7 +32,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64, Header
 
@@ -80,7 +77,6 @@ class GraspTeleopNode(Node):
         self._seen: Header | None = None
         self._is_news = False
         self._mode: Mode | None = None
-        self._is_ending = False
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         self._out = {t: self.create_publisher(kind, t, qos) for t, kind in TOPICS.items()}
         # The newest only: a hand that has to be sent again is stale by then.
@@ -89,8 +85,6 @@ class GraspTeleopNode(Node):
         # Simulated time may stand still; the watchdog must not.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1 / self.settings.rate, self._on_timer, clock=steady)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
 
     def _robot_hand(self) -> RobotHand:
         settings = self.settings
@@ -102,17 +96,15 @@ class GraspTeleopNode(Node):
             return load_robot_hand(settings.robot_hand_file)
         return human_hand(settings.joint_prefix)
 
-    def _on_signal(self, number: int, frame: object) -> None:
-        self._is_ending = True
-
     def serve(self) -> None:
         """Follow until told to end; the last that is said is safe."""
         executor = SingleThreadedExecutor()
         executor.add_node(self)
-        while not self._is_ending:
+        while not executable.is_over(self):
             executor.spin_once(timeout_sec=0.1)
-        self._teleop.lose()
-        self._on_timer()
+        if self.context.ok():
+            self._teleop.lose()
+            self._on_timer()
 
     def _on_hands(self, message: msg.HandArray) -> None:
         tracked = {h.track_id: h for h in message.hands if h.state == msg.Hand.TRACKED}
@@ -211,11 +203,7 @@ def _joint_state(
 
 def main(args: Sequence[str] | None = None) -> int:
     """Follow hands."""
-
-    def serve(node: Any) -> None:
-        node.serve()
-
-    return executable.run(GraspTeleopNode, serve, args, SignalHandlerOptions.NO)
+    return executable.run(GraspTeleopNode, lambda node: node.serve(), args)
 
 
 if __name__ == '__main__':

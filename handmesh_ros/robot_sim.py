@@ -10,11 +10,10 @@ contact_sheet.png and robot.npz there when it is told to end. Needs the extra ``
 from __future__ import annotations
 
 if __name__ == '__main__':
-    from handmesh_ros import early_exit
+    from handmesh_ros import stop_signals
 
-    early_exit.install()
+    stop_signals.end_at_once()
 
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -28,7 +27,6 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64, Header
 
@@ -85,13 +83,11 @@ class RobotSim(Node):
         self._record = RobotRecord()
         self._out = Path(self.settings.out) if self.settings.out else None
         self._film = self._make_film()
-        self._is_placed = self._is_ready = self._is_ending = False
+        self._is_placed = self._is_ready = False
         self._told: dict[str, Any] = {}
         self._intrinsics: np.ndarray | None = None
         self._last = time.monotonic()
         self._listen()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
 
     def _make_film(self) -> Film | None:
         if self._out is None:
@@ -120,14 +116,11 @@ class RobotSim(Node):
         self._images = self.create_publisher(Image, 'robot/image', qos)
         self.create_timer(_PERIOD, self._on_timer)
 
-    def _on_signal(self, number: int, frame: object) -> None:
-        self._is_ending = True
-
     def serve(self) -> None:
         """Move until told to end, then write what was seen."""
         executor = SingleThreadedExecutor()
         executor.add_node(self)
-        while not self._is_ending:
+        while not executable.is_over(self):
             executor.spin_once(timeout_sec=0.1)
         if self._out is not None and self._film is not None:
             self._write(self._out, self._film)
@@ -219,12 +212,7 @@ class RobotSim(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Do what is told."""
-    return executable.run(
-        RobotSim,
-        lambda node: node.serve(),  # type: ignore[attr-defined]
-        args,
-        SignalHandlerOptions.NO,
-    )
+    return executable.run(RobotSim, lambda node: node.serve(), args)
 
 
 if __name__ == '__main__':

@@ -37,6 +37,7 @@ NEEDS_ROS = (
     'test_folder_camera',
     'test_lifecycle',
     'test_true_hands',
+    'test_bag_replay',
     'test_grasp_teleop_node',
     'test_demo',
     'test_soak',

@@ -1,0 +1,116 @@
+"""
+Rosbag in, golden numbers out: a bag of painted pictures through camera, node and recorder.
+
+With HANDMESH_WRITE_GOLDEN=1 in the environment this test writes the numbers
+anew; look at the difference before you commit it.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rosbags.rosbag2')
+
+from bag_files import pictures
+from painted_hands import paint
+from robot import TIMEOUT, parameters
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from handmesh_ros.msg import Hand
+
+GOLDEN = Path(__file__).with_name('golden_bag.json')
+MATRIX = [[150.0, 0, 80], [0, 150, 60], [0, 0, 1]]
+# Hands that keep still: what smooths or predicts depends on when pictures come.
+HANDS = [('right', 30, 20, 36, 48), ('left', 110, 30, 30, 40)]
+RGBS = [paint(HANDS[: 1 + (i > 2)]) for i in range(6)]
+TOPICS = 'image camera_info hands topology'
+
+
+def recorded(path):
+    """Messages of a recorded bag by topic, parsed by what the bag itself says of their types."""
+    with Reader(path) as reader:
+        store = get_typestore(Stores.ROS2_JAZZY)
+        for connection in reader.connections:
+            types = get_types_from_msg(connection.msgdef.data, connection.msgtype)
+            store.register({n: t for n, t in types.items() if n not in store.types})
+        messages = {}
+        for connection, _, data in reader.messages():
+            message = store.deserialize_cdr(data, connection.msgtype)
+            messages.setdefault(connection.topic, []).append(message)
+        return messages
+
+
+def numbers(messages):
+    """What is golden: sides and joints of each image's hands."""
+    return [
+        [
+            {
+                'side': 'right' if hand.side == Hand.RIGHT else 'left',
+                'joints_image': np.round(hand.joints_image, 2).tolist(),
+                'joints_camera': np.round(hand.joints_camera, 4).tolist(),
+            }
+            for hand in sorted(message.hands, key=lambda hand: -hand.side)
+        ]
+        for message in messages
+    ]
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_bag_played_and_recorded_gives_the_golden_numbers(
+    ros, robot, painted_node, start, tmp_path, storage
+):
+    played = pictures(tmp_path / 'played', RGBS, storage, MATRIX)
+    out = tmp_path / 'recorded'
+    module = ['-m', 'handmesh_ros.bag_recorder']
+    recorder = start([*module, *parameters(out=out, topics=f"'{TOPICS}'", storage=storage)])
+    node = painted_node()
+    robot.wait(lambda: "Recording '/topology'" in recorder.text(), TIMEOUT, 'the recorder')
+    camera_values = {'source': played, 'lockstep': 'true', 'rate': 50.0, 'subscribers': 2}
+    camera = start(['-m', 'handmesh_ros.folder_camera', *parameters(**camera_values)])
+    robot.wait(lambda: not camera.is_alive(), TIMEOUT, 'the end of the bag')
+    assert camera.process.returncode == 0, camera.text()
+    assert '6 images sent, 0 unanswered' in camera.text()
+    assert recorder.end() == 0, recorder.text()
+    assert node.end() == 0
+    messages = recorded(out)
+    hands = messages['/hands']
+    stamps = [(m.header.stamp.sec, m.header.stamp.nanosec) for m in hands]
+    images = {(m.header.stamp.sec, m.header.stamp.nanosec) for m in messages['/image']}
+    assert len(hands) == len(RGBS)
+    assert set(stamps) >= images
+    assert len(messages['/topology']) == 1
+    np.testing.assert_array_equal(np.reshape(messages['/camera_info'][0].k, (3, 3)), MATRIX)
+    found = numbers(hands)
+    if os.environ.get('HANDMESH_WRITE_GOLDEN'):
+        GOLDEN.write_text(json.dumps(found, separators=(',', ':')) + '\n')
+    golden = json.loads(GOLDEN.read_text())
+    assert [[h['side'] for h in frame] for frame in found] == [
+        [h['side'] for h in frame] for frame in golden
+    ]
+    for frame, expected in zip(found, golden, strict=True):
+        for hand, true in zip(frame, expected, strict=True):
+            np.testing.assert_allclose(hand['joints_image'], true['joints_image'], atol=0.05)
+            np.testing.assert_allclose(hand['joints_camera'], true['joints_camera'], atol=5e-4)
+
+
+def test_what_the_recorder_cannot_do_is_named(start, tmp_path):
+    (tmp_path / 'there').mkdir()
+    for values, said in (
+        ({}, "parameter 'out' is empty"),
+        ({'out': tmp_path / 'there'}, 'exists already'),
+        ({'out': tmp_path / 'new', 'storage': 'zip'}, "'storage' is 'zip'"),
+    ):
+        process = start(['-m', 'handmesh_ros.bag_recorder', *parameters(**values)])
+        assert process.process.wait(TIMEOUT) == 1
+        assert said in process.text()
+        assert 'Traceback' not in process.text()
+
+
+def test_definitions_of_the_messages_are_found():
+    from handmesh_ros.bag_writer import _store_with
+
+    assert 'handmesh_ros/msg/Hand' in _store_with('handmesh_ros/msg/HandArray').types
