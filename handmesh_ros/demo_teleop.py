@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from handmesh_model.errors import HandmeshError
+from handmesh_model.teleop.grasp_teleop import TeleopConfig
 from handmesh_ros.demo import READY_TIMEOUT, Child, DemoError, wait
 from handmesh_ros.sources import DEMO_CLIP, open_source
 
@@ -26,8 +27,7 @@ BASE_FROM_CAMERA = f'0 0 0.45 {-90 * 3.141592653589793 / 180:.6f} 0 0'
 MODES = ('truth', 'network')
 _WRITTEN = ('robot.mp4', 'contact_sheet.png', 'angles.png', 'report.json', 'robot.npz')
 _FRAMES = 'frames.jsonl'
-_SLOW = {'watchdog': 2.0, 'max_age': 5.0}
-"""Limits for a network on a busy computer; a robot's are the node's own."""
+_NETWORK_WATCHDOG = 3.0
 
 
 def run(mode: str, options: argparse.Namespace, out: Path) -> dict[str, Any]:
@@ -54,25 +54,17 @@ def run(mode: str, options: argparse.Namespace, out: Path) -> dict[str, Any]:
     # Here, so that the nodes are up before the plotting library is.
     from handmesh_ros.teleop_report import make_report
 
-    return make_report(mode, out, out / _FRAMES, Path(options.source or DEMO_CLIP))
+    watchdog = _watchdog(mode == 'network', options.pace)
+    clip = Path(options.source or DEMO_CLIP)
+    return make_report(mode, out, out / _FRAMES, clip, watchdog)
 
 
 def _play(mode: str, options: argparse.Namespace, out: Path, children: list[Child]) -> None:
     source = open_source(options.source)
     is_network = mode == 'network'
-    teleop: dict[str, object] = {
-        'clutch': 'always',
-        'mapping': 'absolute',
-        'side': 'right',
-        'base_from_camera': BASE_FROM_CAMERA,
-        'base_frame': 'base_link',
-        'home': '0.1 0.45 0.4 0 0 0',
-        'max_speed': 2.0,
-        'max_turn_speed': 8.0,
-        **(_SLOW if is_network else {}),
-    }
-    children.append(Child.start('grasp_teleop_node', teleop, ()))
-    film = {'out': out, 'base_from_camera': BASE_FROM_CAMERA, 'rate': float(source.rate)}
+    pace = 1.0 if is_network else options.pace
+    children.append(Child.start('grasp_teleop_node', _teleop(is_network, pace), ()))
+    film: dict[str, object] = {'out': out, 'base_from_camera': BASE_FROM_CAMERA, 'pace': pace}
     children.append(Child.start('robot_sim', film, ()))
     robot = children[-1]
     if is_network:
@@ -84,18 +76,45 @@ def _play(mode: str, options: argparse.Namespace, out: Path, children: list[Chil
         'frames_file': out / _FRAMES,
         # Of the true hands: the teleoperation and the robot.
         'subscribers': 2,
+        'rate': float(source.rate) * pace,
     }
     if is_network:
         camera['lockstep'] = True
     children.append(Child.start('folder_camera' if is_network else 'true_hands', camera, ()))
     player = children[-1]
-    limit = 120 + 3.0 * (source.count or 0)
+    limit = 120 + 3.0 * (source.count or 0) / pace
     wait(children, lambda: not player.is_alive(), limit, 'the clip to end')
     if player.process.returncode:
         raise DemoError(f'{player.name} ended with code {player.process.returncode}')
     # The hand is gone now; the robot is to be told.
     teleop_node = children[0]
     wait(children, lambda: _is_safe_again(teleop_node), 30.0, 'the watchdog')
+
+
+def _teleop(is_network: bool, pace: float) -> dict[str, object]:
+    """Parameters of the teleoperation; at another pace all times are longer, all speeds lower."""
+    config = TeleopConfig()
+    return {
+        'clutch': 'always',
+        'mapping': 'absolute',
+        'side': 'right',
+        'base_from_camera': BASE_FROM_CAMERA,
+        'home': '0.1 0.45 0.4 0 0 0',
+        'rate': max(20.0, 60.0 * pace),
+        'gain': config.gain * pace,
+        'max_speed': 2.0 * pace,
+        'max_turn_speed': 8.0 * pace,
+        'max_joint_speed': config.max_joint_speed * pace,
+        'max_opening_speed': config.max_opening_speed * pace,
+        'filter_cutoff': config.filter_cutoff * pace,
+        'watchdog': _watchdog(is_network, pace),
+        'max_age': 5.0,
+    }
+
+
+def _watchdog(is_network: bool, pace: float) -> float:
+    """Seconds; a network on a busy computer is allowed more."""
+    return _NETWORK_WATCHDOG if is_network else TeleopConfig().watchdog / pace
 
 
 def _is_safe_again(node: Child) -> bool:
@@ -133,6 +152,12 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
     add('--hands', default='both', choices=(*MODES, 'both'), help='whose hands the robot follows')
     add('--source', default='', help='a clip of synthetic hands; default: the demo clip')
     add('--out', default='out/demo-teleop', help='folder for the results')
+    add(
+        '--pace',
+        type=float,
+        default=1.0,
+        help='of the true hands: 0.25 plays, follows and simulates four times slower',
+    )
     add('--weights', default='open', help="'open' or a checkpoint")
     add('--device', default='auto', help="'auto', 'cpu' or 'cuda'")
     return parser.parse_args(args)
@@ -145,6 +170,9 @@ def _interrupt(number: int, frame: object) -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the demo; 0 if all went well."""
     options = parse(args)
+    if not 0.01 <= options.pace <= 1:
+        print(f'demo failed: pace is {options.pace}, expected 0.01 to 1', file=sys.stderr)
+        return 1
     signal.signal(signal.SIGTERM, _interrupt)
     modes = MODES if options.hands == 'both' else (options.hands,)
     texts = []

@@ -131,9 +131,12 @@ class GraspTeleopNode(Node):
         command = self._teleop.command(time.monotonic(), 1 / self.settings.rate)
         if command.mode is not self._mode:
             self._mode = command.mode
-            log = self.get_logger()
-            say = log.warning if command.mode is Mode.SAFE else log.info
-            say(f'{command.mode.name}: {command.reason}')
+            text = f'{command.mode.name}: {command.reason}'
+            # rclpy knows callers by their line, and wants one severity of each.
+            if command.mode is Mode.SAFE:
+                self.get_logger().warning(text)
+            else:
+                self.get_logger().info(text)
         self._publish(command)
 
     def _publish(self, command: Command) -> None:

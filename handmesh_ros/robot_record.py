@@ -19,6 +19,8 @@ _MODE_COLORS = {
     Mode.ENGAGED: (50, 150, 80),
 }
 _BAR = 26
+SIZE = (480, 360)
+"""Width and height of each picture, pixels."""
 
 
 class RobotRecord:
@@ -26,12 +28,12 @@ class RobotRecord:
 
     def __init__(self) -> None:
         self._angles: list[tuple[int, np.ndarray]] = []
-        self._states: list[tuple[Any, ...]] = []
-        self._modes: list[tuple[float, int]] = []
+        self._rows: list[dict[str, Any]] = []
+        self._jpegs: list[bytes] = []
+        self._modes: list[int] = []
         self.last_hand = 0.0
         """time.monotonic() at which the last hand came."""
-        self.safe_after = float('nan')
-        """Seconds from the last hand of all to the first command that was safe."""
+        self._safe_after = float('nan')
 
     def add_angles(self, stamp: int, angles: np.ndarray) -> None:
         """The person's (20,) angles in the image of a stamp, nanoseconds."""
@@ -39,67 +41,59 @@ class RobotRecord:
 
     def add_mode(self, mode: int, now: float) -> None:
         """A mode that was told; only changes are kept."""
-        if self._modes and self._modes[-1][1] == mode:
+        if self._modes and self._modes[-1] == mode:
             return
         if self._modes and mode == Mode.SAFE:
-            self.safe_after = now - self.last_hand
-        self._modes.append((now, mode))
+            self._safe_after = now - self.last_hand
+        self._modes.append(mode)
 
-    def add_state(
-        self,
-        stamp: int,
-        told: np.ndarray | None,
-        reached: np.ndarray,
-        width_told: float,
-        width: float,
-        holds: bool,
-    ) -> None:
-        """Where joints and gripper are told to be and are, when the image of a stamp came."""
-        if told is not None:
-            self._states.append((stamp, told.copy(), reached, width_told, width, holds))
+    def add_row(self, rgb: np.ndarray, row: dict[str, Any]) -> None:
+        """
+        What the camera saw and the robot did at one moment.
 
-    def save(self, path: Path) -> None:
+        :param rgb: (H, W, 3) uint8; kept small.
+        :param row: arrays and numbers, the same names each time.
+        """
+        small = cv2.resize(rgb, SIZE, interpolation=cv2.INTER_AREA)
+        _, jpeg = cv2.imencode('.jpg', cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        self._jpegs.append(jpeg.tobytes())
+        self._rows.append(row)
+
+    def save(self, path: Path, **more: Any) -> None:
         """Write everything as arrays."""
-        stamps, told, reached, width_told, width, holds = (
-            zip(*self._states, strict=True) if self._states else ((),) * 6
-        )
-        np.savez_compressed(
+        names = self._rows[0] if self._rows else {}
+        columns = {name: np.array([row[name] for row in self._rows]) for name in names}
+        np.savez(
             path,
             angle_stamps=np.array([stamp for stamp, _ in self._angles], dtype=np.int64),
             angles=np.reshape([a for _, a in self._angles], (len(self._angles), -1)),
-            stamps=np.array(stamps, dtype=np.int64),
-            told=np.reshape(told, (len(stamps), -1)),
-            reached=np.reshape(reached, (len(stamps), -1)),
-            width_told=np.array(width_told),
-            width=np.array(width),
-            holds=np.array(holds, dtype=bool),
-            modes=np.array([mode for _, mode in self._modes], dtype=np.uint8),
-            safe_after=np.array(self.safe_after),
+            modes=np.array(self._modes, dtype=np.uint8),
+            safe_after=np.array(self._safe_after),
+            jpegs=np.frombuffer(b''.join(self._jpegs), dtype=np.uint8),
+            jpeg_sizes=np.array([len(jpeg) for jpeg in self._jpegs], dtype=np.int64),
+            **columns,
+            **more,
         )
 
 
-def side_by_side(
-    rgb: np.ndarray, robot: np.ndarray, hands: list[Any], grasp: Any | None
-) -> np.ndarray:
+def side_by_side(rgb: np.ndarray, robot: np.ndarray, row: dict[str, Any]) -> np.ndarray:
     """
-    The camera's image with the hands' bones, the robot's picture, and a line of text.
+    The camera's image with the followed hand's bones, the robot's picture, and a line of text.
 
-    :param hands: Hand messages.
-    :param grasp: a Grasp message.
+    :param rgb: (H, W, 3) uint8, as large as ``robot``.
+    :param row: as robot_sim records it.
     """
     height, width = robot.shape[:2]
-    scale = width / rgb.shape[1], height / rgb.shape[0]
-    left = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
-    for hand in hands:
-        _draw_bones(left, np.reshape(hand.joints_image, (21, 2)) * scale)
+    left = rgb.copy()
+    if np.isfinite(row['joints_image']).all():
+        _draw_bones(left, row['joints_image'] * (width, height))
     bar = np.full((_BAR, 2 * width, 3), 28, dtype=np.uint8)
-    if grasp is not None:
-        mode = Mode(grasp.mode)
-        cv2.rectangle(bar, (0, 0), (width, _BAR), _MODE_COLORS[mode], -1)
-        _write(bar, f'{mode.name}: {grasp.reason}', 8)
-        kind = GraspType(grasp.type).name.lower()
-        text = f'{kind} {grasp.confidence:.2f}   gripper {100 * grasp.opening:.0f} % open'
-        _write(bar, text, width + 8)
+    mode = Mode(int(row['mode']))
+    cv2.rectangle(bar, (0, 0), (width, _BAR), _MODE_COLORS[mode], -1)
+    _write(bar, mode.name, 8)
+    kind = GraspType(int(row['grasp'])).name.lower()
+    text = f'{kind} {row["confidence"]:.2f}   gripper {100 * row["opening"]:.0f} % open'
+    _write(bar, text, width + 8)
     return np.vstack([np.hstack([left, robot]), bar])
 
 

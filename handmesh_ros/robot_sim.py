@@ -1,10 +1,11 @@
 """
-A simulated robot hand and gripper that do what grasp_teleop_node tells them, and film themselves.
+A simulated robot hand and gripper that do what grasp_teleop_node tells them.
 
 Subscribes to ``teleop/target``, ``teleop/joints``, ``teleop/gripper``, ``teleop/grasp`` and
 ``teleop/angles``, and to ``image`` and ``hands`` for the picture beside its own. Publishes
-``robot/joint_states`` and ``robot/image``. With the parameter ``out`` it writes robot.mp4,
-contact_sheet.png and robot.npz there when it is told to end. Needs the extra ``ar``.
+``robot/joint_states`` and, where somebody looks, ``robot/image``. With the parameter ``out`` it
+writes robot.npz there when it is told to end, of which demo_teleop makes film and figures. Needs
+the extra ``ar``.
 """
 
 from __future__ import annotations
@@ -39,14 +40,11 @@ from handmesh_ros import executable, msg
 from handmesh_ros.conversions import msg_to_pose, stamp_to_nanoseconds
 from handmesh_ros.images import image_to_rgb, rgb_to_image
 from handmesh_ros.parameters import parameter
-from handmesh_ros.record import Film
-from handmesh_ros.robot_record import RobotRecord, side_by_side
+from handmesh_ros.robot_record import SIZE, RobotRecord, side_by_side
 from handmesh_ros.ros_parameters import ParameterServer
 
 READY = 'Robot ready'
 """Logged once it hears the teleoperation; whoever starts a camera may wait for it."""
-SIZE = (480, 360)
-"""Width and height of its picture, pixels."""
 _PERIOD = 0.02
 _LONGEST = 0.2
 """Seconds of the robot's time that are made up for at most when the machine has been busy."""
@@ -56,14 +54,16 @@ _LONGEST = 0.2
 class SimParameters:
     """Parameters of robot_sim."""
 
-    out: str = parameter(
-        '', 'Folder for the film and the figures; empty for none.', read_only=True
-    )
+    out: str = parameter('', 'Folder for robot.npz; empty for none.', read_only=True)
     base_from_camera: str = parameter(
         '0 0 0 0 0 0', "As grasp_teleop_node has it: 'x y z roll pitch yaw'.", read_only=True
     )
-    rate: float = parameter(
-        30.0, 'Pictures a second of the film.', low=0.1, high=240.0, read_only=True
+    pace: float = parameter(
+        1.0,
+        'Seconds of the robot for a second of the clock: below 1 for busy computers.',
+        low=0.01,
+        high=1.0,
+        read_only=True,
     )
 
 
@@ -82,36 +82,35 @@ class RobotSim(Node):
         self._robot = SimulatedRobot()
         self._record = RobotRecord()
         self._out = Path(self.settings.out) if self.settings.out else None
-        self._film = self._make_film()
+        self._make_folder()
         self._is_placed = self._is_ready = False
         self._told: dict[str, Any] = {}
         self._intrinsics: np.ndarray | None = None
         self._last = time.monotonic()
         self._listen()
 
-    def _make_film(self) -> Film | None:
-        if self._out is None:
-            return None
+    def _make_folder(self) -> None:
         try:
-            self._out.mkdir(parents=True, exist_ok=True)
+            if self._out is not None:
+                self._out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"parameter 'out': cannot make '{self._out}': {error}") from error
-        return Film(self._out / 'robot.mp4', self.settings.rate)
 
     def _listen(self) -> None:
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-        topics = {
-            'teleop/target': (PoseStamped, self._on_target),
-            'teleop/joints': (JointState, self._on_joints),
-            'teleop/gripper': (Float64, self._on_gripper),
-            'teleop/grasp': (msg.Grasp, self._on_grasp),
-            'teleop/angles': (JointState, self._on_angles),
-            'hands': (msg.HandArray, self._on_hands),
-            'camera_info': (CameraInfo, self._on_info),
-            'image': (Image, self._on_image),
-        }
-        for topic, (kind, callback) in topics.items():
-            self.create_subscription(kind, topic, callback, qos)
+        # What is commanded is good as long as it is the newest; what is recorded shall be all.
+        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        for topic, kind, callback, profile in (
+            ('teleop/target', PoseStamped, self._on_target, newest),
+            ('teleop/joints', JointState, self._on_joints, newest),
+            ('teleop/gripper', Float64, self._on_gripper, newest),
+            ('teleop/grasp', msg.Grasp, self._on_grasp, newest),
+            ('teleop/angles', JointState, self._on_angles, qos),
+            ('hands', msg.HandArray, self._on_hands, qos),
+            ('camera_info', CameraInfo, self._on_info, qos),
+            ('image', Image, self._on_image, qos),
+        ):
+            self.create_subscription(kind, topic, callback, profile)
         self._states = self.create_publisher(JointState, 'robot/joint_states', qos)
         self._images = self.create_publisher(Image, 'robot/image', qos)
         self.create_timer(_PERIOD, self._on_timer)
@@ -122,8 +121,11 @@ class RobotSim(Node):
         executor.add_node(self)
         while not executable.is_over(self):
             executor.spin_once(timeout_sec=0.1)
-        if self._out is not None and self._film is not None:
-            self._write(self._out, self._film)
+        if self._out is not None:
+            camera = {'world_from_camera': self._world_from_camera}
+            matrix = np.zeros((3, 3)) if self._intrinsics is None else self._intrinsics
+            self._record.save(self._out / 'robot.npz', intrinsics=matrix, **camera)
+            self.get_logger().info(f"Written to '{self._out}'")
 
     def _on_target(self, message: PoseStamped) -> None:
         target = msg_to_pose(message.pose)
@@ -158,7 +160,7 @@ class RobotSim(Node):
         self._record.add_angles(stamp, np.array(message.position))
 
     def _on_hands(self, message: msg.HandArray) -> None:
-        tracked = [hand for hand in message.hands if hand.state == msg.Hand.TRACKED]
+        tracked = {hand.track_id: hand for hand in message.hands if hand.state == msg.Hand.TRACKED}
         self._told['hands'] = tracked
         if tracked:
             self._record.last_hand = time.monotonic()
@@ -171,7 +173,7 @@ class RobotSim(Node):
 
     def _on_timer(self) -> None:
         now = time.monotonic()
-        self._robot.step(min(now - self._last, _LONGEST))
+        self._robot.step(min(now - self._last, _LONGEST) * self.settings.pace)
         self._last = now
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id='robot')
         names = [*TELEOP_ANGLES, 'gripper']
@@ -179,35 +181,39 @@ class RobotSim(Node):
         self._states.publish(JointState(header=header, name=names, position=positions))
 
     def _on_image(self, message: Image) -> None:
-        """Film what the camera saw and what the robot does at that moment."""
-        self._record.add_state(
-            stamp_to_nanoseconds(message.header.stamp),
-            self._told.get('joints'),
-            self._robot.positions,
-            self._told.get('width', STROKE),
-            self._robot.gripper_width,
-            self._robot.holds_block,
-        )
-        is_watched = self._images.get_subscription_count() > 0
-        if (self._film is None and not is_watched) or self._intrinsics is None:
+        """Keep what the camera saw and what the robot does at that moment."""
+        if self._intrinsics is None or 'grasp' not in self._told or 'joints' not in self._told:
             return
-        robot, camera = self._robot, self._world_from_camera
-        picture = draw_robot(robot.model, robot.data, camera, self._intrinsics, SIZE)
-        hands = self._told.get('hands', [])
-        both = side_by_side(image_to_rgb(message), picture, hands, self._told.get('grasp'))
-        if self._film is not None:
-            self._film.add(both)
-        if is_watched:
+        rgb = image_to_rgb(message)
+        row = self._row(message)
+        if self._out is not None:
+            self._record.add_row(rgb, row)
+        if self._images.get_subscription_count() > 0:
+            robot, camera = self._robot, self._world_from_camera
+            picture = draw_robot(robot.model, robot.data, camera, self._intrinsics, SIZE)
+            both = side_by_side(cv2.resize(rgb, SIZE), picture, row)
             self._images.publish(rgb_to_image(both, message.header))
 
-    def _write(self, out: Path, film: Film) -> None:
-        film.close()
-        sheet = film.sheet()
-        if sheet is not None:
-            bgr = cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)
-            cv2.imwrite(str(out / 'contact_sheet.png'), bgr)
-        self._record.save(out / 'robot.npz')
-        self.get_logger().info(f"Written to '{out}'")
+    def _row(self, message: Image) -> dict[str, Any]:
+        grasp = self._told['grasp']
+        hand = self._told.get('hands', {}).get(grasp.track_id)
+        joints = np.full((21, 2), np.nan)
+        if hand is not None:
+            joints = np.reshape(hand.joints_image, (21, 2)) / (message.width, message.height)
+        return {
+            'stamps': stamp_to_nanoseconds(message.header.stamp),
+            'told': self._told['joints'],
+            'reached': self._robot.positions,
+            'width_told': self._told.get('width', STROKE),
+            'width': self._robot.gripper_width,
+            'holds': self._robot.holds_block,
+            'qpos': self._robot.data.qpos.copy(),
+            'joints_image': joints,
+            'mode': grasp.mode,
+            'grasp': grasp.type,
+            'confidence': grasp.confidence,
+            'opening': grasp.opening,
+        }
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -5,29 +5,35 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
+from handmesh_model.synthesis.clip import FRAME_RATE
 from handmesh_model.synthesis.clip_truth import load_clip_truth
-from handmesh_model.teleop.grasp_teleop import TeleopConfig
 from handmesh_model.teleop.joint_angles import IN_HAND_MODEL, TELEOP_ANGLES
-from handmesh_ros.record import frames_by_stamp, read_frames_file
+from handmesh_model.teleop.simulated_picture import draw_robot
+from handmesh_model.teleop.simulated_robot import SimulatedRobot
+from handmesh_ros.demo import DemoError
+from handmesh_ros.record import Film, frames_by_stamp, read_frames_file
+from handmesh_ros.robot_record import SIZE, side_by_side
 
 _SHOWN = ('thumb_cmc_flexion', 'index_mcp_flexion', 'index_pip_flexion', 'pinky_mcp_abduction')
 _SETTLING = 15
 """Frames at the start in which the robot still comes from where it was."""
 
 
-def make_report(mode: str, out: Path, frames_file: Path, clip: Path) -> dict[str, Any]:
+def make_report(
+    mode: str, out: Path, frames_file: Path, clip: Path, watchdog: float
+) -> dict[str, Any]:
     """
-    Figures of a run, and the plot angles.png.
+    Figures of a run, the plot angles.png, the film robot.mp4 and contact_sheet.png.
 
     :param mode: whose hands were followed: 'truth' or 'network'.
     :param out: holds robot.npz.
     :param frames_file: as folder_camera writes it.
     :param clip: with its truth beside it.
+    :param watchdog: seconds that the watchdog had.
     """
-    from handmesh_ros.demo_teleop import _SLOW
-
     frames = frames_by_stamp(read_frames_file(frames_file))
     truth = _true_angles(clip)
     with np.load(out / 'robot.npz', allow_pickle=False) as data:
@@ -35,8 +41,10 @@ def make_report(mode: str, out: Path, frames_file: Path, clip: Path) -> dict[str
     seen = _rows(run['angle_stamps'], run['angles'], frames, len(truth))
     told = _rows(run['stamps'], run['told'], frames, len(truth))
     reached = _rows(run['stamps'], run['reached'], frames, len(truth))
+    if not len(run['stamps']):
+        raise DemoError('the robot saw no image')
     _plot(out / 'angles.png', truth, seen, told, reached, mode)
-    watchdog = _SLOW['watchdog'] if mode == 'network' else TeleopConfig().watchdog
+    _make_film(out, run)
     return {
         'hands': mode,
         'frames': len(truth),
@@ -86,6 +94,27 @@ def _error(angles: np.ndarray, truth: np.ndarray) -> float:
 def _mean(values: np.ndarray) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else float('nan')
+
+
+def _make_film(out: Path, run: dict[str, np.ndarray]) -> None:
+    """The robot drawn again from where its joints were, beside what the camera saw."""
+    robot = SimulatedRobot()
+    film = Film(out / 'robot.mp4', FRAME_RATE)
+    ends = np.cumsum(run['jpeg_sizes'])
+    names = ('joints_image', 'mode', 'grasp', 'confidence', 'opening')
+    for i, end in enumerate(ends):
+        jpeg = run['jpegs'][end - run['jpeg_sizes'][i] : end]
+        rgb = cv2.cvtColor(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        robot.show(run['qpos'][i])
+        picture = draw_robot(
+            robot.model, robot.data, run['world_from_camera'], run['intrinsics'], SIZE
+        )
+        film.add(side_by_side(rgb, picture, {name: run[name][i] for name in names}))
+    film.close()
+    sheet = film.sheet()
+    if sheet is not None:
+        path = str(out / 'contact_sheet.png')
+        cv2.imwrite(path, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
 def _plot(

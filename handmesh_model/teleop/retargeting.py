@@ -26,7 +26,7 @@ class DexHand:
         except ImportError as error:
             raise ConfigError(
                 "parameter 'retargeting_config' needs the package dex-retargeting: "
-                "pip install 'handmesh_ros[retargeting]'"
+                f"pip install 'handmesh_ros[retargeting]' ({error})"
             ) from error
         path = Path(config).expanduser()
         try:
@@ -36,11 +36,10 @@ class DexHand:
         except Exception as error:  # of many kinds: yaml, pinocchio, asserts
             raise ConfigError(f"dex-retargeting cannot use '{path}': {error}") from error
         self.names = tuple(self._retargeting.joint_names)
-        limits = np.asarray(self._retargeting.joint_limits, dtype=np.float64)
         robot = self._retargeting.optimizer.robot
         places = [robot.dof_joint_names.index(name) for name in self.names]
-        limits = np.asarray(robot.joint_limits, dtype=np.float64)[places]
-        self.open = np.clip(np.zeros(len(self.names)), *limits.T)
+        self._limits = np.asarray(robot.joint_limits, dtype=np.float64)[places]
+        self.open = np.clip(np.zeros(len(self.names)), *self._limits.T)
 
     def goal(self, joints: np.ndarray, side: Side, angles: np.ndarray) -> np.ndarray:
         """(N,) positions of the robot's joints for (21, 3) joints of a person, metres."""
@@ -51,4 +50,5 @@ class DexHand:
             wanted = points[indices]
         else:
             wanted = points[indices[1]] - points[indices[0]]
-        return np.asarray(self._retargeting.retarget(wanted), dtype=np.float64)
+        # Its optimizer lets joints go a little beyond their limits.
+        return np.clip(self._retargeting.retarget(wanted), *self._limits.T)

@@ -21,10 +21,13 @@ _MAX_JOINTS = 200
 class RobotHand(Protocol):
     """A hand that can be told joint positions."""
 
-    names: tuple[str, ...]
-    """(N,) joints."""
-    open: np.ndarray
-    """(N,) positions of the open hand, radians."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """(N,) joints."""
+
+    @property
+    def open(self) -> np.ndarray:
+        """(N,) positions of the open hand, radians."""
 
     def goal(self, joints: np.ndarray, side: Side, angles: np.ndarray) -> np.ndarray:
         """
@@ -103,8 +106,8 @@ def _joint(row: Any) -> tuple[str, int, list[float]]:
         raise ValueError(f'the name of a joint is {name!r}')
     if source not in TELEOP_ANGLES:
         raise ValueError(f"joint '{name}' is from {source!r}, expected one of {TELEOP_ANGLES}")
-    values = {'scale': 1.0, 'offset': 0.0} | row
-    numbers = [values.get(key) for key in _KEYS[2:]]
+    values: dict[str, Any] = {'scale': 1.0, 'offset': 0.0} | row
+    numbers: list[Any] = [values.get(key) for key in _KEYS[2:]]
     if not all(type(value) in (int, float) and np.isfinite(value) for value in numbers):
         raise ValueError(f"joint '{name}' has {_KEYS[2:]} {numbers}, expected numbers")
     if numbers[2] > numbers[3]:

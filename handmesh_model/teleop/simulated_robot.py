@@ -92,6 +92,11 @@ class SimulatedRobot:
         """Let time pass."""
         mujoco.mj_step(self.model, self.data, max(1, round(seconds / TIME_STEP)))
 
+    def show(self, places: np.ndarray) -> None:
+        """Be where the robot was when its ``data.qpos`` were these."""
+        self.data.qpos[:] = places
+        mujoco.mj_forward(self.model, self.data)
+
     @property
     def positions(self) -> np.ndarray:
         """(20,) where the joints are, radians."""

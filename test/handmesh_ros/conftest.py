@@ -38,6 +38,7 @@ NEEDS_ROS = (
     'test_lifecycle',
     'test_true_hands',
     'test_bag_replay',
+    'test_demo_teleop',
     'test_grasp_teleop_node',
     'test_demo',
     'test_soak',
