@@ -62,18 +62,18 @@ class RobotRecord:
     def save(self, path: Path, **more: Any) -> None:
         """Write everything as arrays."""
         names = self._rows[0] if self._rows else {}
-        columns = {name: np.array([row[name] for row in self._rows]) for name in names}
-        np.savez(
-            path,
-            angle_stamps=np.array([stamp for stamp, _ in self._angles], dtype=np.int64),
-            angles=np.reshape([a for _, a in self._angles], (len(self._angles), -1)),
-            modes=np.array(self._modes, dtype=np.uint8),
-            safe_after=np.array(self._safe_after),
-            jpegs=np.frombuffer(b''.join(self._jpegs), dtype=np.uint8),
-            jpeg_sizes=np.array([len(jpeg) for jpeg in self._jpegs], dtype=np.int64),
-            **columns,
-            **more,
-        )
+        columns: dict[str, Any] = {
+            name: np.array([row[name] for row in self._rows]) for name in names
+        }
+        arrays: dict[str, Any] = {
+            'angle_stamps': np.array([stamp for stamp, _ in self._angles], dtype=np.int64),
+            'angles': np.reshape([a for _, a in self._angles], (len(self._angles), -1)),
+            'modes': np.array(self._modes, dtype=np.uint8),
+            'safe_after': np.array(self._safe_after),
+            'jpegs': np.frombuffer(b''.join(self._jpegs), dtype=np.uint8),
+            'jpeg_sizes': np.array([len(jpeg) for jpeg in self._jpegs], dtype=np.int64),
+        }
+        np.savez(path, **arrays, **columns, **more)
 
 
 def side_by_side(rgb: np.ndarray, robot: np.ndarray, row: dict[str, Any]) -> np.ndarray:

@@ -104,7 +104,9 @@ def _make_film(out: Path, run: dict[str, np.ndarray]) -> None:
     names = ('joints_image', 'mode', 'grasp', 'confidence', 'opening')
     for i, end in enumerate(ends):
         jpeg = run['jpegs'][end - run['jpeg_sizes'][i] : end]
-        rgb = cv2.cvtColor(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        bgr = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+        assert bgr is not None  # written by robot_sim
+        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         robot.show(run['qpos'][i])
         picture = draw_robot(
             robot.model, robot.data, run['world_from_camera'], run['intrinsics'], SIZE
