@@ -24,9 +24,10 @@ from handmesh_ros.msg import Hand
 
 GOLDEN = Path(__file__).with_name('golden_bag.json')
 MATRIX = [[150.0, 0, 80], [0, 150, 60], [0, 0, 1]]
-# Hands that keep still: what smooths or predicts depends on when pictures come.
+# Hands that are there from the start and keep still: when a new one is found, and what smooths or
+# predicts, depends on when pictures come.
 HANDS = [('right', 30, 20, 36, 48), ('left', 110, 30, 30, 40)]
-RGBS = [paint(HANDS[: 1 + (i > 2)]) for i in range(6)]
+RGBS = [paint(HANDS)] * 6
 TOPICS = 'image camera_info hands topology'
 
 
@@ -44,14 +45,18 @@ def recorded(path):
         return messages
 
 
+def _rounded(values, digits):
+    return np.round(np.asarray(values, dtype=np.float64), digits).tolist()
+
+
 def numbers(messages):
     """What is golden: sides and joints of each image's hands."""
     return [
         [
             {
                 'side': 'right' if hand.side == Hand.RIGHT else 'left',
-                'joints_image': np.round(hand.joints_image, 2).tolist(),
-                'joints_camera': np.round(hand.joints_camera, 4).tolist(),
+                'joints_image': _rounded(hand.joints_image, 2),
+                'joints_camera': _rounded(hand.joints_camera, 4),
             }
             for hand in sorted(message.hands, key=lambda hand: -hand.side)
         ]
