@@ -17,9 +17,10 @@ WORKER = Path(__file__).with_name('mediapipe_worker.py')
 
 
 class Answer(NamedTuple):
-    """What the peer says of one frame."""
+    """How long the peer took for a frame, on the clock and of the processors, and what it saw."""
 
-    milliseconds: float
+    wall_ms: float
+    cpu_ms: float
     hands: int
 
 
@@ -64,7 +65,7 @@ class Peer:
         except OSError as error:
             raise self._failure() from error
         answer = self._read()
-        return Answer(float(answer['ms']), int(answer['hands']))
+        return Answer(float(answer['wall_ms']), float(answer['cpu_ms']), int(answer['hands']))
 
     def close(self) -> None:
         """End the process."""

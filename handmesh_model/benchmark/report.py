@@ -71,10 +71,12 @@ def _tracking(report: Figures) -> str:
         rows.append([f'detection: {100 * found["detection_share"]:.1f} % of the time', '', '', ''])
     if 'beside_mediapipe' in report:
         found = report['beside_mediapipe']
-        theirs = found['mediapipe']['frame_ms']
+        theirs = found['mediapipe']
         for name, figures in (
             ('a frame, in turns with MediaPipe', found['stages_ms']['frame']),
-            (f'MediaPipe {found["version"]}', theirs),
+            ('- CPU time', found['cpu_ms']),
+            (f'MediaPipe {found["version"]}', theirs['frame_ms']),
+            ('- CPU time', theirs['cpu_ms']),
         ):
             rows.append([name, *(_ms(figures, key) for key in ('median', 'p95', 'p99'))])
     return _table(['tracking 640x480, ms', 'median', 'p95', 'p99'], rows)

@@ -20,7 +20,7 @@ from handmesh_model.benchmark.timing import spread
 from handmesh_model.hand import TrackState
 
 if TYPE_CHECKING:
-    from handmesh_model.benchmark.peer import Peer
+    from handmesh_model.benchmark.peer import Answer, Peer
     from handmesh_model.predictor import HandMeshPredictor
 
 WARMUP = 5
@@ -47,24 +47,27 @@ def measure_tracking(
     frames = clip_frames(*size, WARMUP + frame_count)
     tracker = HandTracker(predictor)
     rows: list[dict[str, float]] = []
-    peer_times: list[float] = []
-    seen = peer_seen = 0
+    answers: list[Answer] = []
+    cpu: list[float] = []
+    seen = 0
     for number in range(WARMUP + frame_count):
         rgb = frames[there_and_back(len(frames), number)]
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         hands = tracker.update(rgb, number / RATE, intrinsics)
         row = {'frame': time.perf_counter() - start, **predictor.stopwatch.seconds}
+        spent = 1000 * (time.process_time() - cpu_start)
         answer = peer.show(rgb, number / RATE) if peer is not None else None
         if number < WARMUP:
             continue
         rows.append(row)
+        cpu.append(spent)
         seen += any(hand.state is TrackState.TRACKED for hand in hands)
         if answer is not None:
-            peer_times.append(answer.milliseconds)
-            peer_seen += answer.hands > 0
-    report = {**_by_stage(rows), 'found_share': round(seen / len(rows), 4)}
-    if peer is not None:
-        report['mediapipe'] = _beside(rows, peer_times, peer_seen)
+            answers.append(answer)
+    found_share = round(seen / len(rows), 4)
+    report = {**_by_stage(rows), 'cpu_ms': spread(cpu), 'found_share': found_share}
+    if answers:
+        report['mediapipe'] = _beside(rows, answers)
     return report
 
 
@@ -79,13 +82,13 @@ def _by_stage(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
     return {'stages_ms': stages, 'detection_share': round(share, 4)}
 
 
-def _beside(
-    rows: Sequence[dict[str, float]], peer_times: list[float], peer_seen: int
-) -> dict[str, Any]:
+def _beside(rows: Sequence[dict[str, float]], answers: Sequence[Answer]) -> dict[str, Any]:
     ours = [1000 * row['frame'] for row in rows]
+    theirs = [answer.wall_ms for answer in answers]
     return {
-        'frame_ms': spread(peer_times),
-        'found_share': round(peer_seen / len(rows), 4),
+        'frame_ms': spread(theirs),
+        'cpu_ms': spread([answer.cpu_ms for answer in answers]),
+        'found_share': round(sum(answer.hands > 0 for answer in answers) / len(answers), 4),
         # Median over frames, each of ours against the peer's on the same one.
-        'times_faster_than_mediapipe': round(float(np.median(np.divide(peer_times, ours))), 3),
+        'times_faster_than_mediapipe': round(float(np.median(np.divide(theirs, ours))), 3),
     }

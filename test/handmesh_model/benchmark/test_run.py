@@ -22,7 +22,8 @@ print(json.dumps({'version': 'fake'}), flush=True)
 while line := sys.stdin.buffer.readline():
     head = json.loads(line)
     pixels = sys.stdin.buffer.read(head['height'] * head['width'] * 3)
-    print(json.dumps({'ms': float(pixels[0]), 'hands': int(sys.argv[1])}), flush=True)
+    answer = {'wall_ms': pixels[0], 'cpu_ms': 1, 'hands': int(sys.argv[1])}
+    print(json.dumps(answer), flush=True)
 """
 
 
@@ -95,7 +96,8 @@ def test_report_with_everything_in_it(tmp_path: Path) -> None:
         'node': {'640x480 at 30 Hz, hands': stream},
         'beside_mediapipe': {
             'stages_ms': {'frame': figures},
-            'mediapipe': {'frame_ms': figures},
+            'cpu_ms': figures,
+            'mediapipe': {'frame_ms': figures, 'cpu_ms': figures},
             'version': '0.10.21',
         },
         'left_out': {},
@@ -119,7 +121,7 @@ def test_peer_is_shown_each_frame_and_its_answers_come_back(
     assert other.version == 'fake'
     for value in (7, 9):
         rgb = np.full((48, 64, 3), value, dtype=np.uint8)
-        assert other.show(rgb, 0.0) == (value, 2)
+        assert other.show(rgb, 0.0) == (value, 1, 2)
     other.close()
 
 
