@@ -120,7 +120,7 @@ install_torch() {
 }
 
 install_packages() {
-    local extras=ar,bags,benchmark,cpu,train,dev more=()
+    local extras=ar,bags,benchmark,cpu,export,train,dev more=()
     if [ "$ros" = wheels ]; then
         extras=$extras,ros-wheels
     else

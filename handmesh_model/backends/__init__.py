@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import torch
 
 from handmesh_model.backends.interface import Backend, NetworkResult
+from handmesh_model.backends.registry import (
+    BACKENDS,
+    PRECISIONS,
+    BackendKind,
+    available_backends,
+    choose_backends,
+    missing_backends,
+)
 from handmesh_model.errors import BackendError
 
 if TYPE_CHECKING:
     from handmesh_model.network.hand_mesh_net import HandMeshNet
 
-__all__ = ['BACKENDS', 'Backend', 'NetworkResult', 'choose_device', 'create_backend']
+__all__ = [
+    'BACKENDS',
+    'PRECISIONS',
+    'Backend',
+    'BackendKind',
+    'NetworkResult',
+    'available_backends',
+    'choose_device',
+    'create_backend',
+    'missing_backends',
+]
 
-BACKENDS = {'eager': 'EagerBackend', 'openvino': 'OpenVinoBackend'}
-"""Module of this package -> its class."""
+log = logging.getLogger(__name__)
 
 
 def choose_device(device: str) -> torch.device:
@@ -38,20 +55,39 @@ def choose_device(device: str) -> torch.device:
     return chosen
 
 
-def create_backend(name: str, net: HandMeshNet, device: torch.device) -> Backend:
+def create_backend(
+    name: str,
+    net: HandMeshNet,
+    device: torch.device,
+    precision: str = 'auto',
+    max_batch: int = 2,
+) -> Backend:
     """
     Get a network ready to run.
 
-    :param name: one of :data:`BACKENDS`, or 'auto': OpenVINO on a CPU where it is installed, else
-        eager PyTorch.
-    :raises BackendError: if there is no such backend or it cannot run here.
+    :param name: one of :data:`BACKENDS`, or 'auto': cudagraph on CUDA, OpenVINO on a CPU, eager
+        where what these need is missing.
+    :param net: of any configuration; left as it is.
+    :param precision: one of :data:`PRECISIONS` that the backend has, or 'auto' for its own choice.
+    :param max_batch: crops that are prepared for in one run; more are split.
+    :raises BackendError: if there is no such backend or precision, or it cannot run here.
     """
-    if name == 'auto':
-        fits = device.type == 'cpu' and find_spec('openvino') is not None
-        name = 'openvino' if fits else 'eager'
-    if name not in BACKENDS:
-        known = ', '.join(['auto', *BACKENDS])
-        raise BackendError(f"backend is '{name}', expected one of {known}")
-    module = import_module(f'{__name__}.{name}')
-    backend: Backend = getattr(module, BACKENDS[name])(net, device)
+    kinds = choose_backends(name, device, precision)
+    for kind, chosen in kinds[:-1]:
+        try:
+            return _create(kind, net, device, chosen, max_batch)
+        except BackendError as error:
+            log.warning("backend '%s' cannot be used, trying the next: %s", kind.name, error)
+    kind, chosen = kinds[-1]
+    return _create(kind, net, device, chosen, max_batch)
+
+
+def _create(
+    kind: BackendKind, net: HandMeshNet, device: torch.device, precision: str, max_batch: int
+) -> Backend:
+    backend_class = getattr(import_module(f'{__name__}.{kind.name}'), kind.class_name)
+    options: dict[str, object] = {'precision': precision} if len(kind.precisions) > 1 else {}
+    if kind.takes_batch:
+        options['max_batch'] = max_batch
+    backend: Backend = backend_class(net, device, **options)
     return backend

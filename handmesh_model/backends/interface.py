@@ -6,6 +6,10 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from handmesh_model.errors import ShapeError
 
 
 class NetworkResult(NamedTuple):
@@ -28,21 +32,38 @@ class Backend(ABC):
     A network ready to run.
 
     :cvar name: how users choose it.
+    :ivar precision: of the numbers that it computes with: 'float32', 'float16' or 'int8'.
+    :ivar device: where crops are wanted: a tensor on another one is moved, an array is uploaded.
     """
 
     name: str
+    precision: str = 'float32'
+    device: torch.device = torch.device('cpu')
 
     @abstractmethod
-    def run(self, crops: np.ndarray) -> NetworkResult:
+    def run(self, crops: np.ndarray | Tensor) -> NetworkResult:
         """
-        Run the network.
+        Run the network once for all crops.
 
-        :param crops: (N, S, S, 3) uint8 RGB, N at least 1.
+        :param crops: (N, S, S, 3) uint8 RGB, N at least 1; an array, or a tensor that already lies
+            on :attr:`device`.
         :raises BackendError: if running fails.
+        :raises ShapeError: if the crops have another shape.
         """
 
     def close(self) -> None:  # noqa: B027 - most backends hold nothing that has to be let go
         """Let go of memory and devices; the backend is not used afterwards."""
+
+
+def check_crops(crops: np.ndarray | Tensor, size: int) -> None:
+    """
+    Hold crops to what a network of this input size takes.
+
+    :raises ShapeError: if they are not (N, size, size, 3) with N at least 1.
+    """
+    shape = tuple(crops.shape)
+    if len(shape) != 4 or shape[0] < 1 or shape[1:] != (size, size, 3):
+        raise ShapeError('crops', shape, f'(N, {size}, {size}, 3) with N at least 1')
 
 
 def complete(

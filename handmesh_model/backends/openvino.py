@@ -1,96 +1,145 @@
-"""OpenVINO, for CPUs. The weights stay float32; nothing has to be exported first."""
+"""OpenVINO, for CPUs: float32, or int8 by calibration. The compiled-from files are cached."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from handmesh_model.backends.interface import Backend, NetworkResult, complete
+from handmesh_model.backends.cache import cached, network_digest
+from handmesh_model.backends.edge import ArrayEdge, OutputLayout
+from handmesh_model.backends.interface import Backend, NetworkResult, check_crops
 from handmesh_model.errors import BackendError
 
 if TYPE_CHECKING:
     from handmesh_model.network.hand_mesh_net import HandMeshNet
 
-_OUTPUTS = ('vertices', 'joints', 'presence', 'side', 'confidence')
-
-
-class _ArrayEdge(nn.Module):
-    """The network from (1, S, S, 3) uint8 to a plain tuple of the outputs that it has."""
-
-    def __init__(self, net: HandMeshNet) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        outputs = self.net(crops.permute(0, 3, 1, 2).float() / 255)
-        values = (getattr(outputs, name) for name in _OUTPUTS)
-        return tuple(value for value in values if value is not None)
+MODEL_FILE = 'model.xml'
+"""OpenVINO's description of a model; the weights lie beside it."""
+FORMAT = 1
+"""To be raised when the same weights have to be converted differently."""
+HINTS = {
+    'PERFORMANCE_HINT': 'LATENCY',
+    # Newer CPUs would take bfloat16, which costs accuracy.
+    'INFERENCE_PRECISION_HINT': 'f32',
+}
 
 
 class OpenVinoBackend(Backend):
     """
     Run a compiled model, crop by crop: on a CPU a batch is no faster, and one shape is compiled.
 
-    :param net: of any configuration.
+    :param net: of any configuration; left as it is.
     :param device: has to be the CPU.
+    :param precision: 'float32' or 'int8'.
     :raises BackendError: if OpenVINO is not installed, or cannot take the network.
     """
 
     name = 'openvino'
 
-    def __init__(self, net: HandMeshNet, device: torch.device) -> None:
+    def __init__(self, net: HandMeshNet, device: torch.device, precision: str = 'float32') -> None:
         if device.type != 'cpu':
             raise BackendError(f"backend 'openvino' runs on the CPU, not on '{device}'")
+        openvino = import_openvino()
+        self.precision = precision
+        self._size = net.config.input_size
+        self._layout = OutputLayout.of(net.config, net.topology.vertex_count)
+
+        def build(folder: Path) -> None:
+            openvino.save_model(openvino_model(net, precision), folder / MODEL_FILE, False)
+
         try:
-            import openvino
-        except ImportError as error:
-            raise BackendError(
-                "backend 'openvino' needs the package openvino: pip install 'handmesh_ros[cpu]'"
-            ) from error
-        net = net.cpu().eval()
-        size = net.config.input_size
-        example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
-        try:
-            with torch.inference_mode():
-                outputs = net(example.permute(0, 3, 1, 2).float() / 255)
-            self._names = [name for name in _OUTPUTS if getattr(outputs, name) is not None]
-            with warnings.catch_warnings():
-                # Traced shapes are constants, as they should be: only one is ever run.
-                warnings.simplefilter('ignore')
-                model = openvino.convert_model(
-                    _ArrayEdge(net), example_input=example, input=[example.shape]
-                )
-            hints = {
-                'PERFORMANCE_HINT': 'LATENCY',
-                # Newer CPUs would take bfloat16, which costs accuracy.
-                'INFERENCE_PRECISION_HINT': 'f32',
-            }
-            compiled = openvino.Core().compile_model(model, 'CPU', hints)
+            compiled = cached(
+                f'openvino-{precision}', artefact_facts(net, precision), build, compile_file
+            )
             self._request = compiled.create_infer_request()
         except (RuntimeError, TypeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise BackendError(f'OpenVINO cannot take the network: {reason}') from error
+            raise BackendError(f'OpenVINO cannot take the network: {_reason(error)}') from error
 
-    def run(self, crops: np.ndarray) -> NetworkResult:
+    def run(self, crops: np.ndarray | Tensor) -> NetworkResult:
         """See :meth:`Backend.run`."""
-        found: dict[str, list[np.ndarray]] = {name: [] for name in self._names}
+        check_crops(crops, self._size)
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self._layout.names}
         try:
-            for crop in crops:
-                results = self._request.infer([crop[None]])
-                for i, name in enumerate(self._names):
-                    found[name].append(results[i].copy())
+            for crop in np.asarray(crops):
+                results = self._request.infer([crop[None]], share_inputs=True)
+                for i, values in enumerate(found.values()):
+                    values.append(results[i].copy())
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise BackendError(f'OpenVINO failed: {reason}') from error
-        arrays = {name: np.concatenate(values) for name, values in found.items()}
-        return complete(
-            arrays['vertices'],
-            arrays['joints'],
-            arrays.get('presence'),
-            arrays.get('side'),
-            arrays.get('confidence'),
-        )
+            raise BackendError(f'OpenVINO failed: {_reason(error)}') from error
+        return self._layout.result({n: np.concatenate(values) for n, values in found.items()})
+
+
+def import_openvino() -> Any:
+    """
+    The package.
+
+    :raises BackendError: if it is not installed.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise BackendError(
+            "backend 'openvino' needs the package openvino: pip install 'handmesh_ros[cpu]'"
+        ) from error
+    return openvino
+
+
+def openvino_model(net: HandMeshNet, precision: str = 'float32') -> Any:
+    """
+    Convert a network for one crop at a time.
+
+    :param precision: 'float32' or 'int8'; the latter renders crops to calibrate with, and takes
+        minutes.
+    :returns: ``openvino.Model`` from (1, S, S, 3) uint8 to outputs named as in the layout.
+    :raises BackendError: if a package that it takes is not installed.
+    """
+    edge = ArrayEdge(net, 'gather')
+    example = torch.zeros(1, edge.input_size, edge.input_size, 3, dtype=torch.uint8)
+    model = convert(edge, example, edge.layout.names)
+    if precision == 'int8':
+        from handmesh_model.backends.quantization import quantize
+
+        model = quantize(model, edge)
+    return model
+
+
+def convert(module: nn.Module, example: Tensor, output_names: tuple[str, ...]) -> Any:
+    """Convert a module for the shape of an example, and name what comes out."""
+    openvino = import_openvino()
+    with warnings.catch_warnings(), torch.inference_mode():
+        # Traced shapes are constants, as they should be: only one is ever run.
+        warnings.simplefilter('ignore')
+        model = openvino.convert_model(module, example_input=example, input=[example.shape])
+    for output, name in zip(model.outputs, output_names, strict=True):
+        output.tensor.set_names({name})
+    return model
+
+
+def compile_file(folder: Path) -> Any:
+    """Compile the model of a folder for the CPU."""
+    return import_openvino().Core().compile_model(folder / MODEL_FILE, 'CPU', HINTS)
+
+
+def artefact_facts(net: HandMeshNet, precision: str) -> dict[str, Any]:
+    """All that a converted network depends on."""
+    facts = {
+        'format': FORMAT,
+        'precision': precision,
+        'network': network_digest(net, config=net.config.to_dict()),
+        'openvino': import_openvino().__version__,
+        'torch': torch.__version__,
+    }
+    if precision == 'int8':
+        from handmesh_model.backends.quantization import calibration_facts
+
+        facts |= calibration_facts()
+    return facts
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -25,7 +25,10 @@ def project_local_features(
     """
     grid = (vertices[:, :, :2] * (2 / heatmap_size) - 1)[:, :, None]
     return [
-        F.grid_sample(m, grid, mode='bilinear', padding_mode='zeros', align_corners=False)
+        # In the coordinates' precision: half of it would round them to parts of a pixel.
+        F.grid_sample(
+            m.to(grid.dtype), grid, mode='bilinear', padding_mode='zeros', align_corners=False
+        )
         .squeeze(3)
         .permute(2, 0, 1)
         for m in feature_maps

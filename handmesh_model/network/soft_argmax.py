@@ -23,6 +23,7 @@ def soft_argmax(logits: Tensor) -> Tensor:
     :param logits: (..., bins).
     :returns: (...) lixels.
     """
+    logits = _precise(logits)
     return torch.softmax(logits, dim=-1) @ _bins(logits)
 
 
@@ -33,10 +34,16 @@ def heatmap_spread(logits: Tensor) -> Tensor:
     :param logits: (..., bins).
     :returns: (...) lixels; 0 for one sharp peak, about 0.29 * bins for a flat heatmap.
     """
+    logits = _precise(logits)
     probability = torch.softmax(logits, dim=-1)
     bins = _bins(logits)
     mean = probability @ bins
     return ((probability @ bins**2) - mean**2).clamp_min(0).sqrt()
+
+
+def _precise(logits: Tensor) -> Tensor:
+    """Half precision would round coordinates to a thirtieth of a lixel."""
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
 def _bins(logits: Tensor) -> Tensor:

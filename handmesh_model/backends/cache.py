@@ -1,0 +1,199 @@
+"""
+Compiled networks kept on disk, each under a key of everything that it depends on.
+
+A folder an artefact: its files and ``manifest.json`` with the key's facts and each file's digest.
+What is damaged, incomplete or refused by its loader is built anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from handmesh_model.errors import BackendError
+
+Loaded = TypeVar('Loaded')
+
+MANIFEST = 'manifest.json'
+LIMIT_BYTES = 8 * 2**30
+"""The artefacts used longest ago go when all of them together are larger."""
+_DIGEST = 'sha256'
+
+log = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """``$HANDMESH_CACHE``, else ``handmesh`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``."""
+    own = os.environ.get('HANDMESH_CACHE')
+    if own:
+        return Path(own)
+    base = os.environ.get('XDG_CACHE_HOME')
+    return (Path(base) if base else Path.home() / '.cache') / 'handmesh'
+
+
+def network_digest(net: nn.Module, **more: Any) -> str:
+    """
+    A digest of weights and buffers, by name, type, shape and bytes.
+
+    :param more: what else decides the network's function, as JSON knows it.
+    """
+    digest = hashlib.new(_DIGEST, json.dumps(more, sort_keys=True).encode())
+    tensors = {**dict(net.named_parameters()), **dict(net.named_buffers())}
+    for name, tensor in sorted(tensors.items()):
+        array = tensor.detach().cpu().contiguous()
+        digest.update(f'{name} {array.dtype} {tuple(array.shape)}'.encode())
+        digest.update(array.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def cached(
+    kind: str,
+    facts: Mapping[str, Any],
+    build: Callable[[Path], None],
+    load: Callable[[Path], Loaded],
+) -> Loaded:
+    """
+    Load an artefact, building it first if there is none that is whole.
+
+    :param kind: first word of the folder's name, for people.
+    :param facts: all that the artefact depends on, as JSON knows it.
+    :param build: writes the files into the empty folder that it is given.
+    :param load: reads them; whatever it raises counts as damage once, and is passed on after the
+        artefact was built anew.
+    """
+    facts = json.loads(json.dumps(facts))
+    key = hashlib.new(_DIGEST, json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+    folder = cache_folder() / f'{kind}-{key}'
+    problem = _problem(folder, facts)
+    if problem is None:
+        try:
+            loaded = load(folder)
+        except Exception as error:  # loaders of many libraries raise many kinds
+            problem = f'{type(error).__name__}: {str(error).strip()[:200]}'
+        else:
+            _touch(folder)
+            return loaded
+    if folder.exists():
+        log.warning("cached network '%s' is built anew: %s", folder, problem)
+    return _built(folder, facts, build, load)
+
+
+def _built(
+    folder: Path,
+    facts: Mapping[str, Any],
+    build: Callable[[Path], None],
+    load: Callable[[Path], Loaded],
+) -> Loaded:
+    made = _work_folder(folder)
+    try:
+        build(made)
+        _write_manifest(made, facts)
+        place = _moved(made, folder)
+        loaded = load(place)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    _prune(folder)
+    return loaded
+
+
+def _work_folder(folder: Path) -> Path:
+    """A new folder on the cache's file system, or anywhere if the cache cannot be written."""
+    try:
+        # Engines are programs: nobody else shall be able to put one there.
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix='.making-', dir=folder.parent))
+    except OSError as error:
+        log.warning("no cache of compiled networks in '%s': %s", folder.parent, error)
+        return Path(tempfile.mkdtemp(prefix='handmesh-'))
+
+
+def _moved(made: Path, folder: Path) -> Path:
+    """Put a finished folder in its place; where that fails it is used from where it is."""
+    if made.parent != folder.parent:
+        return made
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
+    except OSError as error:
+        # Another process may have built the same in the meantime.
+        log.warning("compiled network not kept in '%s': %s", folder, error)
+        return made
+    return folder
+
+
+def _write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
+    files = {str(p.relative_to(folder)): _file_digest(p) for p in _files(folder)}
+    if not files:
+        raise BackendError('compiling the network wrote no file')
+    (folder / MANIFEST).write_text(json.dumps({'facts': facts, 'files': files}, indent=1) + '\n')
+
+
+def _problem(folder: Path, facts: Mapping[str, Any]) -> str | None:
+    """What is wrong with an artefact; None if nothing is."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        if manifest['facts'] != facts:
+            return f'{MANIFEST} tells of another one'
+        for name, digest in manifest['files'].items():
+            if _file_digest(folder / name) != digest:
+                return f'{name} is damaged'
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f'{type(error).__name__}: {error}'
+    return None
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob('*') if p.is_file() and p.name != MANIFEST)
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.new(_DIGEST)
+    with path.open('rb') as file:
+        while block := file.read(2**22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _touch(folder: Path) -> None:
+    """Note that an artefact was used."""
+    # A cache that can only be read serves as well.
+    with contextlib.suppress(OSError):
+        os.utime(folder / MANIFEST)
+
+
+def _prune(newest: Path) -> None:
+    """Remove what was used longest ago, and what was left half made, until the rest fits."""
+    try:
+        folders = [p for p in newest.parent.iterdir() if p.is_dir() and p != newest]
+        for folder in folders:
+            if folder.name.startswith('.making-') and time.time() - _used(folder) > 86400:
+                shutil.rmtree(folder, ignore_errors=True)
+        room = LIMIT_BYTES - _size(newest)
+        whole = [p for p in folders if (p / MANIFEST).is_file()]
+        for folder in sorted(whole, key=_used, reverse=True):
+            room -= _size(folder)
+            if room < 0:
+                shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        log.warning("cannot tidy the cache '%s': %s", newest.parent, error)
+
+
+def _used(folder: Path) -> float:
+    manifest = folder / MANIFEST
+    return (manifest if manifest.is_file() else folder).stat().st_mtime
+
+
+def _size(folder: Path) -> int:
+    return sum(p.stat().st_size for p in folder.rglob('*') if p.is_file())

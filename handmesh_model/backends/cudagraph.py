@@ -1,0 +1,148 @@
+"""
+CUDA: the network compiled, in half precision, and captured once for each number of crops.
+
+A frame is one copy in, one replay, one copy out. Not yet run on a GPU; see docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from handmesh_model.backends.batches import StaticPrograms, batch_sizes
+from handmesh_model.backends.cache import cache_folder
+from handmesh_model.backends.edge import ArrayEdge, OutputLayout, PackedEdge
+from handmesh_model.backends.interface import Backend, NetworkResult, check_crops
+from handmesh_model.errors import BackendError
+
+if TYPE_CHECKING:
+    from handmesh_model.network.hand_mesh_net import HandMeshNet
+
+DTYPES = {'float16': torch.float16, 'float32': torch.float32}
+_WARM_UPS = 3
+"""Runs before a capture: libraries choose their kernels and set memory aside in the first ones."""
+
+
+class GraphBackend(Backend):
+    """
+    A backend whose work is captured for a few numbers of crops and replayed.
+
+    :param net: of any configuration; left as it is.
+    :param device: CUDA.
+    :param precision: 'float16' or 'float32'.
+    :param max_batch: crops at most in one replay; more take several.
+    :raises BackendError: if compiling or capturing fails.
+    """
+
+    def __init__(
+        self,
+        net: HandMeshNet,
+        device: torch.device,
+        precision: str = 'float16',
+        max_batch: int = 2,
+    ) -> None:
+        if device.type != 'cuda':
+            raise BackendError(f"backend '{self.name}' runs on CUDA, not on '{device}'")
+        self.device = device
+        self.precision = precision
+        self._size = net.config.input_size
+        self._layout = OutputLayout.of(net.config, net.topology.vertex_count)
+        try:
+            with torch.cuda.device(device), torch.inference_mode():
+                self._stream = torch.cuda.Stream(device)
+                make = self._maker(net)
+                self._programs: StaticPrograms | None = StaticPrograms(
+                    batch_sizes(max_batch), make, pinned=True
+                )
+        except BackendError:
+            raise
+        except Exception as error:  # compilers raise many kinds
+            raise BackendError(f'the network cannot be captured on {device}: {error}') from error
+
+    @abstractmethod
+    def _maker(self, net: HandMeshNet) -> Callable[[int], CapturedProgram]:
+        """What makes the program for a number of crops."""
+
+    def run(self, crops: np.ndarray | Tensor) -> NetworkResult:
+        """See :meth:`Backend.run`."""
+        check_crops(crops, self._size)
+        if self._programs is None:
+            raise BackendError('the backend is closed')
+        try:
+            with torch.cuda.device(self.device), torch.inference_mode():
+                # Crops on the device were made on the caller's stream.
+                self._stream.wait_stream(torch.cuda.current_stream(self.device))
+                with torch.cuda.stream(self._stream):
+                    rows = self._programs.run(torch.as_tensor(crops), self._stream.synchronize)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise BackendError(f'the network failed on {self.device}: {reason}') from error
+        return self._layout.unpack(rows.numpy())
+
+    def close(self) -> None:
+        """See :meth:`Backend.close`."""
+        self._programs = None
+
+
+class CudaGraphBackend(GraphBackend):
+    """Graphs of what torch.compile makes of the network."""
+
+    name = 'cudagraph'
+
+    def _maker(self, net: HandMeshNet) -> Callable[[int], CapturedProgram]:
+        run = compiled(packed_edge(net, self.precision).to(self.device))
+        return lambda count: CapturedProgram(run, (count, self._size, self._size, 3), self.device)
+
+
+class CapturedProgram:
+    """
+    A function captured for one shape, with the memory that it reads and writes.
+
+    :param run: what is captured; takes and gives a tensor, and does nothing on the host.
+    :param shape: of its input, uint8.
+    :param device: CUDA.
+    """
+
+    def __init__(
+        self, run: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device
+    ) -> None:
+        self.inputs = torch.zeros(shape, dtype=torch.uint8, device=device)
+        side = torch.cuda.Stream(device)
+        side.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(side):
+            for _ in range(_WARM_UPS):
+                run(self.inputs)
+        torch.cuda.current_stream(device).wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self.outputs = run(self.inputs)
+
+    def replay(self) -> None:
+        """See :class:`handmesh_model.backends.batches.StaticProgram`."""
+        self._graph.replay()
+
+
+def packed_edge(net: HandMeshNet, precision: str) -> PackedEdge:
+    """
+    The network as it is compiled for GPUs: one output, the graph as a matrix product.
+
+    :param precision: a key of :data:`DTYPES`.
+    """
+    return PackedEdge(ArrayEdge(net, 'dense', DTYPES[precision]))
+
+
+def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
+    """
+    The module as torch.compile makes it, one program a shape; the first call compiles.
+
+    Compiled kernels are kept beside the other artefacts, so that later starts are short.
+    """
+    os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(cache_folder() / 'inductor'))
+    run: Callable[[Tensor], Tensor] = torch.compile(module, fullgraph=True, dynamic=False)
+    return run

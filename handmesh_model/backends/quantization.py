@@ -1,0 +1,120 @@
+"""int8 by calibration on rendered crops (NNCF); all that computes coordinates stays float."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from handmesh_model.errors import BackendError
+
+if TYPE_CHECKING:
+    from handmesh_model.backends.edge import ArrayEdge
+
+CALIBRATION_CROPS, CHECK_CROPS = 200, 24
+SEED = 20_000_003
+"""Of the rendered crops; training draws its own from other seeds."""
+FLOAT_PARTS = (r'.*refine_stage.*', r'.*mesh_stage\.heatmaps.*', r'.*joint_stage\.heatmaps.*')
+"""Operations that stay float32: they compute coordinates, and little of the time is theirs."""
+MEAN_BOUND = 0.01
+"""
+Mean distance, as a share of the heatmap's size, by which the vertices of an int8 network may
+differ from those of its float32 self on rendered crops that it was not calibrated on. What it
+costs on photographs is checked by ``handmesh export --photographs``.
+"""
+_MISSING = (
+    'int8 needs the packages {} to calibrate a network that is not in the cache yet: '
+    "pip install 'handmesh_ros[export,train]'"
+)
+
+
+def calibration_facts() -> dict[str, Any]:
+    """
+    What an int8 network depends on besides the float32 one.
+
+    NNCF's version is not among them: machines without it run what was cached or copied there.
+    """
+    return {'crops': CALIBRATION_CROPS, 'seed': SEED, 'float': list(FLOAT_PARTS)}
+
+
+def rendered_crops(count: int, size: int, first: int = 0) -> list[np.ndarray]:
+    """
+    Crops of the open hand, as in training.
+
+    :param size: side, pixels.
+    :param first: number of the first one; the same numbers give the same crops.
+    :returns: (1, S, S, 3) uint8 RGB each.
+    :raises BackendError: if the packages of the renderer are not installed.
+    """
+    try:
+        from handmesh_model.synthesis.dataset import render_samples
+    except ImportError as error:
+        raise BackendError(_MISSING.format('numba and scipy')) from error
+    samples = render_samples(SEED, range(first, first + count), size)
+    return [sample['image'][None] for sample in samples]
+
+
+def quantize(model: Any, edge: ArrayEdge, crops: list[np.ndarray] | None = None) -> Any:
+    """
+    Make an int8 model of a float32 one.
+
+    :param model: ``openvino.Model`` of a float32 network.
+    :param edge: the same network in PyTorch, for its shapes.
+    :param crops: to calibrate with, (1, S, S, 3) uint8 each; by default rendered ones.
+    :returns: ``openvino.Model``.
+    :raises BackendError: if a package is missing, or vertices move further than
+        :data:`MEAN_BOUND`.
+    """
+    try:
+        import nncf
+    except ImportError as error:
+        raise BackendError(_MISSING.format('nncf')) from error
+    if crops is None:
+        crops = rendered_crops(CALIBRATION_CROPS, edge.input_size)
+    quantized = nncf.quantize(
+        model.clone(),
+        nncf.Dataset(crops),
+        # Activations are not symmetric: behind a ReLU nothing is negative.
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(crops),
+        ignored_scope=nncf.IgnoredScope(patterns=list(FLOAT_PARTS), validate=False),
+    )
+    check = rendered_crops(CHECK_CROPS, edge.input_size, first=CALIBRATION_CROPS)
+    moved = vertex_distance(_runner(model), _runner(quantized), check)
+    allowed = MEAN_BOUND * edge.net.config.heatmap_size
+    if moved > allowed:
+        raise BackendError(
+            f'int8 moves vertices by {moved:.3f} lixels in the mean, at most {allowed:.3f} '
+            'are accepted; use float32'
+        )
+    return quantized
+
+
+def vertex_distance(
+    reference: Callable[[np.ndarray], np.ndarray],
+    other: Callable[[np.ndarray], np.ndarray],
+    crops: list[np.ndarray],
+) -> float:
+    """
+    Mean distance between the vertices that two functions see in the same crops, lixels.
+
+    :param reference: (1, S, S, 3) uint8 to (1, V, 3) lixels; ``other`` likewise.
+    """
+    return float(np.mean([np.linalg.norm(reference(c) - other(c), axis=2).mean() for c in crops]))
+
+
+def nncf_version() -> str | None:
+    """Of the installed package, or None."""
+    try:
+        return version('nncf')
+    except PackageNotFoundError:
+        return None
+
+
+def _runner(model: Any) -> Callable[[np.ndarray], np.ndarray]:
+    from handmesh_model.backends.openvino import HINTS, import_openvino
+
+    request = import_openvino().Core().compile_model(model, 'CPU', HINTS).create_infer_request()
+    return lambda crop: request.infer([crop])[0].copy()
