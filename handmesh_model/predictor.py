@@ -47,6 +47,7 @@ class HandMeshPredictor:
     :param backend: 'auto' or one of :data:`handmesh_model.backends.BACKENDS`.
     :param max_hands: hands at most that are reported in one picture.
     :param hand_size: metres from wrist to middle knuckle of the user, if known.
+    :param precision: 'auto' or one of :data:`handmesh_model.backends.PRECISIONS`.
     :raises CheckpointError: if weights are missing or damaged.
     :raises BackendError: if device or backend cannot be used here.
     :raises ConfigError: if a number is outside its range.
@@ -59,6 +60,7 @@ class HandMeshPredictor:
         backend: str = 'auto',
         max_hands: int = 2,
         hand_size: float | None = None,
+        precision: str = 'auto',
     ) -> None:
         if isinstance(max_hands, bool) or not isinstance(max_hands, int) or max_hands < 1:
             raise ConfigError(f'max_hands is {max_hands!r}, expected a whole number of at least 1')
@@ -68,7 +70,8 @@ class HandMeshPredictor:
         self.device = choose_device(device)
         net = load_network(mesh_file)
         self.topology: HandTopology = net.topology
-        self.backend = create_backend(backend, net, self.device)
+        # Every hand may be looked at as one of the other side, too.
+        self.backend = create_backend(backend, net, self.device, precision, 2 * max_hands)
         self.stopwatch = Stopwatch()
         """Seconds in 'detect', 'crop', 'network' and 'place' for the last picture."""
         self.estimator = HandEstimator(self.backend, net.config, self.stopwatch)

@@ -164,11 +164,16 @@ def load_tracker(settings: NodeParameters, attempt: int = 0) -> HandTracker:
     from handmesh_model.predictor import HandMeshPredictor
     from handmesh_model.tracker import HandTracker
 
-    device, backend = settings.device, settings.backend
+    device, backend, precision = settings.device, settings.backend, settings.precision
     if attempt > 1 and settings.fallback:
-        device, backend = 'cpu', 'eager'
+        device, backend, precision = 'cpu', 'eager', 'auto'
     return HandTracker(
         HandMeshPredictor(
-            settings.weights, device, backend, settings.max_hands, settings.hand_size or None
+            settings.weights,
+            device,
+            backend,
+            settings.max_hands,
+            settings.hand_size or None,
+            precision,
         )
     )

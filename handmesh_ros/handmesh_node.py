@@ -125,7 +125,7 @@ class HandmeshNode(LifecycleNode):
         self._network = {
             'weights': settings.weights,
             'device': str(predictor.device),
-            'backend': predictor.backend.name,
+            'backend': f'{predictor.backend.name}, {predictor.backend.precision}',
             'mesh': f'{topology.name}, {topology.vertex_count} vertices',
         }
         if attempt:

@@ -62,6 +62,12 @@ class NodeParameters:
         choices=('auto', 'eager', 'openvino', 'cudagraph', 'tensorrt'),
         read_only=True,
     )
+    precision: str = parameter(
+        'auto',
+        "Numbers that it computes with; 'auto' takes float32 on a CPU, float16 on CUDA.",
+        choices=('auto', 'float32', 'float16', 'int8'),
+        read_only=True,
+    )
     fallback: bool = parameter(
         True,
         'If the network keeps failing, go on with PyTorch on the CPU when loading it anew did not '

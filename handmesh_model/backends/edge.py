@@ -53,8 +53,10 @@ class OutputLayout:
         arrays = {}
         for name, width in self.widths.items():
             array = np.asarray(outputs[name], dtype=np.float32)
-            shape = (-1, COORDINATES) if name in ('vertices', 'joints') else (width,)
-            arrays[name] = array.reshape(-1) if width == 1 else array.reshape(-1, *shape)
+            if name in ('vertices', 'joints'):
+                arrays[name] = array.reshape(-1, width // COORDINATES, COORDINATES)
+            else:
+                arrays[name] = array.reshape(-1) if width == 1 else array.reshape(-1, width)
         return complete(
             arrays['vertices'],
             arrays['joints'],

@@ -39,6 +39,9 @@ def add_parser(subparsers: Any) -> None:
         '--backend', default='auto', help="'auto' or a backend's name, for real-images"
     )
     parser.add_argument(
+        '--precision', default='auto', help="'auto', 'float32', 'float16' or 'int8', likewise"
+    )
+    parser.add_argument(
         '--boxes',
         choices=('detected', 'reference', 'image'),
         help='look for hands, take the boxes that the dataset has, or the whole picture; by '
@@ -73,7 +76,9 @@ def _evaluate_real_images(arguments: argparse.Namespace) -> None:
     _refuse(arguments, 'limit', 'submission')
     if arguments.boxes == 'image':
         raise ConfigError("--boxes is 'image', expected 'detected' or 'reference' for real-images")
-    predictor = HandMeshPredictor(arguments.weights, arguments.device, arguments.backend)
+    predictor = HandMeshPredictor(
+        arguments.weights, arguments.device, arguments.backend, precision=arguments.precision
+    )
     report_real_images(
         predictor,
         arguments.folder,

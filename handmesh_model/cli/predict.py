@@ -33,6 +33,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument('--weights', default='open', help="'open', a folder or a file")
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda', ...")
     parser.add_argument('--backend', default='auto', help="'auto' or a backend's name")
+    parser.add_argument(
+        '--precision', default='auto', help="'auto', 'float32', 'float16' or 'int8'"
+    )
     parser.add_argument('--max-hands', type=int, default=2, help='hands at most in one picture')
     parser.add_argument(
         '--hand-size', type=float, help='metres from wrist to middle knuckle, if known'
@@ -66,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.backend,
         arguments.max_hands,
         arguments.hand_size,
+        arguments.precision,
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}

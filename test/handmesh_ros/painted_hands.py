@@ -77,7 +77,15 @@ class PaintedBackend(Backend):
 
 
 class PaintedPredictor(predictor.HandMeshPredictor):
-    def __init__(self, weights='open', device='auto', backend='auto', max_hands=2, hand_size=None):
+    def __init__(
+        self,
+        weights='open',
+        device='auto',
+        backend='auto',
+        max_hands=2,
+        hand_size=None,
+        precision='auto',
+    ):
         self.max_hands = max_hands
         self.hand_size = hand_size
         self.device = torch.device('cpu')

@@ -63,7 +63,7 @@ def test_demo_plays_records_and_reports(painted, pictures, tmp_path, capfd):
     assert set(report['topics']) >= {*TOPICS, 'topology', '/tf'} - {'joints/left'}
     assert report['topics']['hands']['count'] == COUNT
     assert 0 < report['latency_ms']['median'] <= report['latency_ms']['p95']
-    assert report['diagnostics']['network']['backend'] == 'painted'
+    assert report['diagnostics']['network']['backend'] == 'painted, float32'
 
     capture = cv2.VideoCapture(str(out / 'overlay.mp4'))
     frames = 0

@@ -1,0 +1,157 @@
+import json
+import os
+import time
+
+import pytest
+from torch import nn
+
+from handmesh_model.backends import cache
+from handmesh_model.backends.cache import MANIFEST, cache_folder, cached, network_digest
+from handmesh_model.errors import BackendError
+
+FACTS = {'network': 'abc', 'size': [1, 2]}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv('HANDMESH_CACHE', str(tmp_path / 'cache'))
+    return tmp_path / 'cache'
+
+
+class Maker:
+    """Counts builds; the artefact is two files."""
+
+    def __init__(self):
+        self.builds = 0
+
+    def build(self, folder):
+        self.builds += 1
+        (folder / 'a.bin').write_bytes(b'weights')
+        (folder / 'part').mkdir()
+        (folder / 'part' / 'b.txt').write_text('description')
+
+    def load(self, folder):
+        return (folder / 'a.bin').read_bytes() + (folder / 'part' / 'b.txt').read_bytes()
+
+    def get(self, facts=FACTS):
+        assert cached('test', facts, self.build, self.load) == b'weightsdescription'
+        return self.builds
+
+
+def only_folder(folder):
+    (found,) = [p for p in folder.iterdir() if p.name.startswith('test-')]
+    return found
+
+
+def test_an_artefact_is_built_once(folder):
+    maker = Maker()
+    assert maker.get() == 1
+    assert maker.get() == 1
+    assert maker.get({**FACTS, 'size': [1, 3]}) == 2
+    assert not list(folder.glob('.making-*'))
+
+
+@pytest.mark.parametrize('name', ['a.bin', 'part/b.txt', MANIFEST])
+@pytest.mark.parametrize('damage', ['changed', 'cut', 'removed'])
+def test_a_damaged_artefact_is_built_anew(folder, caplog, name, damage):
+    maker = Maker()
+    maker.get()
+    path = only_folder(folder) / name
+    if damage == 'removed':
+        path.unlink()
+    elif damage == 'cut':
+        path.write_bytes(path.read_bytes()[:-3])
+    else:
+        path.write_bytes(b'{"facts": 7}' if name == MANIFEST else b'w' + path.read_bytes()[1:-1])
+    assert maker.get() == 2
+    assert 'is built anew' in caplog.text
+    assert maker.get() == 2
+
+
+def test_an_artefact_that_its_loader_refuses_is_built_anew(caplog):
+    maker = Maker()
+    maker.get()
+    load, refusals = maker.load, [RuntimeError('made by another version')]
+
+    def refuse_once(folder):
+        if refusals:
+            raise refusals.pop()
+        return load(folder)
+
+    maker.load = refuse_once
+    assert maker.get() == 2
+    assert 'made by another version' in caplog.text
+
+
+def test_what_the_loader_says_of_a_fresh_one_is_passed_on(folder):
+    maker = Maker()
+
+    def refuse(folder):
+        raise BackendError('never')
+
+    maker.load = refuse
+    with pytest.raises(BackendError, match='never'):
+        maker.get()
+
+
+def test_a_failed_build_leaves_nothing(folder):
+    def build(folder):
+        (folder / 'half').write_bytes(b'x')
+        raise BackendError('no memory')
+
+    with pytest.raises(BackendError, match='no memory'):
+        cached('test', FACTS, build, lambda folder: None)
+    assert list(folder.iterdir()) == []
+    assert Maker().get() == 1
+
+
+def test_a_build_that_writes_nothing_is_an_error():
+    with pytest.raises(BackendError, match='wrote no file'):
+        cached('test', FACTS, lambda folder: None, lambda folder: None)
+
+
+def test_without_a_place_for_the_cache_the_network_still_loads(tmp_path, monkeypatch, caplog):
+    (tmp_path / 'file').write_text('in the way')
+    monkeypatch.setenv('HANDMESH_CACHE', str(tmp_path / 'file' / 'cache'))
+    maker = Maker()
+    assert maker.get() == 1
+    assert maker.get() == 2
+    assert 'no cache of compiled networks' in caplog.text
+
+
+def test_where_it_lies(monkeypatch):
+    monkeypatch.delenv('HANDMESH_CACHE')
+    monkeypatch.setenv('XDG_CACHE_HOME', '/somewhere')
+    assert str(cache_folder()) == '/somewhere/handmesh'
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    monkeypatch.setenv('HOME', '/home/user')
+    assert str(cache_folder()) == '/home/user/.cache/handmesh'
+
+
+def test_nobody_else_can_write_to_it(folder):
+    Maker().get()
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_what_was_used_longest_ago_goes_first(folder, monkeypatch):
+    maker = Maker()
+    for size in range(3):
+        maker.get({'size': size})
+        newest = max(folder.glob(f'test-*/{MANIFEST}'), key=lambda p: p.stat().st_mtime_ns)
+        age = 1000 - 100 * size
+        os.utime(newest, (time.time() - age,) * 2)
+    maker.get({'size': 0})
+    one = sum(p.stat().st_size for p in newest.parent.rglob('*') if p.is_file())
+    monkeypatch.setattr(cache, 'LIMIT_BYTES', int(2.5 * one))
+    maker.get({'size': 3})
+    left = [json.loads(p.read_text())['facts']['size'] for p in folder.glob(f'*/{MANIFEST}')]
+    assert sorted(left) == [0, 3]
+
+
+def test_the_digest_tells_networks_apart():
+    net = nn.BatchNorm1d(3)
+    digest = network_digest(net, config=1)
+    assert digest == network_digest(nn.BatchNorm1d(3), config=1)
+    assert digest != network_digest(net, config=2)
+    net.running_mean[1] += 1e-6
+    assert digest != network_digest(net, config=1)

@@ -1,0 +1,64 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from handmesh_model.backends.folding import fold_norms, for_inference
+from handmesh_model.network import HandMeshNet
+from handmesh_model.network.graph import GINConv
+
+
+@pytest.fixture(scope='module')
+def pixels():
+    return torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize('graph', ['bag', 'gather', 'dense'])
+@pytest.mark.parametrize('eps', [0.0, 0.3])
+def test_the_folded_network_computes_the_same(net, pixels, graph, eps):
+    for module in net.modules():
+        if isinstance(module, GINConv):
+            module.eps.fill_(eps)
+    with torch.inference_mode():
+        expected, actual = net(pixels), for_inference(net, graph)(pixels)
+    for module in net.modules():
+        if isinstance(module, GINConv):
+            module.eps.zero_()
+    for name in ('rough_vertices', 'vertices', 'joints', 'presence', 'side', 'confidence'):
+        difference = (getattr(actual, name) - getattr(expected, name)).abs().max()
+        assert difference < 1e-3, name
+
+
+def test_nothing_is_left_that_only_training_needs(net):
+    folded = for_inference(net, 'bag')
+    kinds = {type(module) for module in folded.modules()}
+    assert not {nn.BatchNorm1d, nn.BatchNorm2d, GINConv} & kinds
+    assert not any('segmentation' in name for name, _ in folded.named_parameters())
+    assert not any(p.requires_grad for p in folded.parameters())
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'joint_stage': False},
+        {'refine_stage': False},
+        {'global_channels': 0},
+        {'depth': 50, 'mesh_depth': 50},
+        {'confidence': False, 'joints_from': 'refined'},
+    ],
+)
+def test_every_kind_of_network_can_be_folded(net, pixels, changes):
+    torch.manual_seed(0)
+    other = HandMeshNet(replace(net.config, **changes), net.topology)
+    with torch.no_grad():
+        other.train()(pixels)
+        expected = other.eval()(pixels)
+        actual = for_inference(other, 'gather')(pixels)
+    torch.testing.assert_close(actual.vertices, expected.vertices, rtol=0, atol=1e-3)
+    torch.testing.assert_close(actual.joints, expected.joints, rtol=0, atol=1e-3)
+
+
+def test_a_normalisation_behind_no_layer_is_an_error():
+    with pytest.raises(TypeError, match='ReLU'):
+        fold_norms(nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3)))

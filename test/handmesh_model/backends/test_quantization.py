@@ -1,0 +1,61 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from handmesh_model.backends import create_backend, quantization
+from handmesh_model.backends.quantization import rendered_crops, vertex_distance
+from handmesh_model.errors import BackendError
+
+CPU = torch.device('cpu')
+
+
+@pytest.fixture
+def few_crops(monkeypatch):
+    monkeypatch.setattr(quantization, 'CALIBRATION_CROPS', 12)
+    monkeypatch.setattr(quantization, 'CHECK_CROPS', 4)
+
+
+def test_the_same_crops_come_again_and_others_do_not():
+    first, second = rendered_crops(2, 32), rendered_crops(2, 32)
+    other = rendered_crops(1, 32, first=2)
+    assert [crop.shape for crop in first] == [(1, 32, 32, 3)] * 2
+    np.testing.assert_array_equal(first, second)
+    assert (other[0] != first[0]).any()
+
+
+def test_int8_stays_near_float32_and_is_made_once(net, few_crops, monkeypatch, tmp_path):
+    monkeypatch.setenv('HANDMESH_CACHE', str(tmp_path))
+    monkeypatch.setattr(quantization, 'MEAN_BOUND', 0.03)
+    exact = create_backend('openvino', net, CPU)
+    small = create_backend('openvino', net, CPU, 'int8')
+    assert small.precision == 'int8'
+    crops = rendered_crops(6, 64, first=100)
+    moved = vertex_distance(
+        lambda crop: exact.run(crop).vertices, lambda crop: small.run(crop).vertices, crops
+    )
+    assert 0 < moved < 0.03 * net.config.heatmap_size
+    monkeypatch.setattr(quantization, 'quantize', None)
+    again = create_backend('openvino', net, CPU, 'int8')
+    for a, b in zip(again.run(crops[0]), small.run(crops[0]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_int8_that_moves_vertices_too_far_is_refused(net, few_crops, monkeypatch, tmp_path):
+    monkeypatch.setenv('HANDMESH_CACHE', str(tmp_path))
+    monkeypatch.setattr(quantization, 'MEAN_BOUND', 1e-9)
+    with pytest.raises(BackendError, match='int8 moves vertices by'):
+        create_backend('openvino', net, CPU, 'int8')
+    assert not list(tmp_path.glob('openvino-int8-*'))
+
+
+@pytest.mark.parametrize('module', ['nncf', 'handmesh_model.synthesis.dataset'])
+def test_what_calibration_lacks_is_told(net, monkeypatch, tmp_path, module):
+    import sys
+
+    monkeypatch.setenv('HANDMESH_CACHE', str(tmp_path))
+    monkeypatch.setitem(sys.modules, module, None)
+    other = type(net)(replace(net.config, confidence_spread=1.7), net.topology)
+    with pytest.raises(BackendError, match=r"pip install 'handmesh_ros\[export,train\]'"):
+        create_backend('openvino', other, CPU, 'int8')

@@ -1,0 +1,69 @@
+import pytest
+import torch
+
+from handmesh_model.backends import BACKENDS, available_backends, missing_backends
+from handmesh_model.backends.registry import choose_backends
+from handmesh_model.errors import BackendError
+
+CPU, CUDA = torch.device('cpu'), torch.device('cuda')
+
+
+def test_a_cpu_has_eager_and_openvino():
+    assert available_backends(CPU) == [
+        ('eager', 'float32'),
+        ('openvino', 'float32'),
+        ('openvino', 'int8'),
+    ]
+    missing = missing_backends(CPU)
+    assert set(missing) == {'cudagraph', 'tensorrt'}
+    assert 'runs on CUDA' in missing['cudagraph']
+
+
+def test_auto_takes_openvino_on_a_cpu_and_eager_if_it_is_missing(monkeypatch):
+    names = [kind.name for kind, _ in choose_backends('auto', CPU, 'auto')]
+    assert names == ['openvino', 'eager']
+    monkeypatch.setattr('handmesh_model.backends.registry.find_spec', lambda name: None)
+    names = [kind.name for kind, _ in choose_backends('auto', CPU, 'auto')]
+    assert names == ['eager']
+
+
+def test_auto_takes_captured_graphs_in_half_precision_on_cuda(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    chosen = [(kind.name, p) for kind, p in choose_backends('auto', CUDA, 'auto')]
+    assert chosen == [('cudagraph', 'float16'), ('eager', 'float32')]
+
+
+def test_auto_with_a_precision_takes_what_has_it():
+    chosen = [(kind.name, p) for kind, p in choose_backends('auto', CPU, 'int8')]
+    assert chosen == [('openvino', 'int8')]
+
+
+@pytest.mark.parametrize(
+    ('name', 'precision', 'said'),
+    [
+        ('magic', 'auto', "backend is 'magic', expected one of auto, eager, openvino"),
+        ('eager', 'float8', "precision is 'float8', expected one of auto, float32"),
+        ('eager', 'int8', "backend 'eager' has no precision 'int8', expected one of float32"),
+        ('auto', 'float16', "backend 'eager' has no precision 'float16'"),
+        ('cudagraph', 'auto', "'cudagraph' runs on CUDA, not on 'cpu'"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_reason(name, precision, said):
+    with pytest.raises(BackendError) as caught:
+        choose_backends(name, CPU, precision)
+    assert said in str(caught.value)
+
+
+def test_missing_packages_are_named_with_the_extra_that_has_them(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr('handmesh_model.backends.registry.find_spec', lambda name: None)
+    problem = BACKENDS['tensorrt'].problem(CUDA)
+    assert problem == (
+        "backend 'tensorrt' needs torch_tensorrt and tensorrt: "
+        "pip install 'handmesh_ros[tensorrt]'"
+    )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='CUDA is there')
+def test_cuda_backends_say_that_cuda_is_missing():
+    assert 'needs CUDA' in missing_backends(CUDA)['cudagraph']
