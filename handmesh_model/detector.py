@@ -12,7 +12,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from handmesh_model.backends.detector import create_detector_runner
 from handmesh_model.boxes import intersection_over_union
+from handmesh_model.device_image import DeviceImage, resized_on_device
 from handmesh_model.errors import CheckpointError
 from handmesh_model.hand import HandBox
 from handmesh_model.network.hand_detector import (
@@ -36,7 +38,7 @@ the hand larger, is the better judge."""
 class Letterbox(NamedTuple):
     """A picture made small, and how to get back: x_image = (x + 0.5) / scale - 0.5."""
 
-    image: np.ndarray
+    image: np.ndarray | torch.Tensor
     """(h, w, 3) uint8, h and w multiples of 32, the picture at the top left, black elsewhere."""
     scale_x: float
     scale_y: float
@@ -49,13 +51,27 @@ def letterbox(rgb: np.ndarray, longer_side: int = DETECTOR_INPUT) -> Letterbox:
     :param rgb: (H, W, 3) uint8.
     """
     height, width = rgb.shape[:2]
-    scale = longer_side / max(height, width)
-    small_width, small_height = (max(1, round(side * scale)) for side in (width, height))
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small_width, small_height = _small_size(width, height, longer_side)
+    way = cv2.INTER_AREA if longer_side < max(height, width) else cv2.INTER_LINEAR
     small = cv2.resize(rgb, (small_width, small_height), interpolation=way)
     image = np.zeros((_padded(small_height), _padded(small_width), 3), dtype=np.uint8)
     image[:small_height, :small_width] = small
     return Letterbox(image, small_width / width, small_height / height)
+
+
+def letterbox_on_device(image: torch.Tensor, longer_side: int = DETECTOR_INPUT) -> Letterbox:
+    """The same for a picture that lies on a device already, (H, W, 3) uint8."""
+    height, width = image.shape[:2]
+    small_width, small_height = _small_size(width, height, longer_side)
+    shape = (_padded(small_height), _padded(small_width), 3)
+    padded = torch.zeros(shape, dtype=torch.uint8, device=image.device)
+    padded[:small_height, :small_width] = resized_on_device(image, small_height, small_width)
+    return Letterbox(padded, small_width / width, small_height / height)
+
+
+def _small_size(width: int, height: int, longer_side: int) -> tuple[int, int]:
+    scale = longer_side / max(height, width)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _padded(side: int) -> int:
@@ -68,31 +84,33 @@ class HandDetector:
 
     :param net: in any mode; it is fused for inference.
     :param device: where it runs.
+    :param backend: what runs the mesh network beside it; 'openvino' runs the detector too.
     """
 
-    def __init__(self, net: HandDetectorNet, device: torch.device | str = 'cpu') -> None:
+    def __init__(
+        self, net: HandDetectorNet, device: torch.device | str = 'cpu', backend: str = 'eager'
+    ) -> None:
         self.device = torch.device(device)
-        net = net.fuse().to(self.device)
-        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._runner = create_detector_runner(backend, net, self.device)
 
     def detect(
-        self, rgb: np.ndarray, max_hands: int = 2, threshold: float = SCORE_THRESHOLD
+        self, rgb: np.ndarray | DeviceImage, max_hands: int = 2, threshold: float = SCORE_THRESHOLD
     ) -> list[HandBox]:
         """
         Hands of a picture, best first.
 
-        :param rgb: (H, W, 3) uint8.
+        :param rgb: (H, W, 3) uint8, or a picture that may lie on the device already.
         :param max_hands: boxes at most.
         :param threshold: least score of a box.
         :returns: boxes in pixels of the picture; ``side`` is None where it is not clear.
         """
-        small = letterbox(rgb)
-        with torch.inference_mode():
-            pixels = torch.from_numpy(small.image).to(self.device)
-            # Channels last in memory, as the network wants it; only the view is transposed.
-            outputs = self.net(pixels.permute(2, 0, 1)[None].float() / 255)
-        boxes = decode(outputs, max_hands, threshold)[0]
-        height, width = rgb.shape[:2]
+        picture = rgb if isinstance(rgb, DeviceImage) else DeviceImage(rgb)
+        if self.device.type == 'cpu':
+            small = letterbox(picture.rgb)
+        else:
+            small = letterbox_on_device(picture.on(self.device))
+        boxes = decode(self._runner.run(small.image), max_hands, threshold)[0]
+        height, width = picture.rgb.shape[:2]
         return [_in_picture(box, small, width, height) for box in boxes]
 
 

@@ -9,10 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import Tensor
 
 from handmesh_model.backends import Backend
 from handmesh_model.boxes import intersection_over_union
-from handmesh_model.crop import CROP_MARGIN, apply_affine, crop_hands
+from handmesh_model.crop import CROP_MARGIN, apply_affine, crop_hands, image_from_crop
+from handmesh_model.device_image import DeviceImage, crop_on_device
 from handmesh_model.errors import BackendError
 from handmesh_model.hand import HandBox, Side
 from handmesh_model.stopwatch import Stopwatch
@@ -88,6 +90,21 @@ class HandEstimator:
         self.stopwatch = stopwatch
         self.input_size = config.input_size
         self.lixels = LixelScale(config.input_size, config.heatmap_size)
+        self._picture: DeviceImage | None = None
+
+    def open(self, rgb: np.ndarray) -> DeviceImage:
+        """
+        Begin with a new picture: what is on the device of the last one is not used any more.
+
+        :param rgb: (H, W, 3) uint8; later calls with this very array share its copy on the device.
+        """
+        self._picture = DeviceImage(rgb)
+        return self._picture
+
+    def picture(self, rgb: np.ndarray) -> DeviceImage:
+        """The opened picture if it is this very array, else one for this call alone."""
+        opened = self._picture
+        return opened if opened is not None and opened.rgb is rgb else DeviceImage(rgb)
 
     def estimate(self, rgb: np.ndarray, boxes: Sequence[HandBox]) -> list[Estimate]:
         """
@@ -99,17 +116,17 @@ class HandEstimator:
         if not boxes:
             return []
         with self.stopwatch('crop'):
-            crop = crop_hands(rgb, boxes, self.input_size)
+            crops, affines = self._crops(rgb, boxes)
         with self.stopwatch('network'):
-            result = self.backend.run(crop.images)
+            result = self.backend.run(crops)
         if not (np.isfinite(result.vertices).all() and np.isfinite(result.joints).all()):
             raise BackendError(
                 f'the network ({self.backend.name}) gave NaN or infinite coordinates'
             )
         vertices = self.lixels.from_lixels(result.vertices)
         joints = self.lixels.from_lixels(result.joints)
-        vertices_image = apply_affine(crop.image_from_crop, vertices[..., :2])
-        joints_image = apply_affine(crop.image_from_crop, joints[..., :2])
+        vertices_image = apply_affine(affines, vertices[..., :2])
+        joints_image = apply_affine(affines, joints[..., :2])
         return [
             Estimate(
                 source=box,
@@ -124,6 +141,20 @@ class HandEstimator:
             )
             for i, box in enumerate(boxes)
         ]
+
+    def _crops(
+        self, rgb: np.ndarray, boxes: Sequence[HandBox]
+    ) -> tuple[np.ndarray | Tensor, np.ndarray]:
+        """Crops where the backend wants them, and their (N, 2, 3) affines to the image."""
+        device = self.backend.device
+        if device.type == 'cpu':
+            crop = crop_hands(rgb, boxes, self.input_size)
+            return crop.images, crop.image_from_crop
+        affines = np.stack(
+            [image_from_crop(box, self.input_size, box.side == 'left') for box in boxes]
+        )
+        image = self.picture(rgb).on(device)
+        return crop_on_device(image, affines, self.input_size), affines
 
     def with_likelier_sides(
         self, rgb: np.ndarray, estimates: Sequence[Estimate], doubt_given: bool = True

@@ -66,7 +66,7 @@ class HandMeshPredictor:
             raise ConfigError(f'max_hands is {max_hands!r}, expected a whole number of at least 1')
         self.max_hands = max_hands
         self.hand_size = hand_size
-        mesh_file, self._detector_file = _weight_files(weights)
+        mesh_file, self._detector_file = weight_files(weights)
         self.device = choose_device(device)
         net = load_network(mesh_file)
         self.topology: HandTopology = net.topology
@@ -115,8 +115,8 @@ class HandMeshPredictor:
         :raises ShapeError: if an array has another shape.
         :raises IntrinsicsError: if there can be no such camera, or none is given for the depth.
         """
-        self.stopwatch.restart()
         rgb = check_image(rgb)
+        self.begin(rgb)
         intrinsics, depth = check_view(rgb, intrinsics, depth)
         if boxes is None:
             estimates = self._find(rgb)
@@ -129,6 +129,15 @@ class HandMeshPredictor:
             self.place(estimate, intrinsics, distortion, fisheye, depth) for estimate in estimates
         ]
 
+    def begin(self, rgb: np.ndarray) -> None:
+        """
+        Begin with a new picture, even if it lies in the same memory as the last.
+
+        :param rgb: (H, W, 3) uint8, checked.
+        """
+        self.stopwatch.restart()
+        self.estimator.open(rgb)
+
     def detect(self, rgb: np.ndarray) -> list[HandBox]:
         """
         Boxes that may hold hands in one picture, best first, some more than ``max_hands``.
@@ -137,11 +146,13 @@ class HandMeshPredictor:
         :raises CheckpointError: if there are no weights for the detector.
         """
         if self._detector is None:
-            self._detector = HandDetector(load_detector(self._detector_file), self.device)
+            self._detector = HandDetector(
+                load_detector(self._detector_file), self.device, self.backend.name
+            )
         try:
             with self.stopwatch('detect'):
                 count = self.max_hands + SPARE_CANDIDATES
-                return self._detector.detect(check_image(rgb), count)
+                return self._detector.detect(self.estimator.picture(check_image(rgb)), count)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise BackendError(f'the detector failed on {self.device}: {reason}') from error
@@ -242,8 +253,13 @@ def check_view(
     return matrix, check_depth(depth, *rgb.shape[:2])
 
 
-def _weight_files(weights: str | Path) -> tuple[Path, Path]:
-    """Files of mesh network and detector."""
+def weight_files(weights: str | Path) -> tuple[Path, Path]:
+    """
+    Files of mesh network and detector.
+
+    :param weights: as for :class:`HandMeshPredictor`.
+    :raises CheckpointError: if there is no such file.
+    """
     folder = Path(weights)
     mesh = weights_path(folder / MESH_FILE if folder.is_dir() else weights)
     own = mesh.parent / DETECTOR_FILE

@@ -179,7 +179,7 @@ class HandTracker:
         matrix, depth = check_view(rgb, intrinsics, depth)
         if boxes is not None:
             boxes = [check_box(box, rgb.shape[1], rgb.shape[0]) for box in boxes]
-        self.predictor.stopwatch.restart()
+        self.predictor.begin(rgb)
         if stamp < self._last_stamp:
             self.reset()
         self._last_stamp = stamp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from handmesh_model.backends.cache import cached, network_digest
+from handmesh_model.backends.cache import Loaded, cached, network_digest
 from handmesh_model.backends.edge import ArrayEdge, OutputLayout
 from handmesh_model.backends.interface import Backend, NetworkResult, check_crops
 from handmesh_model.errors import BackendError
@@ -44,18 +45,12 @@ class OpenVinoBackend(Backend):
     def __init__(self, net: HandMeshNet, device: torch.device, precision: str = 'float32') -> None:
         if device.type != 'cpu':
             raise BackendError(f"backend 'openvino' runs on the CPU, not on '{device}'")
-        openvino = import_openvino()
+        import_openvino()
         self.precision = precision
         self._size = net.config.input_size
         self._layout = OutputLayout.of(net.config, net.topology.vertex_count)
-
-        def build(folder: Path) -> None:
-            openvino.save_model(openvino_model(net, precision), folder / MODEL_FILE, False)
-
         try:
-            compiled = cached(
-                f'openvino-{precision}', artefact_facts(net, precision), build, compile_file
-            )
+            compiled = artefact(net, precision, compile_file)
             self._request = compiled.create_infer_request()
         except (RuntimeError, TypeError) as error:
             raise BackendError(f'OpenVINO cannot take the network: {_reason(error)}') from error
@@ -87,6 +82,22 @@ def import_openvino() -> Any:
             "backend 'openvino' needs the package openvino: pip install 'handmesh_ros[cpu]'"
         ) from error
     return openvino
+
+
+def artefact(net: HandMeshNet, precision: str, load: Callable[[Path], Loaded]) -> Loaded:
+    """
+    The converted network of the cache, made first if there is none.
+
+    :param precision: 'float32' or 'int8'.
+    :param load: reads :data:`MODEL_FILE` in the folder that it is given.
+    :raises BackendError: if a package is missing.
+    """
+    openvino = import_openvino()
+
+    def build(folder: Path) -> None:
+        openvino.save_model(openvino_model(net, precision), folder / MODEL_FILE, False)
+
+    return cached(f'openvino-{precision}', artefact_facts(net, precision), build, load)
 
 
 def openvino_model(net: HandMeshNet, precision: str = 'float32') -> Any:

@@ -51,7 +51,7 @@ def test_every_crop_gets_its_own_row(count):
     programs = StaticPrograms((1, 2, 4), lambda size: FakeProgram(size, runs), pinned=False)
     crops = np.random.default_rng(0).integers(0, 255, (count, 2, 2, 3)).astype(np.uint8)
     rows = programs.run(torch.from_numpy(crops), lambda: waits.append(1))
-    sums = crops.reshape(count, -1).sum(1)
+    sums = crops.reshape(count, -1).sum(1, dtype=int)
     np.testing.assert_array_equal(rows.numpy(), np.stack([sums, -sums], 1))
     assert len(runs) == len(plan(count, (1, 2, 4)))
     assert waits

@@ -1,0 +1,151 @@
+"""The detector's network, run by the backend that runs the mesh network, or by PyTorch."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from handmesh_model.backends.cache import cached, network_digest
+from handmesh_model.backends.openvino import HINTS, MODEL_FILE, import_openvino
+from handmesh_model.errors import BackendError
+from handmesh_model.network.hand_detector import DetectorOutputs, HandDetectorNet
+
+FORMAT = 1
+"""To be raised when the same weights have to be converted differently."""
+_SHAPES = 8
+"""Sizes of pictures that are kept compiled; a camera has one."""
+
+
+class DetectorRunner(ABC):
+    """
+    A detector's network ready to run.
+
+    :ivar device: where pictures are wanted.
+    """
+
+    device = torch.device('cpu')
+
+    @abstractmethod
+    def run(self, image: np.ndarray | Tensor) -> DetectorOutputs:
+        """
+        Run the network.
+
+        :param image: (h, w, 3) uint8 RGB, h and w multiples of 32; an array, or a tensor on
+            :attr:`device`.
+        :returns: maps of one picture.
+        :raises BackendError: if running fails.
+        """
+
+
+class EagerDetector(DetectorRunner):
+    """PyTorch; on any device."""
+
+    def __init__(self, net: HandDetectorNet, device: torch.device) -> None:
+        self.device = device
+        net = net.fuse().to(device)
+        self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def run(self, image: np.ndarray | Tensor) -> DetectorOutputs:
+        """See :meth:`DetectorRunner.run`."""
+        try:
+            with torch.inference_mode():
+                return self._net(_pixels(torch.as_tensor(image).to(self.device)[None]))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise BackendError(f'the detector failed on {self.device}: {reason}') from error
+
+
+class OpenVinoDetector(DetectorRunner):
+    """OpenVINO on the CPU, compiled for each size of pictures that comes."""
+
+    def __init__(self, net: HandDetectorNet) -> None:
+        openvino = import_openvino()
+        net = net.fuse().cpu()
+        facts = {
+            'format': FORMAT,
+            'network': network_digest(net, width=net.width),
+            'openvino': openvino.__version__,
+            'torch': torch.__version__,
+        }
+
+        def build(folder: Path) -> None:
+            openvino.save_model(_convert(openvino, net), folder / MODEL_FILE, False)
+
+        def load(folder: Path) -> Any:
+            return openvino.Core().read_model(folder / MODEL_FILE)
+
+        try:
+            self._model = cached('openvino-detector', facts, build, load)
+        except (RuntimeError, TypeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise BackendError(f'OpenVINO cannot take the detector: {reason}') from error
+        self._core = openvino.Core()
+        self._requests: dict[tuple[int, ...], Any] = {}
+
+    def run(self, image: np.ndarray | Tensor) -> DetectorOutputs:
+        """See :meth:`DetectorRunner.run`."""
+        pixels = np.asarray(image)[None]
+        try:
+            results = self._request(pixels.shape).infer([pixels], share_inputs=True)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise BackendError(f'OpenVINO failed on the detector: {reason}') from error
+        return DetectorOutputs(*(torch.from_numpy(results[i].copy()) for i in range(3)))
+
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        if shape not in self._requests:
+            if len(self._requests) == _SHAPES:
+                self._requests.pop(next(iter(self._requests)))
+            model = self._model.clone()
+            model.reshape({0: list(shape)})
+            compiled = self._core.compile_model(model, 'CPU', HINTS)
+            self._requests[shape] = compiled.create_infer_request()
+        return self._requests[shape]
+
+
+class _ArrayEdge(nn.Module):
+    """The network from (1, h, w, 3) uint8 to a plain tuple."""
+
+    def __init__(self, net: HandDetectorNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.net(_pixels(images)))
+
+
+def _pixels(images: Tensor) -> Tensor:
+    # Channels last in memory, as the network wants it; only the view is transposed.
+    return images.permute(0, 3, 1, 2).float() / 255
+
+
+def _convert(openvino: Any, net: HandDetectorNet) -> Any:
+    example = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
+    with warnings.catch_warnings(), torch.inference_mode():
+        # The check of the shape is traced as passed.
+        warnings.simplefilter('ignore')
+        return openvino.convert_model(
+            _ArrayEdge(net), example_input=example, input=[openvino.PartialShape([1, -1, -1, 3])]
+        )
+
+
+def create_detector_runner(
+    backend: str, net: HandDetectorNet, device: torch.device
+) -> DetectorRunner:
+    """
+    Get a detector's network ready to run beside a mesh network.
+
+    :param backend: the mesh network's; only OpenVINO runs detectors too, the rest leaves them to
+        PyTorch.
+    :param net: fused in place.
+    :raises BackendError: if it cannot be used here.
+    """
+    if backend == 'openvino' and device.type == 'cpu':
+        return OpenVinoDetector(net)
+    return EagerDetector(net, device)

@@ -1,0 +1,143 @@
+"""Files of a network for other runtimes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from handmesh_model.backends.cache import MANIFEST
+from handmesh_model.backends.edge import COORDINATES, ArrayEdge, OutputLayout
+from handmesh_model.errors import BackendError
+
+if TYPE_CHECKING:
+    from handmesh_model.network import HandMeshNet
+
+ONNX_FILE, DESCRIPTION_FILE = 'model.onnx', 'outputs.json'
+ONNX_OPSET = 20
+_PRECISIONS = {
+    'onnx': ('float32',),
+    'openvino': ('float32', 'int8'),
+    'tensorrt': ('float16', 'float32'),
+}
+_MEANINGS = {
+    'vertices': 'lixels: x, y along the crop, z the depth relative to the wrist',
+    'joints': 'lixels, in the order of handmesh_model.joints',
+    'presence': 'logit: a hand is in the crop',
+    'side': 'logit: the crop shows a right hand',
+    'confidence': '0 to 1, one a joint',
+}
+
+
+def export_network(
+    net: HandMeshNet, file_format: str, precision: str, batch: int, out: Path
+) -> list[Path]:
+    """
+    Write a network into a folder.
+
+    :param file_format: 'onnx', 'openvino' or 'tensorrt'.
+    :param precision: one that the format has, or 'auto' for its first.
+    :param batch: crops in one run.
+    :returns: the files written.
+    :raises BackendError: if the format has no such precision or batch, or a package is missing.
+    """
+    precisions = _PRECISIONS[file_format]
+    precision = precisions[0] if precision == 'auto' else precision
+    if precision not in precisions:
+        raise BackendError(
+            f"format '{file_format}' has no precision '{precision}', expected one of "
+            f'{", ".join(precisions)}'
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    written = _WRITERS[file_format](net, precision, batch, out)
+    description = out / DESCRIPTION_FILE
+    description.write_text(json.dumps(_description(net, batch), indent=2) + '\n')
+    return [*written, description]
+
+
+def _onnx(net: HandMeshNet, precision: str, batch: int, out: Path) -> list[Path]:
+    edge = ArrayEdge(net, 'gather')
+    example = torch.zeros(batch, edge.input_size, edge.input_size, 3, dtype=torch.uint8)
+    path = out / ONNX_FILE
+    try:
+        # The exporter tells its progress on the standard output.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter('ignore')
+            torch.onnx.export(
+                edge,
+                (example,),
+                path,
+                input_names=['crops'],
+                output_names=list(edge.layout.names),
+                opset_version=ONNX_OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except ImportError as error:
+        raise BackendError(
+            f"ONNX needs a package ({error}): pip install 'handmesh_ros[export]'"
+        ) from error
+    return [path]
+
+
+def _openvino(net: HandMeshNet, precision: str, batch: int, out: Path) -> list[Path]:
+    from handmesh_model.backends.openvino import artefact
+
+    if batch != 1:
+        raise BackendError(f"format 'openvino' runs one crop at a time, not {batch}")
+
+    def copy(folder: Path) -> list[Path]:
+        files = [path for path in folder.iterdir() if path.name != MANIFEST]
+        return [Path(shutil.copy(path, out)) for path in sorted(files)]
+
+    return artefact(net, precision, copy)
+
+
+def _tensorrt(net: HandMeshNet, precision: str, batch: int, out: Path) -> list[Path]:
+    from handmesh_model.backends.cudagraph import DTYPES
+    from handmesh_model.backends.registry import BACKENDS
+    from handmesh_model.backends.tensorrt import ENGINE_FILE, engine_bytes, import_tensorrt
+
+    device = torch.device('cuda')
+    problem = BACKENDS['tensorrt'].problem(device)
+    if problem is not None:
+        raise BackendError(problem)
+    edge = ArrayEdge(net, 'dense', DTYPES[precision]).to(device)
+    path = out / ENGINE_FILE
+    path.write_bytes(engine_bytes(import_tensorrt()[1], edge, batch))
+    return [path]
+
+
+_WRITERS: dict[str, Any] = {'onnx': _onnx, 'openvino': _openvino, 'tensorrt': _tensorrt}
+
+
+def _description(net: HandMeshNet, batch: int) -> dict[str, Any]:
+    """What goes in and comes out, for whoever writes the other end."""
+    config, layout = net.config, OutputLayout.of(net.config, net.topology.vertex_count)
+    shapes = {'vertices': (net.topology.vertex_count, COORDINATES)}
+    shapes |= {'joints': (config.joint_count, COORDINATES), 'confidence': (config.joint_count,)}
+    return {
+        'crops': {
+            'shape': [batch, config.input_size, config.input_size, 3],
+            'type': 'uint8',
+            'meaning': 'RGB; left hands mirrored, the side 1.25 times that of the hand',
+        },
+        'lixels': config.heatmap_size,
+        'outputs': {
+            name: {
+                'shape': [batch, *shapes.get(name, ())],
+                'type': 'float32',
+                'meaning': _MEANINGS[name],
+            }
+            for name in layout.names
+        },
+        'packed': 'a TensorRT engine takes (N, 3, S, S) 0 to 1 in its precision and gives all '
+        'outputs of a crop in one row, in this order',
+    }

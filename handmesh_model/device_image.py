@@ -1,0 +1,97 @@
+"""A picture on the device that computes on it: uploaded once, however often it is looked at."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class DeviceImage:
+    """
+    A picture, and its copies on devices, made when they are first asked for.
+
+    :param rgb: (H, W, 3) uint8; not to be changed while this is in use.
+    """
+
+    def __init__(self, rgb: np.ndarray) -> None:
+        self.rgb = rgb
+        self._copies: dict[torch.device, Tensor] = {}
+
+    def on(self, device: torch.device) -> Tensor:
+        """(H, W, 3) uint8 on a device."""
+        if device not in self._copies:
+            # Out of page-locked memory the upload goes on beside the host's work.
+            on_cuda = device.type == 'cuda'
+            host = torch.empty(self.rgb.shape, dtype=torch.uint8, pin_memory=on_cuda)
+            # By numpy, which reads the read-only views that messages come as without a word.
+            host.numpy()[...] = self.rgb
+            self._copies[device] = host.to(device, non_blocking=True)
+        return self._copies[device]
+
+
+def crop_on_device(image: Tensor, image_from_crop: np.ndarray, size: int) -> Tensor:
+    """
+    What :func:`handmesh_model.crop.crop_hands` cuts, computed where the image lies.
+
+    Where a crop is smaller than what it shows, each of its pixels is the mean of samples a pixel
+    of the image or a little more apart.
+
+    :param image: (H, W, 3) uint8.
+    :param image_from_crop: (N, 2, 3) axis-aligned affines from crop to image pixels.
+    :param size: side S of the crops.
+    :returns: (N, S, S, 3) uint8, black outside the picture.
+    """
+    crops = torch.empty(
+        (len(image_from_crop), size, size, 3), dtype=torch.uint8, device=image.device
+    )
+    planes = image.permute(2, 0, 1)[None].float()
+    shrinks = np.maximum(image_from_crop[:, 1, 1].astype(int), 1)
+    for shrink in np.unique(shrinks):
+        chosen = np.flatnonzero(shrinks == shrink)
+        part = _sampled(planes, image_from_crop[chosen], size, int(shrink))
+        crops[torch.from_numpy(chosen).to(image.device)] = part
+    return crops
+
+
+def _sampled(planes: Tensor, affines: np.ndarray, size: int, shrink: int) -> Tensor:
+    """(n, S, S, 3) uint8 crops of (1, 3, H, W), each pixel the mean of ``shrink`` squared."""
+    height, width = planes.shape[2:]
+    # Positions of the samples in crop pixels, whose centres are at integers.
+    steps = (np.arange(size * shrink) + 0.5) / shrink - 0.5
+    x = affines[:, 0, :1] * steps + affines[:, 0, 2:]
+    y = affines[:, 1, 1:2] * steps + affines[:, 1, 2:]
+    # grid_sample's -1 and 1 are the picture's outer edges, half a pixel from the outer centres.
+    columns = torch.from_numpy((2 * x + 1) / width - 1).float().to(planes.device)
+    rows = torch.from_numpy((2 * y + 1) / height - 1).float().to(planes.device)
+    count, samples = columns.shape
+    grid = torch.stack(
+        [
+            columns[:, None].expand(count, samples, samples),
+            rows[:, :, None].expand(count, samples, samples),
+        ],
+        dim=-1,
+    )
+    # All crops below each other: one picture, one call.
+    sampled = F.grid_sample(
+        planes, grid.reshape(1, count * samples, samples, 2), align_corners=False
+    )
+    if shrink > 1:
+        sampled = F.avg_pool2d(sampled, shrink)
+    return sampled[0].view(3, count, size, size).permute(1, 2, 3, 0).round().to(torch.uint8)
+
+
+def resized_on_device(image: Tensor, height: int, width: int) -> Tensor:
+    """
+    A picture scaled down by averaging, or up linearly.
+
+    :param image: (H, W, 3) uint8.
+    :returns: (height, width, 3) uint8 on the same device.
+    """
+    planes = image.permute(2, 0, 1)[None].float()
+    if height < image.shape[0]:
+        planes = F.interpolate(planes, (height, width), mode='area')
+    else:
+        planes = F.interpolate(planes, (height, width), mode='bilinear', align_corners=False)
+    return planes[0].permute(1, 2, 0).round().to(torch.uint8)

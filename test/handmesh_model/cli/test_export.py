@@ -1,0 +1,95 @@
+"""``handmesh export`` from the command line, on a tiny random network."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from handmesh_model.backends import create_backend
+from handmesh_model.checkpoints import load_network
+from handmesh_model.cli import USER_ERROR, main
+from handmesh_model.evaluation import precision_check
+from handmesh_model.evaluation.precision_check import PrecisionCheck
+
+
+def crops(count: int) -> np.ndarray:
+    generator = np.random.default_rng(0)
+    return generator.integers(0, 255, (count, 64, 64, 3)).astype(np.uint8)
+
+
+def run_file(path: Path, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs of a file by name; OpenVINO reads ONNX, too."""
+    import openvino
+
+    hints = {'INFERENCE_PRECISION_HINT': 'f32'}
+    compiled = openvino.Core().compile_model(path, 'CPU', hints)
+    result = compiled([images])
+    return {output.any_name: result[output] for output in compiled.outputs}
+
+
+@pytest.mark.parametrize(('file_format', 'batch'), [('onnx', 2), ('openvino', 1)])
+def test_the_file_computes_what_the_network_does(
+    weights_folder: Path, tmp_path: Path, file_format: str, batch: int
+) -> None:
+    arguments = ['--weights', str(weights_folder), '--format', file_format, '--out', str(tmp_path)]
+    assert main(['export', *arguments, '--batch', str(batch)]) == 0
+    net = load_network(weights_folder / 'mesh.safetensors')
+    expected = create_backend('eager', net, torch.device('cpu')).run(crops(batch))
+    name = 'model.onnx' if file_format == 'onnx' else 'model.xml'
+    outputs = run_file(tmp_path / name, crops(batch))
+    described = json.loads((tmp_path / 'outputs.json').read_text())
+    assert list(outputs) == list(described['outputs'])
+    for output, array in outputs.items():
+        assert list(array.shape) == described['outputs'][output]['shape']
+    for output in ('vertices', 'joints', 'confidence'):
+        np.testing.assert_allclose(outputs[output], getattr(expected, output), rtol=0, atol=1e-3)
+    assert described['crops']['shape'] == [batch, 64, 64, 3]
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['--format', 'onnx', '--precision', 'int8'], "'onnx' has no precision 'int8'"),
+        (['--format', 'openvino', '--batch', '2'], 'one crop at a time, not 2'),
+        (['--format', 'onnx', '--batch', '0'], '--batch is 0'),
+        (['--format', 'onnx', '--photographs', 'x'], '--photographs goes with'),
+        (['--format', 'onnx', '--weights', 'nowhere'], "no weights file 'nowhere'"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    weights_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    arguments: list[str],
+    said: str,
+) -> None:
+    given = ['--weights', str(weights_folder), '--out', str(tmp_path), *arguments]
+    assert main(['export', *given]) == USER_ERROR
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='CUDA is there')
+def test_engines_need_cuda(
+    weights_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    given = ['--weights', str(weights_folder), '--out', str(tmp_path), '--format', 'tensorrt']
+    assert main(['export', *given]) == USER_ERROR
+    assert 'needs CUDA' in capsys.readouterr().err
+
+
+def test_photographs_can_refuse_an_int8_network(
+    weights_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setattr(
+        precision_check, 'check_precision', lambda *_: PrecisionCheck(98, 10.0, 10.5)
+    )
+    given = ['--weights', str(weights_folder), '--out', str(tmp_path / 'out')]
+    given += ['--format', 'openvino', '--precision', 'int8', '--photographs', 'photographs']
+    assert main(['export', *given]) == 1
+    assert '+0.50 mm' in capsys.readouterr().out
+    assert not (tmp_path / 'out').exists()
