@@ -15,8 +15,8 @@ def add_parser(subparsers: Any) -> None:
         'export',
         help='write a network for another runtime',
         description='Writes the mesh network, which turns crops (N, S, S, 3) uint8 RGB into its '
-        'outputs, and outputs.json, which says what these are. An OpenVINO network also goes into the cache '
-        'that the backend loads from.',
+        'outputs, and outputs.json, which says what these are. An OpenVINO '
+        'network also goes into the cache that the backend loads from.',
     )
     parser.add_argument('--weights', default='open', help="'open', a folder or a file")
     parser.add_argument('--format', required=True, choices=FORMATS)
