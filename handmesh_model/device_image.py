@@ -35,51 +35,52 @@ def crop_on_device(image: Tensor, image_from_crop: np.ndarray, size: int) -> Ten
     """
     What :func:`handmesh_model.crop.crop_hands` cuts, computed where the image lies.
 
-    Where a crop is smaller than what it shows, each of its pixels is the mean of samples a pixel
-    of the image or a little more apart.
+    Where crops are smaller than what they show, the image is first averaged over blocks of whole
+    pixels, once for all crops of about the same scale.
 
     :param image: (H, W, 3) uint8.
     :param image_from_crop: (N, 2, 3) axis-aligned affines from crop to image pixels.
     :param size: side S of the crops.
     :returns: (N, S, S, 3) uint8, black outside the picture.
     """
-    crops = torch.empty(
-        (len(image_from_crop), size, size, 3), dtype=torch.uint8, device=image.device
-    )
     planes = image.permute(2, 0, 1)[None].float()
     shrinks = np.maximum(image_from_crop[:, 1, 1].astype(int), 1)
-    for shrink in np.unique(shrinks):
+    shape = (len(shrinks), size, size, 3)
+    crops = torch.empty(shape, dtype=torch.uint8, device=image.device)
+    for shrink in np.unique(shrinks).tolist():
         chosen = np.flatnonzero(shrinks == shrink)
-        part = _sampled(planes, image_from_crop[chosen], size, int(shrink))
+        affines = image_from_crop[chosen].copy()
+        # Block k has its centre at pixel k * shrink + (shrink - 1) / 2.
+        affines[:, :, 2] -= (shrink - 1) / 2
+        part = _sampled(_block_means(planes, shrink), affines / shrink, size)
         crops[torch.from_numpy(chosen).to(image.device)] = part
     return crops
 
 
-def _sampled(planes: Tensor, affines: np.ndarray, size: int, shrink: int) -> Tensor:
-    """(n, S, S, 3) uint8 crops of (1, 3, H, W), each pixel the mean of ``shrink`` squared."""
+def _block_means(planes: Tensor, shrink: int) -> Tensor:
+    """(1, 3, H, W) averaged over blocks of ``shrink`` squared pixels; black beyond the border."""
+    if shrink == 1:
+        return planes
     height, width = planes.shape[2:]
-    # Positions of the samples in crop pixels, whose centres are at integers.
-    steps = (np.arange(size * shrink) + 0.5) / shrink - 0.5
+    padded = F.pad(planes, (0, -width % shrink, 0, -height % shrink))
+    return F.avg_pool2d(padded, shrink)
+
+
+def _sampled(planes: Tensor, affines: np.ndarray, size: int) -> Tensor:
+    """(n, S, S, 3) uint8 crops of (1, 3, H, W), interpolated linearly."""
+    height, width = planes.shape[2:]
+    steps = np.arange(size)
     x = affines[:, 0, :1] * steps + affines[:, 0, 2:]
     y = affines[:, 1, 1:2] * steps + affines[:, 1, 2:]
     # grid_sample's -1 and 1 are the picture's outer edges, half a pixel from the outer centres.
     columns = torch.from_numpy((2 * x + 1) / width - 1).float().to(planes.device)
     rows = torch.from_numpy((2 * y + 1) / height - 1).float().to(planes.device)
-    count, samples = columns.shape
-    grid = torch.stack(
-        [
-            columns[:, None].expand(count, samples, samples),
-            rows[:, :, None].expand(count, samples, samples),
-        ],
-        dim=-1,
-    )
+    shape = (len(affines), size, size)
+    grid = torch.stack([columns[:, None].expand(shape), rows[:, :, None].expand(shape)], dim=-1)
     # All crops below each other: one picture, one call.
-    sampled = F.grid_sample(
-        planes, grid.reshape(1, count * samples, samples, 2), align_corners=False
-    )
-    if shrink > 1:
-        sampled = F.avg_pool2d(sampled, shrink)
-    return sampled[0].view(3, count, size, size).permute(1, 2, 3, 0).round().to(torch.uint8)
+    below = grid.reshape(1, len(affines) * size, size, 2)
+    sampled = F.grid_sample(planes, below, align_corners=False)
+    return sampled[0].view(3, *shape).permute(1, 2, 3, 0).round().to(torch.uint8)
 
 
 def resized_on_device(image: Tensor, height: int, width: int) -> Tensor:

@@ -54,7 +54,7 @@ def test_crops_are_those_of_the_cpu(rgb: np.ndarray, side: float) -> None:
     assert actual.dtype == torch.uint8
     difference = np.abs(actual.numpy().astype(int) - expected.images)
     # OpenCV interpolates in steps of 1/32 pixel, and averages over other blocks.
-    assert difference.mean() < 2
+    assert difference.mean() < 3
     assert np.percentile(difference, 99) < 20
 
 
