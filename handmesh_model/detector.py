@@ -91,7 +91,7 @@ class HandDetector:
         self, net: HandDetectorNet, device: torch.device | str = 'cpu', backend: str = 'eager'
     ) -> None:
         self.device = torch.device(device)
-        self._runner = create_detector_runner(backend, net, self.device)
+        self.runner = create_detector_runner(backend, net, self.device)
 
     def detect(
         self, rgb: np.ndarray | DeviceImage, max_hands: int = 2, threshold: float = SCORE_THRESHOLD
@@ -109,7 +109,7 @@ class HandDetector:
             small = letterbox(picture.rgb)
         else:
             small = letterbox_on_device(picture.on(self.device))
-        boxes = decode(self._runner.run(small.image), max_hands, threshold)[0]
+        boxes = decode(self.runner.run(small.image), max_hands, threshold)[0]
         height, width = picture.rgb.shape[:2]
         return [_in_picture(box, small, width, height) for box in boxes]
 

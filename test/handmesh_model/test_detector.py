@@ -75,7 +75,7 @@ def test_boxes_are_in_pixels_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> 
     detector = HandDetector(HandDetectorNet(4))
     outputs = quiet_maps(20, 24)
     put(outputs, 8, 11, heat=3.0, side=4.0)
-    monkeypatch.setattr(detector, 'net', lambda images: outputs)
+    monkeypatch.setattr(detector.runner, 'run', lambda image: outputs)
     (box,) = detector.detect(np.zeros((480, 640, 3), np.uint8))
     assert box.center == pytest.approx((11.5 * 8 / 0.3 - 0.5, 8.5 * 8 / 0.3 - 0.5))
     assert box.width == pytest.approx(32 / 0.3)
@@ -89,7 +89,7 @@ def test_wild_maps_give_finite_boxes_around_pixels_of_the_picture(
     outputs = DetectorOutputs(
         *(torch.randn(*m.shape, generator=generator) * 30 for m in quiet_maps())
     )
-    monkeypatch.setattr(detector, 'net', lambda images: outputs)
+    monkeypatch.setattr(detector.runner, 'run', lambda image: outputs)
     boxes = detector.detect(np.zeros((470, 640, 3), np.uint8), max_hands=20)
     assert boxes
     for box in boxes:
