@@ -52,7 +52,7 @@ class Recorder(Backend):
         self._last: NetworkResult | None = None
         self.is_replaying = False
 
-    def run(self, crops: np.ndarray) -> NetworkResult:
+    def run(self, crops: Any) -> NetworkResult:
         """See :meth:`Backend.run`."""
         if not self.is_replaying or self._last is None:
             self._last = self._network.run(crops)

@@ -50,7 +50,7 @@ class OutputLayout:
 
     def result(self, outputs: dict[str, np.ndarray]) -> NetworkResult:
         """Outputs by name, in any shape that holds their numbers, as a result."""
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for name, width in self.widths.items():
             array = np.asarray(outputs[name], dtype=np.float32)
             if name in ('vertices', 'joints'):

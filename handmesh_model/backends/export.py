@@ -121,7 +121,7 @@ _WRITERS: dict[str, Any] = {'onnx': _onnx, 'openvino': _openvino, 'tensorrt': _t
 def _description(net: HandMeshNet, batch: int) -> dict[str, Any]:
     """What goes in and comes out, for whoever writes the other end."""
     config, layout = net.config, OutputLayout.of(net.config, net.topology.vertex_count)
-    shapes = {'vertices': (net.topology.vertex_count, COORDINATES)}
+    shapes: dict[str, tuple[int, ...]] = {'vertices': (net.topology.vertex_count, COORDINATES)}
     shapes |= {'joints': (config.joint_count, COORDINATES), 'confidence': (config.joint_count,)}
     return {
         'crops': {

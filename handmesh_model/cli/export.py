@@ -66,7 +66,7 @@ def _accepted(weights: str, photographs: Path) -> bool:
     check = check_precision(weights, photographs, 'openvino', 'int8')
     verdict = 'accepted' if check.accepted else 'refused'
     print(
-        f'PA-MPJPE on {check.count} photographs: float32 {check.float32_mm:.2f} mm, int8 '
+        f'PA-MPJPE on {check.photographs} photographs: float32 {check.float32_mm:.2f} mm, int8 '
         f'{check.other_mm:.2f} mm, {check.worse_mm:+.2f} mm (less than {MOST_WORSE_MM} mm worse '
         f'is accepted): {verdict}'
     )

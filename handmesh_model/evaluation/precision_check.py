@@ -17,8 +17,8 @@ FIGURE = 'pa_mpjpe_mm'
 class PrecisionCheck(NamedTuple):
     """PA-MPJPE of one network in two precisions on the same photographs, millimetres."""
 
-    count: int
-    """Photographs."""
+    photographs: int
+    """How many."""
     float32_mm: float
     other_mm: float
 

@@ -41,7 +41,7 @@ def test_both_precisions_see_the_same_photographs(stand_in, real_folder):
     path, asked = stand_in
     check = check_precision(path, real_folder, 'openvino', 'int8')
     assert asked == [('openvino', 'float32'), ('openvino', 'int8')]
-    assert check.count == 3
+    assert check.photographs == 3
     assert check.float32_mm > 0
     assert check.worse_mm == 0
     assert check.accepted
