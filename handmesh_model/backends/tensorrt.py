@@ -1,7 +1,7 @@
 """
 TensorRT: engines made by Torch-TensorRT, cached on disk, captured and replayed as CUDA graphs.
 
-Its libraries were not at hand when this was written; see docs/performance.md for what has and has
+Its libraries were not at hand when this was written; see docs/backends.md for what has and has
 not been run.
 """
 
