@@ -93,7 +93,7 @@ def measure_costs(
 
 
 def _counted(net: HandMeshNet) -> Cost:
-    skipped = (
+    skipped: tuple[str, ...] = (
         'joint_stage.segmentation.',
         'joint_stage.heatmaps.lift.',
         'joint_stage.heatmaps.z.',
