@@ -83,7 +83,8 @@ def _candidates(
     for name in BACKENDS:
         tell(f'  preparing {name}')
         try:
-            ready[name] = Candidate(create_backend(name, make(), device), 'float32')
+            backend = create_backend(name, make(), device, max_batch=max(BATCHES))
+            ready[name] = Candidate(backend, backend.precision)
         except HandmeshError as error:
             left_out[name] = str(error)
     return ready, left_out
