@@ -103,6 +103,11 @@ def test_network_output_comes_back_to_the_pixels_it_was_seen_at(
         assert hand.side == side
         np.testing.assert_allclose(hand.vertices_image, pixels, atol=1e-3)
         np.testing.assert_allclose(hand.vertices_camera, truth, atol=1e-3)
+        assert hand.scale_note == ''
+        (without,) = predictor.predict(IMAGE, K, [box], np.zeros((240, 320), np.uint16))
+        np.testing.assert_array_equal(without.vertices_camera, hand.vertices_camera)
+        assert without.scale_source is ScaleSource.MEAN
+        assert 'depth is known at 0 of' in without.scale_note
 
 
 def test_known_hand_size_scales_the_metres(weights_folder: Path) -> None:
@@ -188,6 +193,9 @@ def test_stages_are_timed(predictor: HandMeshPredictor) -> None:
         ((IMAGE, np.zeros((3, 3))), IntrinsicsError, 'zero'),
         ((IMAGE, np.full((3, 3), np.nan)), IntrinsicsError, 'NaN'),
         ((IMAGE, None, [HandBox(0, 0, np.nan, 9)]), ImageError, 'nan'),
+        ((IMAGE, K, [BOX], np.ones((120, 160), np.uint16)), ShapeError, r'depth .*\(240, 320\)'),
+        ((IMAGE, K, [BOX], np.ones((240, 320), np.uint8)), ImageError, 'depth has dtype uint8'),
+        ((IMAGE, None, [BOX], np.ones((240, 320))), IntrinsicsError, 'depth is given without'),
         ((IMAGE, None, [HandBox(900, 0, 950, 90)]), ImageError, '320 x 240'),
     ],
 )
