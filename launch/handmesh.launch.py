@@ -20,6 +20,7 @@ ARGUMENTS = (
     ('namespace', '', 'Namespace of the node and of its topics.'),
     ('image_topic', 'image', 'Camera images, sensor_msgs/Image.'),
     ('camera_info_topic', 'camera_info', 'Calibration of that camera, sensor_msgs/CameraInfo.'),
+    ('depth_topic', 'depth', 'Depth registered to the images, if there is any.'),
     ('boxes_topic', 'boxes', 'Boxes around hands, if the parameter boxes says so.'),
     (
         'params_file',
@@ -56,6 +57,7 @@ def generate_launch_description() -> LaunchDescription:
         remappings=[
             ('image', value['image_topic']),
             ('camera_info', value['camera_info_topic']),
+            ('depth', value['depth_topic']),
             ('boxes', value['boxes_topic']),
         ],
         ros_arguments=['--log-level', value['log_level']],

@@ -50,13 +50,18 @@ def declared(stand_ins):
 def test_handmesh_launch_starts_the_node_and_rviz(stand_ins):
     load('handmesh.launch.py').generate_launch_description()
     arguments = declared(stand_ins)
-    expected = {'namespace', 'image_topic', 'camera_info_topic', 'boxes_topic'}
+    expected = {'namespace', 'image_topic', 'camera_info_topic', 'depth_topic', 'boxes_topic'}
     expected |= {'params_file', 'use_sim_time', 'log_level', 'respawn', 'rviz', 'rviz_config'}
     assert expected <= set(arguments)
     assert all(kwargs['description'] for kwargs in arguments.values())
     node, rviz = (call.kwargs for call in stand_ins['launch_ros.actions'].Node.call_args_list)
     assert (node['package'], node['executable']) == ('handmesh_ros', 'handmesh_node')
-    assert [source for source, _ in node['remappings']][:3] == ['image', 'camera_info', 'boxes']
+    assert [source for source, _ in node['remappings']][:4] == [
+        'image',
+        'camera_info',
+        'depth',
+        'boxes',
+    ]
     assert (rviz['package'], rviz['executable']) == ('rviz2', 'rviz2')
 
 
