@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -5,7 +6,10 @@ pytest.importorskip('sensor_msgs')
 
 from sensor_msgs.msg import CameraInfo
 
+from handmesh_model.camera import undistort
 from handmesh_model.errors import IntrinsicsError
+from handmesh_model.placement import place_in_camera
+from handmesh_model.topology import HandTopology
 from handmesh_ros.calibration import camera_info_to_calibration, camera_info_to_intrinsics
 
 K = [600.0, 0.0, 320.0, 0.0, 610.0, 240.0, 0.0, 0.0, 1.0]
@@ -96,3 +100,47 @@ def test_message_without_size_fits_every_image():
     message = info()
     message.width = message.height = 0
     camera_info_to_calibration(message).check_size(123, 45)
+
+
+LENSES = {
+    'plumb_bob': [-0.3, 0.1, 0.001, -0.0005, 0.0],
+    'rational_polynomial': [0.5, -0.2, 0.0005, -0.0003, 0.05, 0.7, -0.1, 0.02],
+    'equidistant': [0.02, -0.01, 0.003, 0.0],
+    'none': [],
+}
+
+
+@pytest.mark.parametrize('model', LENSES)
+@pytest.mark.parametrize(('binning', 'offset'), [((1, 1), (0, 0)), ((2, 4), (96, 40))])
+def test_hand_is_placed_to_a_millimetre_through_lens_region_and_binning(model, binning, offset):
+    """From points in space to pixels as a camera sends them, and back by its CameraInfo alone."""
+    topology = HandTopology.open_hand()
+    turn = cv2.Rodrigues(np.array([0.4, -0.9, 0.3]))[0]
+    vertices = topology.template.astype(float) @ turn.T + (0.08, -0.05, 0.45)
+    joints = topology.joint_regressor.astype(float) @ vertices
+    message = info(d=LENSES[model], binning_x=binning[0], binning_y=binning[1])
+    message.distortion_model = model
+    message.roi.x_offset, message.roi.y_offset = offset
+    calibration = camera_info_to_calibration(message)
+
+    def straight(points):
+        lens, sensor = np.array(LENSES[model]), np.reshape(K, (3, 3))
+        if model == 'equidistant':
+            zero = np.zeros(3)
+            pixels = cv2.fisheye.projectPoints(points[:, None], zero, zero, sensor, lens)[0]
+        else:
+            pixels = cv2.projectPoints(points, np.zeros(3), np.zeros(3), sensor, lens)[0]
+        sent = (pixels.reshape(-1, 2) - offset) / binning
+        return undistort(sent, calibration.intrinsics, calibration.distortion, calibration.fisheye)
+
+    placed = place_in_camera(
+        straight(joints),
+        joints[:, 2] - joints[0, 2],
+        straight(vertices),
+        vertices[:, 2] - joints[0, 2],
+        side='right',
+        topology=topology,
+        intrinsics=calibration.intrinsics,
+    )
+    assert np.abs(placed.joints_camera - joints).max() < 1e-3
+    assert np.abs(placed.vertices_camera - vertices).max() < 1e-3
