@@ -15,14 +15,15 @@ class ControlServices:
     They are there in every state of the life cycle; answers say what has become of the call.
 
     :param node: the services are made there.
-    :param enable: takes images from now on, or no more; returns what to tell the caller.
+    :param enable: takes images from now on, or no more; returns whether that went well, and what
+        to tell the caller.
     :param reset: forgets all hands; returns whether there was anything running, and what to tell.
     """
 
     def __init__(
         self,
         node: Node,
-        enable: Callable[[bool], str],
+        enable: Callable[[bool], tuple[bool, str]],
         reset: Callable[[], tuple[bool, str]],
     ) -> None:
         self._enable = enable
@@ -31,8 +32,7 @@ class ControlServices:
         node.create_service(Trigger, '~/reset_tracks', self._on_reset)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        response.message = self._enable(request.data)
-        response.success = True
+        response.success, response.message = self._enable(request.data)
         return response
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     # PyTorch comes with it, and takes seconds that a node that only waits does without.
     from handmesh_model.tracker import HandTracker
 
-_JOIN_TIMEOUT = 10.0
+JOIN_TIMEOUT = 10.0
+"""Seconds that the image at hand may take when the worker shall end."""
 
 
 class Surroundings(NamedTuple):
@@ -95,7 +96,13 @@ class FrameWorker:
         self._busy_since = float('inf')
 
     def start(self) -> None:
-        """Begin to serve."""
+        """
+        Begin to serve.
+
+        :raises BackendError: if an image of before is still being worked on.
+        """
+        if self._thread is not None and self._thread.is_alive():
+            raise BackendError(f'the last image takes {self.busy_for():.0f} s by now')
         self._slot = NewestSlot()
         self._tracker.reset()
         self._outputs.reset()
@@ -111,17 +118,27 @@ class FrameWorker:
         """Seconds since the image at hand was taken up; 0 if there is none."""
         return max(0.0, time.monotonic() - self._busy_since)
 
-    def stop(self) -> None:
-        """Finish the image at hand, and end."""
+    def stop(self) -> bool:
+        """
+        Finish the image at hand, and end.
+
+        :returns: whether it has ended; an image that takes forever is not waited for.
+        """
         self._slot.close()
-        if self._thread is not None:
-            self._thread.join(_JOIN_TIMEOUT)
-            self._thread = None
+        if self._thread is None:
+            return True
+        self._thread.join(JOIN_TIMEOUT)
+        if self._thread.is_alive():
+            self._node.fault('inference', f'an image is not done after {self.busy_for():.0f} s')
+            return False
+        self._thread = None
+        return True
 
     def close(self) -> None:
         """Let go of the network; the worker is not used afterwards."""
-        self.stop()
-        self._tracker.predictor.close()
+        # What is in use must not be pulled away.
+        if self.stop():
+            self._tracker.predictor.close()
 
     def offer(self, message: Image | CompressedImage) -> None:
         """Lay down the newest image; never waits."""

@@ -82,7 +82,11 @@ class HandStream:
         self._outputs.start()
 
     def start(self) -> None:
-        """Take images from now on."""
+        """
+        Take images from now on.
+
+        :raises BackendError: if the worker is still busy with an image of before.
+        """
         self._worker.start()
         self._monitor.begin()
         self.is_running = True
@@ -93,8 +97,8 @@ class HandStream:
         if self.is_running:
             self.is_running = False
             self._input.release()
-            self._worker.stop()
-            self._outputs.clear()
+            if self._worker.stop():
+                self._outputs.clear()
 
     def close(self) -> None:
         """Let go of network, publishers and subscriptions; not to be used afterwards."""

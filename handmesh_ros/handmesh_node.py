@@ -142,9 +142,11 @@ class HandmeshNode(LifecycleNode):
         self._stream.announce()
         self._camera.open()
         self._depth.open(self)
+        if self._is_enabled and not self._start():
+            self._halt()
+            super().on_deactivate(state)
+            return FAILURE
         self._state = 'active'
-        if self._is_enabled:
-            self._stream.start()
         self.get_logger().info(f"Active: waiting for images on '{self._image_topic()}'")
         return SUCCESS
 
@@ -173,6 +175,16 @@ class HandmeshNode(LifecycleNode):
         self._halt()
         super().destroy_node()
 
+    def _start(self) -> bool:
+        """Take images; whether that is possible."""
+        assert self._stream is not None
+        try:
+            self._stream.start()
+        except HandmeshError as error:
+            self._cannot('take images', str(error))
+            return False
+        return True
+
     def _halt(self) -> None:
         self._camera.close()
         self._depth.close()
@@ -189,16 +201,16 @@ class HandmeshNode(LifecycleNode):
 
     # Control
 
-    def _enable(self, wanted: bool) -> str:
-        """Take images, or no more; what to tell whoever asked for it."""
-        self._is_enabled = wanted
+    def _enable(self, wanted: bool) -> tuple[bool, str]:
+        """Take images, or no more; whether that went well, and what to tell who asked for it."""
         if self._stream is not None and self._state == 'active':
-            if wanted and not self._stream.is_running:
-                self._stream.start()
-            elif not wanted:
+            if wanted and not self._stream.is_running and not self._start():
+                return False, self._monitor.faults()['parameters'].text
+            if not wanted:
                 self._stream.stop()
+        self._is_enabled = wanted
         text = 'enabled' if wanted else 'disabled'
-        return text if self._state == 'active' else f'{text}; the node is {self._state}'
+        return True, text if self._state == 'active' else f'{text}; the node is {self._state}'
 
     def _reset_tracks(self) -> tuple[bool, str]:
         if self._stream is None or self._state != 'active':

@@ -49,6 +49,8 @@ _LOOK_EVERY = 50
 """Images between two looks at the memory."""
 _PROGRESS_EVERY = 500
 _FIELD_OF_VIEW = 60.0
+_TOPICS = {'points': PointCloud2, 'markers': MarkerArray, 'overlay': Image}
+"""What may be subscribed to besides `hands`."""
 _BAD = ('truncated', 'step', 'encoding', 'empty', 'matrix')
 """Kinds of bad input, each in its turn."""
 
@@ -198,6 +200,7 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add('--frames', type=int, default=10_000, help='good images to send')
     add('--bad-every', type=int, default=20, help='a bad one before each of so many; 0 for none')
+    add('--topics', nargs='*', choices=_TOPICS, default=list(_TOPICS), help='to listen to as well')
     add('--source', default='demo', help='folder of images, image or video file')
     add('--out', default='out/soak', help='folder for soak.json')
     add('--device', default='auto', help="'auto', 'cpu' or 'cuda'")

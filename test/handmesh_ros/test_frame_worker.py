@@ -1,16 +1,18 @@
 """The worker, all but ROS: what becomes of images, and of a network that fails."""
 
+import threading
+
 import numpy as np
 import pytest
 from bench import BOTH, Bench
 from painted_hands import POISON, PaintedPredictor, paint
-from robot import time_of
+from robot import TIMEOUT, time_of
 from std_msgs.msg import Header
 
 from handmesh_model.errors import BackendError
 from handmesh_model.hand import HandBox
 from handmesh_model.tracker import HandTracker
-from handmesh_ros import recovery
+from handmesh_ros import frame_worker, recovery
 from handmesh_ros.images import rgb_to_image
 
 POISONED = paint([])
@@ -134,3 +136,30 @@ def test_numbers_that_are_not_finite_are_not_published(bench):
     assert bench.serve(image(BOTH, 2.0)) == 'failed'
     assert 'gave NaN' in bench.faults[-1][1]
     assert len(bench.outputs.published) == 1
+
+
+def test_an_image_that_takes_forever_is_left_alone(bench, monkeypatch):
+    monkeypatch.setattr(frame_worker, 'JOIN_TIMEOUT', 0.1)
+    bench.serve_good(1.0)
+    goes_on, is_in = threading.Event(), threading.Event()
+    tracker = bench.worker._tracker
+    update = tracker.update
+
+    def hang(*args, **values):
+        is_in.set()
+        goes_on.wait()
+        return update(*args, **values)
+
+    monkeypatch.setattr(tracker, 'update', hang)
+    bench.worker.offer(image(BOTH, 2.0))
+    assert is_in.wait(TIMEOUT)
+    assert not bench.worker.stop()
+    assert bench.worker.busy_for() > 0
+    assert 'an image is not done after' in bench.faults[-1][1]
+    with pytest.raises(BackendError, match='the last image takes'):
+        bench.worker.start()
+    goes_on.set()
+    monkeypatch.setattr(frame_worker, 'JOIN_TIMEOUT', TIMEOUT)
+    assert bench.worker.stop()
+    bench.worker.start()
+    bench.serve_good(3.0)
