@@ -97,8 +97,11 @@ class SoakNode(Node):
         words = () if self._options.verbose else ('--log-level', 'handmesh_node:=fatal')
         values = {'device': self._options.device, 'weights': self._options.weights}
         child = Child.start('handmesh_node', values, words)
+        soak = Soak()
         try:
-            soak = self._soak(child)
+            self._soak(child, soak)
+        except ExternalShutdownException:
+            print('stopped; what was measured so far:', flush=True)
         finally:
             code = child.stop()
         out = Path(self._options.out)
@@ -109,10 +112,9 @@ class SoakNode(Node):
         print(text, flush=True)
         return int(bool(code or soak.complaints()))
 
-    def _soak(self, child: Child) -> Soak:
+    def _soak(self, child: Child, soak: Soak) -> None:
         if not self._spin(lambda: self._images.get_subscription_count() > 0, START_TIMEOUT):
             raise DemoError(f'handmesh_node took no images within {START_TIMEOUT:.0f} s')
-        soak = Soak()
         pid = child.process.pid
         for i, rgb in zip(range(self._options.frames), self._pictures(), strict=False):
             if not child.is_alive():
@@ -127,7 +129,6 @@ class SoakNode(Node):
                 print(soak.progress(), flush=True)
         # Diagnostics come once a second.
         self._spin(lambda: False, 2.5)
-        return soak
 
     def _pictures(self) -> Iterator[Any]:
         while True:

@@ -95,7 +95,7 @@ class Soak:
 
     def report(self) -> dict[str, Any]:
         """All figures."""
-        settled = self._settled() or self.memory
+        settled = self._settled() or self.memory or [(0, 0, 0)]
         spread = np.percentile(self.latencies, (50, 95, 99)) if self.latencies else (0, 0, 0)
         return {
             'good images answered': len(self.latencies),
