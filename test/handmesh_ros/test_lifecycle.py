@@ -1,7 +1,6 @@
 """Life cycle and parameters of the node, from outside, with painted hands."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,13 +8,13 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from painted_hands import paint
 from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from robot import Robot, time_of
 
+from handmesh_ros import handmesh_node
 from handmesh_ros.parameters import NodeParameters, rows
 from handmesh_ros.soak_report import resident_bytes
-
-FOLDER = Path(__file__).parent
 
 K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
 RIGHT = paint([('right', 20, 30, 40, 60)])
@@ -97,23 +96,19 @@ def threads(pid):
     return len(os.listdir(f'/proc/{pid}/task'))
 
 
-def test_errors_that_nobody_expects_are_said(operator, start, tmp_path):
-    script = tmp_path / 'node.py'
-    script.write_text(
-        'import sys\n'
-        f'sys.path.insert(0, {str(FOLDER)!r})\n'
-        'import painted_hands\n'
-        'def fail(*args):\n'
-        "    raise MemoryError('not enough for weights')\n"
-        'painted_hands.PaintedPredictor = fail\n'
-        'sys.exit(painted_hands.main())\n'
-    )
-    node = start([script])
-    assert operator.state() == State.PRIMARY_STATE_UNCONFIGURED
-    status = operator.wait_for_status('network', lambda s: 'not enough' in s.message)
-    assert status.level == status.ERROR
-    assert 'cannot configure: MemoryError: not enough for weights' in node.text()
-    assert node.end() == 0
+def test_errors_that_nobody_expects_are_said(ros, monkeypatch):
+    def fail(settings, attempt):
+        raise MemoryError('not enough for weights')
+
+    monkeypatch.setattr(handmesh_node, 'load_tracker', fail)
+    node = handmesh_node.HandmeshNode()
+    said = []
+    monkeypatch.setattr(node, '_fault', lambda kind, text: said.append((kind, text)))
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    ((kind, text),) = said
+    assert kind == 'parameters'
+    assert text.startswith('cannot configure: MemoryError: not enough for weights')
+    node.destroy_node()
 
 
 def test_wrong_start_value_leaves_it_unconfigured_until_a_good_one_is_set(operator, painted_node):
