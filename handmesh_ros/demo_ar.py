@@ -110,7 +110,13 @@ def _play(
     children.append(Child.start('ar_recorder', recorder, ()))
     layout = str(config_file(scene.layout)) if scene.layout else ''
     # Lockstep waits for each picture, and so may the overlay.
-    overlay = {'layout': layout, 'forearm_length': _FOREARM, 'objects_wait': 2.0}
+    overlay: dict[str, object] = {
+        'layout': layout,
+        'forearm_length': _FOREARM,
+        'objects_wait': 2.0,
+        # The network's first answer takes seconds on a busy machine.
+        'silence': 20.0,
+    }
     children.append(Child.start('ar_overlay_node', overlay, ()))
     for module, parameters in scene.nodes:
         children.append(Child.start(module, parameters, ()))
