@@ -53,15 +53,17 @@ def measure_network(
     device: torch.device,
     effort: Effort,
     batches: Sequence[int] = BATCHES,
+    with_int8: bool = False,
     tell: Progress = print,
 ) -> dict[str, Any]:
     """
-    Time one network on every backend that works here, in turns.
+    Time one network on every backend and precision that works here, in turns.
 
     :param make: gives the network anew; a backend may change what it is given.
+    :param with_int8: it is calibrated first where that was not done before, which takes minutes.
     :returns: figures by backend, and under 'left_out' the reasons of those that cannot run here.
     """
-    candidates, left_out = _candidates(make, device, tell)
+    candidates, left_out = _candidates(make, device, with_int8, tell)
     size = make().config.input_size
     report: dict[str, Any] = {name: _describe(c) for name, c in candidates.items()}
     for batch in batches:
@@ -76,14 +78,22 @@ def measure_network(
 
 
 def _candidates(
-    make: Callable[[], HandMeshNet], device: torch.device, tell: Progress
+    make: Callable[[], HandMeshNet], device: torch.device, with_int8: bool, tell: Progress
 ) -> tuple[dict[str, Candidate], dict[str, str]]:
     ready: dict[str, Candidate] = {}
     left_out: dict[str, str] = {}
-    for name in BACKENDS:
+    wanted = [
+        (kind.name, precision)
+        for kind in BACKENDS.values()
+        for precision in kind.precisions
+        if precision != 'int8' or with_int8
+    ]
+    for backend_name, precision in wanted:
+        is_own_choice = precision == BACKENDS[backend_name].precisions[0]
+        name = backend_name if is_own_choice else f'{backend_name} {precision}'
         tell(f'  preparing {name}')
         try:
-            backend = create_backend(name, make(), device, max_batch=max(BATCHES))
+            backend = create_backend(backend_name, make(), device, precision, max(BATCHES))
             ready[name] = Candidate(backend, backend.precision)
         except HandmeshError as error:
             left_out[name] = str(error)
