@@ -72,10 +72,11 @@ class Soak:
         return [look for look in self.memory if look[0] >= WARM_UP]
 
     def latency_parts(self) -> list[float]:
-        """Median milliseconds of each tenth of the run."""
-        if len(self.latencies) < _PARTS:
+        """Median milliseconds of each tenth of the run, after warming up."""
+        settled = self.latencies[WARM_UP:]
+        if len(settled) < _PARTS:
             return []
-        parts = np.array_split(np.array(self.latencies), _PARTS)
+        parts = np.array_split(np.array(settled), _PARTS)
         return [round(1000 * float(np.median(part)), 2) for part in parts]
 
     def complaints(self) -> list[str]:
