@@ -78,6 +78,8 @@ def import_with_stand_in(package: Path | None) -> Any:
         sys.path.insert(0, str(package))
     for name in ('tensorrt', 'tensorrt_bindings', 'tensorrt_libs', 'dllist'):
         sys.modules.setdefault(name, _StandIn(name))
+    # Asked which libraries are loaded; none of TensorRT's is.
+    sys.modules['dllist'].dllist = list  # type: ignore[attr-defined]
     load_library = torch.ops.load_library
     # The runtime links to TensorRT; converters are Python.
     torch.ops.load_library = lambda path: None
