@@ -25,6 +25,8 @@ import torch
 
 STAND_IN_VERSION = '11.0.0'
 """Of TensorRT, as Torch-TensorRT 2.13 asks for."""
+STAND_IN_CAPABILITY = (9, 0)
+"""Of the GPU."""
 
 
 class _Anything(type):
@@ -80,6 +82,9 @@ def import_with_stand_in(package: Path | None) -> Any:
         sys.modules.setdefault(name, _StandIn(name))
     # Asked which libraries are loaded; none of TensorRT's is.
     sys.modules['dllist'].dllist = list  # type: ignore[attr-defined]
+    # It asks for the GPU that it would build engines for.
+    torch.cuda.get_device_capability = lambda *_: STAND_IN_CAPABILITY
+    torch.cuda.current_device = lambda: 0
     load_library = torch.ops.load_library
     # The runtime links to TensorRT; converters are Python.
     torch.ops.load_library = lambda path: None
