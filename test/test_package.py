@@ -14,8 +14,9 @@ ROS_MODULES = re.compile(
     r'(rclpy|rcl_interfaces|cv_bridge|launch(_\w+)?|ament_\w+|sensor_msgs_py|tf2_\w+|rosidl_\w+'
     r'|message_filters|\w+_(msgs|srvs)|builtin_interfaces)'
 )
-# Used where they are and done without where not, so that a full ROS need not have them.
-PIP_STAND_INS = {'rosbags'}
+# Used where they are and done without where not, so that a full ROS need not have them; MediaPipe
+# by a script for an interpreter of its own.
+PIP_STAND_INS = {'rosbags', 'mediapipe'}
 DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml'}
 
 
