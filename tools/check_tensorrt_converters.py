@@ -60,7 +60,7 @@ class _StandIn(ModuleType):
         self.__spec__ = importlib.machinery.ModuleSpec(name, None)
         self.__path__: list[str] = []
         self.__version__ = STAND_IN_VERSION
-        self.__file__ = ''
+        self.__file__ = __file__
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith('__'):
