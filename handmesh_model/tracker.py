@@ -35,6 +35,8 @@ _GROWTH_RATE = 0.5
 """Share of the newest correction in the running one."""
 _SMALLEST_HAND = 24.0
 """Pixels of the picture below which no fingers can be told apart, and textures look like hands."""
+_LONGEST_GAP = 2.0
+"""Seconds without a frame after which a hand in the same place may be another one."""
 _SAME_PLACE = 0.15
 """Overlap from which a detection and a track may be one hand."""
 
@@ -168,7 +170,7 @@ class HandTracker:
         Hands of the next frame, by rising id.
 
         :param rgb: (H, W, 3) uint8 RGB.
-        :param stamp: seconds, of the frame; a stamp before the last one starts all over.
+        :param stamp: seconds, of the frame; one before the last starts anew, a gap ends tracks.
         :param intrinsics: (3, 3) or None, as for :meth:`HandMeshPredictor.predict`.
         :param boxes: candidates from elsewhere, in the detector's stead.
         :param depth: (H, W) registered depth image or None, likewise.
@@ -182,13 +184,24 @@ class HandTracker:
         self.predictor.begin(rgb)
         if stamp < self._last_stamp:
             self.reset()
+        gone = self._end_after_gap(stamp)
         self._last_stamp = stamp
         self._advance(rgb, stamp, boxes)
         hands = [
-            self._hand(track, stamp, matrix, distortion, fisheye, depth) for track in self._tracks
+            self._hand(track, stamp, matrix, distortion, fisheye, depth)
+            for track in [*gone, *self._tracks]
         ]
         self._tracks = [track for track in self._tracks if track.state is not TrackState.LOST]
         return hands
+
+    def _end_after_gap(self, stamp: float) -> list[_Track]:
+        """Tracks that end because no frame came for so long that any hand there now is new."""
+        if stamp - self._last_stamp <= max(self.settings.hold_time, _LONGEST_GAP):
+            return []
+        gone, self._tracks = self._tracks, []
+        for track in gone:
+            track.state = TrackState.LOST
+        return gone
 
     def _advance(self, rgb: np.ndarray, stamp: float, boxes: Sequence[HandBox] | None) -> None:
         """Bring the tracks to this frame: one run of the network for old and new ones together."""

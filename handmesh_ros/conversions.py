@@ -17,9 +17,11 @@ from geometry_msgs.msg import (
     TransformStamped,
 )
 from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
 
 from handmesh_model.hand import Hand, ScaleSource, TrackState
-from handmesh_model.joints import JOINT_NAMES, PARENTS
+from handmesh_model.joint_frames import joint_frames
+from handmesh_model.joints import BONES, JOINT_NAMES, PARENTS
 from handmesh_model.topology import HandTopology
 from handmesh_ros import msg
 from handmesh_ros.images import set_bytes
@@ -247,16 +249,42 @@ def wrist_frame_name(hand: Hand, prefix: str = '') -> str:
     return f'{prefix}{hand.side[0]}_wrist_{hand.track_id}'
 
 
+def fingers_to_transforms(hand: Hand, header: Any, prefix: str = '') -> list[TransformStamped]:
+    """
+    The frames of all joints but the wrist, each under that of its parent in the skeleton.
+
+    A frame is named after its joint, such as ``r_index_mcp_3``; the wrist's is that of
+    :func:`wrist_to_transform`.
+
+    :param hand: must be metric.
+    """
+    frames = joint_frames(hand.joints_camera, hand.side)
+    names = [f'{prefix}{hand.side[0]}_{joint}_{hand.track_id}' for joint in JOINT_NAMES]
+    messages = []
+    for parent, child in BONES:
+        pose = np.eye(4)
+        pose[:3, :3] = frames[parent].T @ frames[child]
+        pose[:3, 3] = frames[parent].T @ (hand.joints_camera[child] - hand.joints_camera[parent])
+        under = Header(stamp=header.stamp, frame_id=names[parent])
+        messages.append(_transform(pose, under, names[child]))
+    return messages
+
+
 def wrist_to_transform(hand: Hand, header: Any, prefix: str = '') -> TransformStamped:
     """
     The wrist frame under the image's frame.
 
     :param hand: must be metric.
     """
-    pose = pose_to_msg(hand.wrist_pose)
-    message = TransformStamped(header=header, child_frame_id=wrist_frame_name(hand, prefix))
-    message.transform.rotation = pose.orientation
-    message.transform.translation.x = pose.position.x
-    message.transform.translation.y = pose.position.y
-    message.transform.translation.z = pose.position.z
+    return _transform(hand.wrist_pose, header, wrist_frame_name(hand, prefix))
+
+
+def _transform(pose: np.ndarray, header: Any, name: str) -> TransformStamped:
+    """A (4, 4) rigid transform as a message for TF."""
+    placed = pose_to_msg(pose)
+    message = TransformStamped(header=header, child_frame_id=name)
+    message.transform.rotation = placed.orientation
+    message.transform.translation.x = placed.position.x
+    message.transform.translation.y = placed.position.y
+    message.transform.translation.z = placed.position.z
     return message

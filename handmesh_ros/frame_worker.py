@@ -26,6 +26,7 @@ from handmesh_ros.newest import NewestSlot
 from handmesh_ros.outputs import HandOutputs, Picture
 from handmesh_ros.parameters import NodeParameters
 from handmesh_ros.recovery import Recovery
+from handmesh_ros.steadying import Steadier
 
 if TYPE_CHECKING:
     # PyTorch comes with it, and takes seconds that a node that only waits does without.
@@ -87,6 +88,7 @@ class FrameWorker:
         self._outputs = outputs
         self._monitor = monitor
         self._node = surroundings
+        self._steadier = Steadier(surroundings.now, surroundings.fault)
         self._slot: NewestSlot[Image | CompressedImage] = NewestSlot()
         self._thread: threading.Thread | None = None
         self._last_stamp = float('-inf')
@@ -105,6 +107,7 @@ class FrameWorker:
             raise BackendError(f'the last image takes {self.busy_for():.0f} s by now')
         self._slot = NewestSlot()
         self._tracker.reset()
+        self._steadier.reset()
         self._outputs.reset()
         self._last_stamp = float('-inf')
         self._thread = threading.Thread(target=self._run, name='frames', daemon=True)
@@ -191,7 +194,7 @@ class FrameWorker:
         if not (wanted or measuring):
             self._monitor.count('unwatched')
             return
-        stamp = stamp_to_seconds(message.header.stamp)
+        stamp = self._stamp_of(message)
         if self._is_stale(stamp, settings.max_age):
             return
         self._check_time(stamp)
@@ -204,9 +207,11 @@ class FrameWorker:
         hands = self._hands(rgb, stamp, camera, depth, settings)
         if self._node.hand_size is not None:
             self._node.hand_size.see(rgb, hands, camera)
+        with self._monitor.stage('smooth'):
+            steady = self._steadier.steady(hands, stamp, settings)
         with self._monitor.stage('publish'):
-            picture = Picture(message.header, rgb, camera)
-            self._outputs.publish(hands, picture, wanted, settings.frame_prefix)
+            picture = Picture(message.header, rgb, camera, hands)
+            self._outputs.publish(steady, picture, wanted, settings)
         self._recovery.note_success()
         self._monitor.count('processed')
         self._node.report(time.perf_counter() - start, self._note_age('latency', stamp))
@@ -214,6 +219,16 @@ class FrameWorker:
     def _check_frame(self, message: Image | CompressedImage) -> None:
         if not message.header.frame_id:
             self._node.fault('frame', 'images have no frame_id: TF and RViz cannot place hands')
+
+    def _stamp_of(self, message: Image | CompressedImage) -> float:
+        """Seconds; of images without a stamp the time at which they are taken up."""
+        stamp = stamp_to_seconds(message.header.stamp)
+        if stamp == 0:
+            self._node.fault(
+                'time', 'images carry no stamp (0): they count as new, TF is not sent'
+            )
+            return self._node.now()
+        return stamp
 
     def _is_stale(self, stamp: float, max_age: float) -> bool:
         age = self._note_age('image age', stamp)
@@ -238,6 +253,7 @@ class FrameWorker:
         if stamp < self._last_stamp:
             back = self._last_stamp - stamp
             self._node.fault('time', f'image stamps went back by {back:.3g} s: tracks start anew')
+            self._steadier.reset()
             self._outputs.reset()
         self._last_stamp = stamp
 

@@ -15,9 +15,10 @@ import gc
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from handmesh_model.errors import HandmeshError
@@ -44,10 +45,14 @@ _WARNINGS = ('age', 'boxes', 'calibration', 'depth', 'frame', 'qos', 'silence', 
 
 
 class HandmeshNode(LifecycleNode):
-    """Subscribes to `image` and `camera_info`; see the README for what it publishes."""
+    """
+    Subscribes to `image` and `camera_info`; see the README for what it publishes.
 
-    def __init__(self) -> None:
-        super().__init__('handmesh_node')
+    :param options: of ``rclpy.node.Node``, such as ``namespace``; a process can have several.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('handmesh_node', **options)
         self._state = 'unconfigured'
         self._is_enabled = True
         self._monitor = Monitor()
@@ -71,9 +76,11 @@ class HandmeshNode(LifecycleNode):
         self._control = ControlServices(self, self._enable, self._reset_tracks)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         period = self._server.settings.diagnostics_period
+        # Simulated time may stand still or jump; watching goes on.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timers_made = [
-            self.create_timer(period, self._publish_diagnostics),
-            self.create_timer(_LOOK_PERIOD, self._look_around),
+            self.create_timer(period, self._publish_diagnostics, clock=steady),
+            self.create_timer(_LOOK_PERIOD, self._look_around, clock=steady),
         ]
 
     def autostart(self) -> None:

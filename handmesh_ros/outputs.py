@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,17 +10,21 @@ from geometry_msgs.msg import PoseArray
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2
+from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from handmesh_model.hand import Hand, TrackState
 from handmesh_model.topology import HandTopology
 from handmesh_ros import conversions, distro, msg
 from handmesh_ros.calibration import Calibration
+from handmesh_ros.hand_pair import SideChooser, pair_to_msg
 from handmesh_ros.parameters import NodeParameters
 from handmesh_ros.wire import CloudWire, HandWire, ImageWire, MarkerWire, PoseWire
 
 TOPICS: dict[str, type] = {
     'hands': msg.HandArray,
+    'hands/raw': msg.HandArray,
+    'joints': msg.HandPair,
     'joints/left': PoseArray,
     'joints/right': PoseArray,
     'points': PointCloud2,
@@ -34,14 +38,16 @@ class Picture(NamedTuple):
     """
     The image that hands were found in.
 
-    :param header: goes into every message as it is.
+    :param header: of the image.
     :param rgb: (H, W, 3) uint8.
     :param camera: None if it is not calibrated; then nothing metric is sent.
+    :param raw: the hands as the tracker has them, if those that are sent are others.
     """
 
     header: Any
     rgb: np.ndarray
     camera: Calibration | None
+    raw: Sequence[Hand] | None = None
 
 
 class HandOutputs:
@@ -71,6 +77,7 @@ class HandOutputs:
         self._cloud = CloudWire(topology.vertex_count)
         self._markers = MarkerWire(topology)
         self._image = ImageWire()
+        self._sides = SideChooser()
         self._sent_transforms: dict[str, int] = {}
         # Reliable publishers serve both kinds of subscriber.
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -93,12 +100,14 @@ class HandOutputs:
         self._topology_publisher.publish(conversions.topology_to_msg(self._topology))
 
     def reset(self) -> None:
-        """Forget stamps, after time has jumped back."""
+        """Forget stamps and hands, after time has jumped back."""
         self._sent_transforms.clear()
+        self._sides.reset()
 
     def clear(self) -> None:
         """Take away what RViz shows; to be called while the publishers are active."""
-        if self._last_header is not None:
+        # Whoever runs several nodes may have ended ROS by now; RViz forgets by itself then.
+        if self._last_header is not None and self._node.context.ok():
             self._send_markers([], self._last_header)
         self._last_header = None
 
@@ -125,28 +134,39 @@ class HandOutputs:
         hands: Sequence[Hand],
         picture: Picture,
         wanted: frozenset[str],
-        prefix: str = '',
+        settings: NodeParameters | None = None,
     ) -> None:
         """
         Send the hands of one image.
 
-        :param hands: finite, as the tracker reports them.
+        Our own messages carry the image's header and say of each hand for which time it holds.
+        Those of ROS have but one stamp: in them it is the time that the geometry holds for. The
+        overlay shows the hands as measured, since only these lie on the image.
+
+        :param hands: finite, as they are to be sent.
         :param wanted: what :meth:`wanted` said.
-        :param prefix: of TF frame names.
         """
+        settings = settings or NodeParameters()
         header = self._last_header = picture.header
-        if 'hands' in wanted:
-            self._publishers['hands'].publish(self._hands.build(hands, header))
+        raw = hands if picture.raw is None else picture.raw
+        for topic, those in (('hands', hands), ('hands/raw', raw)):
+            if topic in wanted:
+                self._publishers[topic].publish(self._hands.build(those, header))
         # Without a calibrated camera no hand is metric; what RViz shows is then taken away.
         shown = [hand for hand in hands if hand.is_metric and hand.state is not TrackState.LOST]
+        seen = [hand for hand in shown if hand.state is TrackState.TRACKED]
         if 'markers' in wanted:
-            self._send_markers(shown, header)
+            self._send_markers(shown, _header_of(seen, header))
+        chosen = self._sides.choose(hands)
+        if 'joints' in wanted:
+            pair = pair_to_msg(chosen, header, settings.min_joint_confidence)
+            self._publishers['joints'].publish(pair)
         if picture.camera is not None:
-            seen = [hand for hand in shown if hand.state is TrackState.TRACKED]
-            self._publish_metric(seen, header, wanted, prefix)
+            self._publish_metric(seen, header, wanted, settings)
+            self._publish_joints(chosen, header, wanted)
         if 'overlay' in wanted:
             self._publishers['overlay'].publish(
-                self._image.build(self._overlay(hands, picture), header)
+                self._image.build(self._overlay(raw, picture), header)
             )
 
     def _send_markers(self, hands: Sequence[Hand], header: Any) -> None:
@@ -162,34 +182,52 @@ class HandOutputs:
         return self._draw(picture.rgb, hands, self._topology, intrinsics, self._caption())
 
     def _publish_metric(
-        self, seen: Sequence[Hand], header: Any, wanted: frozenset[str], prefix: str
+        self,
+        seen: Sequence[Hand],
+        header: Any,
+        wanted: frozenset[str],
+        settings: NodeParameters,
     ) -> None:
         """Send what holds no more than hands seen in this very image."""
         # TF refuses frames under a nameless one.
         if 'tf' in wanted and header.frame_id:
-            self._send_transforms(seen, header, prefix)
-        for side in ('left', 'right'):
-            self._publish_joints(side, seen, header, wanted)
+            self._send_transforms(seen, header, settings)
         if 'points' in wanted:
-            self._publishers['points'].publish(self._cloud.build(seen, header))
+            self._publishers['points'].publish(self._cloud.build(seen, _header_of(seen, header)))
 
     def _publish_joints(
-        self, side: str, seen: Sequence[Hand], header: Any, wanted: frozenset[str]
+        self, chosen: Mapping[str, Hand], header: Any, wanted: frozenset[str]
     ) -> None:
-        """Send the joints of the surest hand of a side; nothing if there is none."""
-        hands = [hand for hand in seen if hand.side == side]
-        if hands and f'joints/{side}' in wanted:
-            best = max(hands, key=lambda hand: hand.score)
-            self._publishers[f'joints/{side}'].publish(self._joints.build(best, header))
+        """Send the joints of each side's hand; nothing if it is not seen."""
+        for side, hand in chosen.items():
+            is_seen = hand.is_metric and hand.state is TrackState.TRACKED
+            if is_seen and f'joints/{side}' in wanted:
+                array = self._joints.build(hand, _header_of([hand], header))
+                self._publishers[f'joints/{side}'].publish(array)
 
-    def _send_transforms(self, seen: Sequence[Hand], header: Any, prefix: str) -> None:
-        """Send the wrists that are newer than what TF has; it complains of repeated stamps."""
-        stamp = conversions.stamp_to_nanoseconds(header.stamp)
+    def _send_transforms(
+        self, seen: Sequence[Hand], header: Any, settings: NodeParameters
+    ) -> None:
+        """Send the frames that are newer than what TF has; it complains of repeated stamps."""
+        prefix = settings.frame_prefix
         fresh = []
         for hand in seen:
             name = conversions.wrist_frame_name(hand, prefix)
-            if self._sent_transforms.get(name, -1) < stamp:
+            when = _header_of([hand], header)
+            stamp = conversions.stamp_to_nanoseconds(when.stamp)
+            # Zero is no time: TF would take it for the latest for ever.
+            if self._sent_transforms.get(name, 0) < stamp:
                 self._sent_transforms[name] = stamp
-                fresh.append(conversions.wrist_to_transform(hand, header, prefix))
+                fresh.append(conversions.wrist_to_transform(hand, when, prefix))
+                if settings.publish_finger_tf:
+                    fresh += conversions.fingers_to_transforms(hand, when, prefix)
         if fresh:
             self._transforms.send(fresh)
+
+
+def _header_of(seen: Sequence[Hand], header: Any) -> Any:
+    """The image's header with the time that these hands hold for; the earliest if they differ."""
+    lead = min((hand.lead for hand in seen), default=0.0)
+    if lead == 0:
+        return header
+    return Header(stamp=conversions.shifted_stamp(header.stamp, lead), frame_id=header.frame_id)

@@ -125,6 +125,39 @@ class NodeParameters:
         low=0.0,
         high=3600.0,
     )
+    filter: bool = parameter(
+        True,
+        'Smooth the hands in the camera frame (One Euro filter); hands/raw has them unsmoothed.',
+    )
+    filter_min_cutoff: float = parameter(
+        1.0,
+        'Hz, cutoff of the filter for a hand at rest: lower is steadier and starts slower.',
+        low=0.01,
+        high=100.0,
+    )
+    filter_beta: float = parameter(
+        20.0,
+        'Hz that the cutoff rises by for each m/s: higher lets a moving hand lag less.',
+        low=0.0,
+        high=1000.0,
+    )
+    filter_derivative_cutoff: float = parameter(
+        1.0, 'Hz, cutoff of the speed that the filter goes by.', low=0.01, high=100.0
+    )
+    predict_to: str = parameter(
+        'image',
+        "The time that hands are given for: that of the image, or 'now', the time of publishing.",
+        choices=('image', 'now'),
+    )
+    predict_ahead: float = parameter(
+        0.0, 'Seconds that hands are predicted beyond that time.', low=0.0, high=0.5
+    )
+    predict_limit: float = parameter(
+        0.15, 'Seconds at most between an image and what is predicted from it.', low=0.0, high=0.5
+    )
+    min_joint_confidence: float = parameter(
+        0.0, "Confidence from which the topic 'joints' calls a joint valid.", low=0.0, high=1.0
+    )
     image_is_rectified: bool = parameter(
         False,
         'The image is undistorted already (image_rect): take P of the CameraInfo, ignore D.',
@@ -142,6 +175,9 @@ class NodeParameters:
         high=2.0,
     )
     publish_tf: bool = parameter(True, 'Send the wrist frames to TF.')
+    publish_finger_tf: bool = parameter(
+        False, 'Send the frames of the other 20 joints to TF too, below the wrist.'
+    )
     frame_prefix: str = parameter(
         '', "Put before the names of TF frames, for example 'head_' gives head_r_wrist_3."
     )

@@ -20,6 +20,8 @@ def format_report(report: Figures) -> str:
         _networks(report),
         _stages(report),
         _tracking(report),
+        _steadiness(report),
+        _motion(report),
         _messages(report),
         _nodes(report),
         '\n'.join(f'left out: {name}: {why}' for name, why in report['left_out'].items()),
@@ -80,6 +82,29 @@ def _tracking(report: Figures) -> str:
         ):
             rows.append([name, *(_ms(figures, key) for key in ('median', 'p95', 'p99'))])
     return _table(['tracking 640x480, ms', 'median', 'p95', 'p99'], rows)
+
+
+def _steadiness(report: Figures) -> str:
+    rest = report.get('steadiness', {}).get('rest', {})
+    rows = [
+        [name.replace('_', ' '), *(f'{figures[part]:.2f}' for part in figures)]
+        for name, figures in rest.items()
+        if name != 'hands'
+    ]
+    return _table(['joints of a hand at rest, RMS mm', 'all', 'lateral', 'depth'], rows)
+
+
+def _motion(report: Figures) -> str:
+    motion = report.get('steadiness', {}).get('motion', {})
+    if 'lag_ms' not in motion:
+        return ''
+    rows = [[f'lag of the filter: {motion["lag_ms"]:.0f} ms', '', '']]
+    for name, figures in motion.items():
+        if name.startswith('predicted'):
+            cells = (f'{figures[part]:.1f}' for part in ('left_mm', 'predicted_mm'))
+            rows.append([name.replace('_', ' '), *cells])
+    head = [f'moving joints, {motion["speed"]:.2f} m/s, RMS mm to what is measured then']
+    return _table([*head, 'as they were', 'predicted'], rows)
 
 
 def _messages(report: Figures) -> str:

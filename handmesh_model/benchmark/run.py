@@ -19,7 +19,7 @@ from handmesh_model.benchmark.timing import Effort
 from handmesh_model.errors import HandmeshError
 
 Progress = Callable[[str], None]
-PARTS = ('network', 'stages', 'tracking', 'ros')
+PARTS = ('network', 'stages', 'tracking', 'steadiness', 'ros')
 """What can be measured on its own, in this order."""
 NETWORKS = ('paper', 'open')
 
@@ -55,7 +55,7 @@ def run_benchmark(options: Options, tell: Progress = print) -> dict[str, Any]:
     left_out: dict[str, str] = {}
     if 'network' in options.parts:
         report.update(_networks(options, tell))
-    if {'stages', 'tracking'} & set(options.parts):
+    if {'stages', 'tracking', 'steadiness'} & set(options.parts):
         report.update(_around(options, left_out, tell))
     if 'ros' in options.parts:
         report.update(_ros(options, left_out, tell))
@@ -88,6 +88,7 @@ def _networks(options: Options, tell: Progress) -> dict[str, Any]:
 
 def _around(options: Options, left_out: dict[str, str], tell: Progress) -> dict[str, Any]:
     from handmesh_model.benchmark.stages import measure_stages
+    from handmesh_model.benchmark.steadiness import measure_steadiness
     from handmesh_model.benchmark.tracking import measure_tracking
     from handmesh_model.predictor import HandMeshPredictor
 
@@ -105,6 +106,10 @@ def _around(options: Options, left_out: dict[str, str], tell: Progress) -> dict[
             tell(f'tracking beside MediaPipe, {count} frames')
             found = _beside_mediapipe(options, predictor, count, left_out)
             report.update(found)
+    if 'steadiness' in options.parts:
+        count = 64 if options.quick else 210
+        tell(f'steadiness, twice {count} frames')
+        report['steadiness'] = measure_steadiness(predictor, count)
     predictor.close()
     return report
 

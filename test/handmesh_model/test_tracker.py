@@ -254,6 +254,16 @@ def test_time_jumping_back_starts_again(topology: HandTopology) -> None:
     assert states(tracker.update(IMAGE, 5.0)) == [(1, 'right', 'tracked')]
 
 
+def test_frames_that_stay_away_for_long_end_the_tracks(topology: HandTopology) -> None:
+    _, tracker = make(topology, {'a': (150, 200, 'right')}, hold_time=0.3)
+    tracker.update(IMAGE, 0.0)
+    assert states(tracker.update(IMAGE, 2.0)) == [(0, 'right', 'tracked')]
+    hands = tracker.update(IMAGE, 60.0)
+    assert states(hands) == [(0, 'right', 'lost'), (1, 'right', 'tracked')]
+    assert hands[0].lead == pytest.approx(-58.0)
+    assert states(tracker.update(IMAGE, 60.1)) == [(1, 'right', 'tracked')]
+
+
 def test_bad_input_is_refused_and_leaves_the_tracks_alone(topology: HandTopology) -> None:
     _, tracker = make(topology, {'a': (150, 200, 'right')})
     tracker.update(IMAGE, 0.0)

@@ -20,7 +20,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from handmesh_ros.images import rgb_to_image, set_bytes
-from handmesh_ros.msg import HandArray, HandTopology
+from handmesh_ros.msg import HandArray, HandPair, HandTopology
 
 LATCHED = QoSProfile(
     depth=1,
@@ -29,6 +29,8 @@ LATCHED = QoSProfile(
 )
 OUTPUTS = {
     'hands': HandArray,
+    'hands/raw': HandArray,
+    'joints': HandPair,
     'joints/left': PoseArray,
     'joints/right': PoseArray,
     'points': PointCloud2,

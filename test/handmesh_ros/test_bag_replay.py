@@ -72,7 +72,7 @@ def test_a_bag_played_and_recorded_gives_the_golden_numbers(
     out = tmp_path / 'recorded'
     module = ['-m', 'handmesh_ros.bag_recorder']
     recorder = start([*module, *parameters(out=out, topics=f"'{TOPICS}'", storage=storage)])
-    node = painted_node()
+    node = painted_node(filter=False)
     robot.wait(lambda: "Recording '/topology'" in recorder.text(), TIMEOUT, 'the recorder')
     camera_values = {'source': played, 'lockstep': 'true', 'rate': 50.0, 'subscribers': 2}
     camera = start(['-m', 'handmesh_ros.folder_camera', *parameters(**camera_values)])

@@ -7,6 +7,7 @@ from hands import hand_at
 from std_msgs.msg import Header
 
 from handmesh_model.hand import ScaleSource, TrackState
+from handmesh_model.joint_frames import joint_frames
 from handmesh_model.joints import JOINT_NAMES, PARENTS
 from handmesh_model.topology import HandTopology
 from handmesh_ros import conversions, msg
@@ -166,3 +167,22 @@ def test_message_says_for_which_time_the_geometry_holds(header, lead, expected):
     hand = replace(hand_at((0, 0, 1)), lead=lead)
     (message,) = conversions.hands_to_msg([hand], header).hands
     assert (message.geometry_stamp.sec, message.geometry_stamp.nanosec) == expected
+
+
+def test_finger_transforms_chain_to_the_joints(header):
+    hand = hand_at((0.1, -0.2, 0.7), side='left', track_id=3)
+    messages = conversions.fingers_to_transforms(hand, header, 'head_')
+    assert len(messages) == 20
+    poses = {'head_l_wrist_3': hand.wrist_pose}
+    for message in messages:
+        step = np.eye(4)
+        step[:3, :3] = rotation_of(message.transform.rotation)
+        shift = message.transform.translation
+        step[:3, 3] = (shift.x, shift.y, shift.z)
+        assert message.header.stamp == header.stamp
+        poses[message.child_frame_id] = poses[message.header.frame_id] @ step
+    frames = joint_frames(hand.joints_camera, 'left')
+    for joint, name in enumerate(JOINT_NAMES):
+        pose = poses[f'head_l_{name}_3']
+        np.testing.assert_allclose(pose[:3, 3], hand.joints_camera[joint], atol=1e-9)
+        np.testing.assert_allclose(pose[:3, :3], frames[joint], atol=1e-9)

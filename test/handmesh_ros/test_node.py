@@ -140,7 +140,9 @@ def test_network_that_fails_is_reported_and_the_next_image_served(robot, shared_
 
 def test_time_that_jumps_back_starts_new_tracks(robot, shared_node):
     robot.wait_for_node()
-    first = {hand.track_id for hand in robot.ask(BOTH, 100.0, K).hands}
+    hands = robot.ask(BOTH, 100.0, K).hands
+    # After the gap since the images of other tests, their hands are lost.
+    first = {hand.track_id for hand in hands if hand.state == Hand.TRACKED}
     same = {hand.track_id for hand in robot.ask(BOTH, 100.1, K).hands}
     new = {
         hand.track_id for hand in robot.ask(BOTH, 5.0, K, '/tf') and robot.got['hands'][-1].hands

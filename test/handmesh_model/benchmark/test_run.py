@@ -64,6 +64,7 @@ def test_command_writes_figures_and_a_plot(
     assert report['machine']['cores'] >= 1
     assert 0 <= report['tracking']['detection_share'] <= 1
     assert report['tracking']['stages_ms']['frame']['count'] == 30
+    assert set(report['steadiness']) == {'sensor_noise', 'rest', 'motion'}
     assert list(report['stages']) == ['640x480', '1280x720']
     assert 'source env.sh' in report['left_out']['ros']
     assert out.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
