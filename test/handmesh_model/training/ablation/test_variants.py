@@ -124,7 +124,7 @@ def test_cells_differ_in_variant_and_seed_alone(base: Path, tmp_path: Path) -> N
 def test_shipped_small_base_goes_with_all_variants(tmp_path: Path) -> None:
     cells = make_cells(CONFIG / 'train_ablation_small.yaml', find_variants(CONFIG), 3, tmp_path)
     assert len(cells) == 24
-    assert {network_config(cell.config).input_size for cell in cells} == {96}
+    assert {network_config(cell.config).input_size for cell in cells} == {64}
 
 
 def test_variants_that_are_the_same_are_named(tiny_values: dict[str, Any], tmp_path: Path) -> None:
