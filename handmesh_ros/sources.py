@@ -16,10 +16,10 @@ import yaml
 import handmesh_model
 from handmesh_model.camera import check_intrinsics
 from handmesh_model.errors import ConfigError, HandmeshError, ImageError
+from handmesh_model.image_files import IMAGE_SUFFIXES
 from handmesh_ros import bags
 
 DEMO_CLIP = Path(handmesh_model.__file__).parent / 'assets' / 'demo_clip.mp4'
-IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 FOLDER_RATE = 10.0
 """Images a second of a folder, which has no rate of its own."""
 
