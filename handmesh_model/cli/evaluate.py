@@ -71,16 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _evaluate_real_images(arguments: argparse.Namespace) -> None:
     from handmesh_model.errors import ConfigError
     from handmesh_model.evaluation.real_report import report_real_images
-    from handmesh_model.predictor import HandMeshPredictor
 
     _refuse(arguments, 'limit', 'submission')
     if arguments.boxes == 'image':
         raise ConfigError("--boxes is 'image', expected 'detected' or 'reference' for real-images")
-    predictor = HandMeshPredictor(
-        arguments.weights, arguments.device, arguments.backend, precision=arguments.precision
-    )
     report_real_images(
-        predictor,
+        _predictor(arguments),
         arguments.folder,
         arguments.out,
         reference_boxes=arguments.boxes == 'reference',
@@ -90,11 +86,9 @@ def _evaluate_real_images(arguments: argparse.Namespace) -> None:
 
 def _evaluate_no_hands(arguments: argparse.Namespace) -> None:
     from handmesh_model.evaluation.no_hands import report_no_hands
-    from handmesh_model.predictor import HandMeshPredictor
 
     _refuse(arguments, 'boxes', 'limit', 'submission')
-    predictor = HandMeshPredictor(arguments.weights, arguments.device, arguments.backend)
-    report_no_hands(predictor, arguments.folder, arguments.out, str(arguments.weights))
+    report_no_hands(_predictor(arguments), arguments.folder, arguments.out, str(arguments.weights))
 
 
 def _evaluate_synthetic(arguments: argparse.Namespace) -> None:
@@ -111,6 +105,15 @@ def _refuse(arguments: argparse.Namespace, *options: str) -> None:
     for option in options:
         if getattr(arguments, option):
             raise ConfigError(f'--{option} does not go with {arguments.dataset}')
+
+
+def _predictor(arguments: argparse.Namespace) -> Any:
+    """The whole predictor, detector included."""
+    from handmesh_model.predictor import HandMeshPredictor
+
+    return HandMeshPredictor(
+        arguments.weights, arguments.device, arguments.backend, precision=arguments.precision
+    )
 
 
 def _network(arguments: argparse.Namespace) -> Any:
