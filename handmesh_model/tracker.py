@@ -208,9 +208,11 @@ class HandTracker:
         old = [track.next_box() for track in self._tracks]
         candidates = list(boxes) if boxes is not None else self._search(rgb, stamp)
         matches, new = self._assign(old, candidates)
+        # The mesh of a hand just seen makes a better crop than the detector's box does.
+        own = [boxes is None and track.state is TrackState.TRACKED for track in self._tracks]
         old = [
-            box if match is None else replace(match, side=box.side, track_id=box.track_id)
-            for box, match in zip(old, matches, strict=True)
+            box if match is None or keep else replace(match, side=box.side, track_id=box.track_id)
+            for box, match, keep in zip(old, matches, own, strict=True)
         ]
         doubtful = [i for i, track in enumerate(self._tracks) if track.doubts_side(stamp)]
         boxes_mirrored = [mirrored(box) for box in [*(old[i] for i in doubtful), *new]]

@@ -24,6 +24,7 @@ from handmesh_model.topology import HandTopology
 
 SIZE = 64
 COLORS = {'right': (250, 20, 20), 'left': (20, 250, 20)}
+BACKGROUND = 60
 POISON = (20, 20, 250)
 """A picture whose first pixel has this colour makes the network fail."""
 BACK_VIEW = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
@@ -36,10 +37,19 @@ def paint(hands, width=160, height=120):
 
     :param hands: (side, x, y, width, height) each, pixels of its top left corner and its size.
     """
-    rgb = np.full((height, width, 3), 60, dtype=np.uint8)
+    rgb = np.full((height, width, 3), BACKGROUND, dtype=np.uint8)
     for side, x, y, w, h in hands:
         rgb[y : y + h, x : x + w] = COLORS[side]
     return rgb
+
+
+def span(profile):
+    """From where to where, in fractions of pixels, a profile of coverage 0..1 is filled."""
+    (full,) = np.nonzero(profile > 0.99)
+    if not len(full):
+        return None
+    first, last = full[0], full[-1]
+    return first - 0.5 - profile[:first].sum(), last + 0.5 + profile[last + 1 :].sum()
 
 
 class PaintedBackend(Backend):
@@ -67,11 +77,11 @@ class PaintedBackend(Backend):
 
     def fit(self, crop):
         """Lixels of the mesh laid over the rectangle in a crop, and whether there is one."""
-        rows, columns = np.nonzero(crop.max(axis=2) > 200)
-        if not len(rows):
+        cover = np.clip((crop.max(axis=2) - BACKGROUND) / (250.0 - BACKGROUND), 0, 1)
+        spans = [span(cover.max(axis=axis)) for axis in (0, 1)]
+        if None in spans:
             return np.zeros((len(self.flat), 3)), 0.0
-        low = np.array([columns.min(), rows.min()]) - 0.5
-        high = np.array([columns.max(), rows.max()]) + 0.5
+        low, high = np.transpose(spans)
         pixels = self.flat * (high - low).max() + (low + high) / 2
         return self.lixels.to_lixels(np.column_stack([pixels, self.depth])), 0.98
 

@@ -57,14 +57,14 @@ class Stagehand(Robot):
         super().close()
 
     def calibrate(self, node):
-        """Publish the calibration until the node has it."""
+        """Publish the calibration until the node has it, and the hands' faces too."""
         info = CameraInfo(width=640, height=480, k=INTRINSICS.ravel().tolist())
 
-        def has_come():
+        def have_come():
             self.infos.publish(info)
-            return node._camera is not None
+            return node._camera is not None and node._surface is not None
 
-        self.wait(has_come, what='the calibration')
+        self.wait(have_come, what='the calibration and the topology')
 
     def put(self, node, marker):
         """Publish an object and wait until the node has it."""
