@@ -51,6 +51,7 @@ class LossWeights:
     :param side: binary cross-entropy of "the crop shows a right hand".
     :param heatmap: cross-entropy of the joints' 1D heatmaps with the true position.
     :param vertex_heatmap: the same of the vertices' heatmaps.
+    :param joint_map: cross-entropy of the joints' 2D maps with the true position.
     :param render: painting of palm and fingers by the refined mesh against the true one. Off
         unless asked for: it costs more time than the other terms together.
     """
@@ -68,6 +69,7 @@ class LossWeights:
     side: float = 0.5
     heatmap: float = 0.02
     vertex_heatmap: float = 0.0
+    joint_map: float = 0.0
     render: float = 0.0
 
 
@@ -124,6 +126,8 @@ class HandMeshLoss(nn.Module):
                 rows = len(heatmaps['x'])
                 points, valid = batch[HEATMAP_TARGETS[kind]][:rows], batch['mesh_valid'][:rows]
                 yield name, heatmap_loss(heatmaps, points, valid)
+        if wanted.joint_map and outputs.joint_maps is not None:
+            yield 'joint_map', map_loss(outputs.joint_maps, batch['joints'], batch['mesh_valid'])
 
     def _mesh_terms(
         self, outputs: StageOutputs, batch: Mapping[str, Tensor]
@@ -212,6 +216,32 @@ def heatmap_loss(heatmaps: Mapping[str, Tensor], points: Tensor, valid: Tensor) 
         loss = -(chosen[..., 0] * (1 - upper_share) + chosen[..., 1] * upper_share)
         losses.append((loss * counts).sum() / counts.sum().clamp(min=1))
     return torch.stack(losses).mean()
+
+
+def map_loss(maps: Tensor, points: Tensor, valid: Tensor) -> Tensor:
+    """
+    Cross-entropy of 2D maps with the true positions, shared out among the four bins about them.
+
+    Positions beyond the map count for nothing, as in :func:`heatmap_loss`.
+
+    :param maps: (B, N, bins, bins) logits, rows first.
+    :param points: (B, N, 2 or 3) lixels, x first.
+    :param valid: (B,) bool.
+    :returns: scalar.
+    """
+    last = maps.shape[-1] - 1
+    position = points[..., :2].float()
+    counts = valid[:, None] & ((position >= 0) & (position <= last)).all(dim=-1)
+    position = torch.where(counts[..., None], position, 0.0)
+    lower = position.floor().clamp(max=last - 1)
+    x, y = lower.long().unbind(-1)
+    right, down = (position - lower).unbind(-1)
+    log_probability = maps.float().flatten(2).log_softmax(dim=-1)
+    first = y * (last + 1) + x
+    bins = torch.stack([first, first + 1, first + last + 1, first + last + 2], dim=-1)
+    shares = [(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down]
+    loss = -(log_probability.gather(-1, bins) * torch.stack(shares, dim=-1)).sum(dim=-1)
+    return (loss * counts).sum() / counts.sum().clamp(min=1)
 
 
 def _heatmaps_of(kind: str, heatmaps: Mapping[str, Tensor] | None) -> dict[str, Tensor]:

@@ -34,7 +34,7 @@ def for_inference(net: HandMeshNet, graph: GraphWay) -> HandMeshNet:
     """
     copy = deepcopy(net).cpu().eval().requires_grad_(False)
     if copy.joint_stage is not None:
-        copy.joint_stage.segmentation = None
+        copy.joint_stage.segmentation = copy.joint_stage.maps = None
         copy.joint_stage.heatmaps = _FlatHead(copy.joint_stage.heatmaps)  # type: ignore[assignment]
     fold_norms(copy)
     _replace_graph_convolutions(copy, copy.neighbours, graph)

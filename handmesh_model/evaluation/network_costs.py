@@ -95,6 +95,7 @@ def measure_costs(
 def _counted(net: HandMeshNet) -> Cost:
     skipped: tuple[str, ...] = (
         'joint_stage.segmentation.',
+        'joint_stage.maps.',
         'joint_stage.heatmaps.lift.',
         'joint_stage.heatmaps.z.',
     )

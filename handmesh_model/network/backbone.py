@@ -7,6 +7,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 STAGE_COUNT = 4
+_LAYERS_A_STEP = 3
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 
 
@@ -157,3 +158,37 @@ class Decoder(nn.Sequential):
             ]
             channels_in = channels_out
         super().__init__(*layers)
+
+    def forward(self, x: Tensor, skips: tuple[Tensor, ...] = ()) -> Tensor:
+        """
+        :param x: (B, channels_in, h, w).
+        :param skips: what is added after each step, of :class:`DecoderSkips`; none for nothing.
+        :returns: (B, channels[-1], 8 h, 8 w).
+        """
+        for i, layer in enumerate(self):
+            x = layer(x)
+            step, last = divmod(i + 1, _LAYERS_A_STEP)
+            if skips and not last:
+                x = x + skips[step - 1]
+        return x
+
+
+class DecoderSkips(nn.ModuleList):
+    """
+    The encoder's maps for a :class:`Decoder` to add to its own, as a U-Net does (Ronneberger et
+    al., 2015), so that what is fine need not go through the coarsest map.
+
+    :param encoder_channels: channels of the encoder's four maps.
+    :param decoder_channels: channels after each of the decoder's three steps.
+    """
+
+    def __init__(
+        self, encoder_channels: tuple[int, ...], decoder_channels: tuple[int, ...]
+    ) -> None:
+        pairs = zip(encoder_channels[-2::-1], decoder_channels, strict=True)
+        super().__init__(nn.Conv2d(a, b, 1, bias=False) for a, b in pairs)
+
+    def forward(self, encoded: EncoderOutputs) -> tuple[Tensor, ...]:
+        """What to add, from the coarsest to the finest."""
+        maps = (encoded.layer3, encoded.layer2, encoded.layer1)
+        return tuple(conv(x) for conv, x in zip(self, maps, strict=True))

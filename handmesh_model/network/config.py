@@ -8,7 +8,9 @@ from typing import Any, Literal
 from handmesh_model.errors import ConfigError
 
 LOCAL_FEATURES = ('image', 'stem', 'shared', 'mesh')
-"""Feature maps that vertices can be projected on, from fine to coarse."""
+"""Feature maps that the paper projects vertices on, from fine to coarse."""
+MAPS_FOR_VERTICES = (*LOCAL_FEATURES, 'decoded')
+"""All that vertices can be projected on; 'decoded' is what the mesh decoder makes."""
 ENCODER_STRIDE = 32
 HEATMAP_STRIDE = 4
 SEGMENTATION_STRIDE = 2
@@ -30,6 +32,10 @@ class NetworkConfig:
     :param decoder_channels: channels of the joint stage's three transposed convolutions.
     :param mesh_decoder_channels: the same of the mesh stage.
     :param depth_channels: channels that the depth head lifts the pooled feature to, for each bin.
+    :param decoder_skips: whether both decoders take in the encoders' finer maps by 1x1
+        convolutions; the paper's do not.
+    :param joint_maps: whether training also asks the joint decoder for a 2D map of each joint,
+        which the paper does not.
     :param joint_stage: False: the mesh stage sees the image alone (and there is no segmentation).
     :param segmentation: whether the joint stage has the U-Net hand segmentation.
     :param segmentation_levels: upsampling steps of the U-Net: 4 reaches half the crop's size by
@@ -38,7 +44,7 @@ class NetworkConfig:
         it has to be cheap.
     :param refine_stage: False: the rough mesh is the result.
     :param offset: False: the refine stage predicts the mesh itself instead of an offset to it.
-    :param local_features: which of 'image', 'stem', 'shared', 'mesh' are sampled at the vertices.
+    :param local_features: which of :data:`MAPS_FOR_VERTICES` are sampled at the vertices.
     :param global_channels: channels of the global feature given to each vertex; 0 for none.
     :param graph_hidden: hidden width of the first GIN convolution.
     :param graph_width: width of the Graph-CNN's residual blocks.
@@ -61,6 +67,8 @@ class NetworkConfig:
     decoder_channels: tuple[int, ...] = (256, 256, 256)
     mesh_decoder_channels: tuple[int, ...] = (256, 256, 256)
     depth_channels: int = 256
+    decoder_skips: bool = False
+    joint_maps: bool = False
     joint_stage: bool = True
     segmentation: bool = True
     segmentation_levels: int = 4
@@ -102,7 +110,7 @@ class NetworkConfig:
         _check_choice('segmentation_levels', self.segmentation_levels, (3, 4))
         _check_choice('segmentation_kernel', self.segmentation_kernel, (1, 3))
         for feature in self.local_features:
-            _check_choice('local_features', feature, LOCAL_FEATURES)
+            _check_choice('local_features', feature, MAPS_FOR_VERTICES)
         for name in ('decoder_channels', 'mesh_decoder_channels'):
             if len(getattr(self, name)) != 3 or min(getattr(self, name)) < 1:
                 raise ConfigError(f'{name} is {getattr(self, name)}, expected 3 positive numbers')

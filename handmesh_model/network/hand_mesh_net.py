@@ -26,7 +26,7 @@ class StageOutputs(NamedTuple):
     What the network says of B crops of side S, with V vertices.
 
     Lixels run along the crop from 0 to ``heatmap_size``; z is the depth relative to the wrist.
-    The last four fields are there with ``heads=True`` only; a field whose head the configuration
+    The last five fields are there with ``heads=True`` only; a field whose head the configuration
     leaves out is None.
     """
 
@@ -46,6 +46,8 @@ class StageOutputs(NamedTuple):
     """(B, 2, S/2, S/2) log-probabilities, class 0 hand, class 1 background."""
     stage_joints: Tensor | None = None
     """(B, 21, 3) lixels, of the joint stage itself."""
+    joint_maps: Tensor | None = None
+    """(B, 21, S/4, S/4) logits of where in the crop each joint is, a softmax over all bins."""
     heatmaps: dict[str, Tensor] | None = None
     """Logits (B, N, bins) under 'joint_x', 'joint_y', 'joint_z' and 'vertex_x', ..."""
 
@@ -85,6 +87,7 @@ class HandMeshNet(nn.Module):
                 'stem': config.width,
                 'shared': config.width,
                 'mesh': mesh_channels[0],
+                'decoded': config.mesh_decoder_channels[-1],
             }
             local = [widths[name] for name in config.local_features]
             self.refine_stage = RefineStage(config, local, mesh_channels[-1])
@@ -121,7 +124,13 @@ class HandMeshNet(nn.Module):
 
         vertices = mesh.rough_vertices
         if self.refine_stage is not None:
-            maps = {'image': crops, 'stem': stem, 'shared': shared, 'mesh': mesh.layer1}
+            maps = {
+                'image': crops,
+                'stem': stem,
+                'shared': shared,
+                'mesh': mesh.layer1,
+                'decoded': mesh.decoded,
+            }
             local = [maps[name] for name in self.config.local_features]
             vertices = self.refine_stage(vertices, local, mesh.pooled, self.neighbours)
         source = vertices if self.config.joints_from == 'refined' else mesh.rough_vertices
@@ -140,7 +149,7 @@ class HandMeshNet(nn.Module):
         if self.joint_stage is None:
             return None
         joints = heads or self.config.confidence
-        return self.joint_stage(crops, joints, segment=heads)
+        return self.joint_stage(crops, joints, heads)
 
     def _confidence(self, joint: JointStageOutputs | None, mesh: MeshStageOutputs) -> Tensor:
         """(B, 21) exp(-(spread / allowed)^2 / 2), spread over x and y in lixels."""
@@ -165,6 +174,7 @@ def _with_heads(
     heatmaps |= {f'joint_{axis}': h for axis, h in joint.heatmaps._asdict().items()}
     return outputs._replace(
         segmentation=joint.segmentation,
+        joint_maps=joint.maps,
         stage_joints=lixel_coordinates(joint.heatmaps),
         heatmaps=heatmaps,
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from torch import nn
 
-from handmesh_model.network.backbone import BasicBlock, Bottleneck
+from handmesh_model.network.backbone import BasicBlock, Bottleneck, DecoderSkips
 from handmesh_model.network.soft_argmax import LixelHead
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ def initialize(net: HandMeshNet) -> None:
     """
     Draw the weights of a fresh network from torch's global generator.
 
-    Residual blocks start as identities, heatmaps nearly flat, so that every point starts at the
-    crop's centre, and the refine stage starts with an offset near zero.
+    Residual blocks start as identities, skips with nothing to add, heatmaps nearly flat, so that
+    every point starts at the crop's centre, and the refine stage with an offset near zero.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -36,6 +36,9 @@ def initialize(net: HandMeshNet) -> None:
     for module in net.modules():
         if isinstance(module, BasicBlock | Bottleneck):
             nn.init.zeros_(module.last_norm.weight)
+        elif isinstance(module, DecoderSkips):
+            for weight in module.parameters():
+                nn.init.zeros_(weight)
         elif isinstance(module, LixelHead):
             for conv in (module.x, module.y, module.z):
                 _small(conv, HEAD_STD)

@@ -8,7 +8,13 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from handmesh_model.network.backbone import Decoder, EncoderOutputs, ResNetStages, Stem
+from handmesh_model.network.backbone import (
+    Decoder,
+    DecoderSkips,
+    EncoderOutputs,
+    ResNetStages,
+    Stem,
+)
 from handmesh_model.network.config import NetworkConfig
 from handmesh_model.network.soft_argmax import LixelHead, LixelHeatmaps
 
@@ -21,7 +27,7 @@ class JointStageOutputs(NamedTuple):
     What the joint stage hands on.
 
     ``joint_feature`` and ``shared`` are (B, width, S/4, S/4), ``stem`` (B, width, S/2, S/2),
-    ``pooled`` (B, C), the spatial mean of the encoder's last map.
+    ``pooled`` (B, C), the spatial mean of the encoder's last map, ``maps`` (B, 21, S/4, S/4).
     """
 
     joint_feature: Tensor
@@ -29,6 +35,7 @@ class JointStageOutputs(NamedTuple):
     shared: Tensor
     pooled: Tensor
     heatmaps: LixelHeatmaps | None
+    maps: Tensor | None
     segmentation: Tensor | None
 
 
@@ -74,7 +81,8 @@ class SegmentationNet(nn.Module):
 
 class JointStage(nn.Module):
     """
-    Image encoder, joint decoder with 1D joint heatmaps, and the hand segmentation.
+    Image encoder, joint decoder with 1D joint heatmaps, and what only training needs: the hand
+    segmentation and, beyond the paper, a 2D map of each joint.
 
     :param config: the network's configuration.
     """
@@ -85,6 +93,9 @@ class JointStage(nn.Module):
         self.encoder = ResNetStages(config.depth, config.width, config.width)
         channels = self.encoder.channels
         self.decoder = Decoder(channels[-1], config.decoder_channels)
+        self.skips = (
+            DecoderSkips(channels, config.decoder_channels) if config.decoder_skips else None
+        )
         # As many channels as the shared feature has, because the two are added.
         self.feature = nn.Sequential(
             nn.Conv2d(config.decoder_channels[-1], config.width, 3, padding=1),
@@ -98,6 +109,11 @@ class JointStage(nn.Module):
             config.depth_channels,
             config.heatmap_size,
         )
+        self.maps = (
+            nn.Conv2d(config.decoder_channels[-1], config.joint_count, 1)
+            if config.joint_maps
+            else None
+        )
         self.segmentation = (
             SegmentationNet(
                 (*channels[::-1], config.width),
@@ -108,22 +124,23 @@ class JointStage(nn.Module):
             else None
         )
 
-    def forward(self, image: Tensor, joints: bool, segment: bool) -> JointStageOutputs:
+    def forward(self, image: Tensor, joints: bool, heads: bool) -> JointStageOutputs:
         """
         :param image: (B, 3, S, S) RGB 0..1.
         :param joints: whether the joint heatmaps are wanted.
-        :param segment: whether the segmentation is wanted.
+        :param heads: whether the 2D joint maps and the segmentation are wanted.
         """
         stem, shared = self.stem(image)
         encoded = self.encoder(shared)
         pooled = encoded.layer4.mean(dim=(2, 3))
-        decoded = self.decoder(encoded.layer4)
-        segmentation = self.segmentation if segment else None
+        decoded = self.decoder(encoded.layer4, () if self.skips is None else self.skips(encoded))
+        maps, segmentation = (self.maps, self.segmentation) if heads else (None, None)
         return JointStageOutputs(
             joint_feature=self.feature(decoded),
             stem=stem,
             shared=shared,
             pooled=pooled,
             heatmaps=self.heatmaps(decoded, pooled) if joints else None,
+            maps=None if maps is None else maps(decoded),
             segmentation=None if segmentation is None else segmentation(encoded, stem),
         )

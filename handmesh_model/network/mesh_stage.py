@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from handmesh_model.network.backbone import Decoder, ResNetStages
+from handmesh_model.network.backbone import Decoder, DecoderSkips, ResNetStages
 from handmesh_model.network.config import NetworkConfig
 from handmesh_model.network.soft_argmax import LixelHead, LixelHeatmaps, lixel_coordinates
 
@@ -16,12 +16,14 @@ class MeshStageOutputs(NamedTuple):
     What the mesh stage hands on.
 
     ``rough_vertices`` (B, V, 3) lixels, ``layer1`` (B, C1, S/4, S/4) the first layer's map,
-    ``pooled`` (B, C4) the spatial mean of the encoder's last map.
+    ``decoded`` (B, C, S/4, S/4) the decoder's, ``pooled`` (B, C4) the mean of the encoder's
+    last map.
     """
 
     rough_vertices: Tensor
     heatmaps: LixelHeatmaps
     layer1: Tensor
+    decoded: Tensor
     pooled: Tensor
 
 
@@ -38,6 +40,11 @@ class MeshStage(nn.Module):
         self.encoder = ResNetStages(config.mesh_depth, config.width, config.mesh_width)
         channels = self.encoder.channels[-1]
         self.decoder = Decoder(channels, config.mesh_decoder_channels)
+        self.skips = (
+            DecoderSkips(self.encoder.channels, config.mesh_decoder_channels)
+            if config.decoder_skips
+            else None
+        )
         self.heatmaps = LixelHead(
             vertex_count,
             config.mesh_decoder_channels[-1],
@@ -52,5 +59,7 @@ class MeshStage(nn.Module):
         """
         encoded = self.encoder(features)
         pooled = encoded.layer4.mean(dim=(2, 3))
-        heatmaps = self.heatmaps(self.decoder(encoded.layer4), pooled)
-        return MeshStageOutputs(lixel_coordinates(heatmaps), heatmaps, encoded.layer1, pooled)
+        decoded = self.decoder(encoded.layer4, () if self.skips is None else self.skips(encoded))
+        heatmaps = self.heatmaps(decoded, pooled)
+        rough_vertices = lixel_coordinates(heatmaps)
+        return MeshStageOutputs(rough_vertices, heatmaps, encoded.layer1, decoded, pooled)

@@ -20,6 +20,8 @@ from handmesh_model.training.encoder_weights import load_encoders
 from handmesh_model.training.targets import LixelScale
 
 LEAST_WIDTH = 8
+ADDED_PARTS = ('joint_stage.skips.', 'mesh_stage.skips.', 'joint_stage.maps.')
+"""What a network may have beyond the weights that it starts from: it begins without effect."""
 
 
 def load_topology(name: str) -> HandTopology:
@@ -54,7 +56,9 @@ def build_network(config: TrainingConfig) -> HandMeshNet:
         load_encoders(net, Path(config.encoder_weights))
     if config.init_weights:
         state = read_checkpoint(config.init_weights).state
-        problems = state_problems(net.state_dict(), state)
+        own = net.state_dict()
+        state |= {k: v for k, v in own.items() if k.startswith(ADDED_PARTS) and k not in state}
+        problems = state_problems(own, state)
         if problems:
             raise CheckpointError(
                 f"'{config.init_weights}' does not fit the network to train:\n  "

@@ -11,6 +11,7 @@ from handmesh_model.losses import (
     LossWeights,
     heatmap_loss,
     known_bce,
+    map_loss,
     segmentation_loss,
 )
 from handmesh_model.topology import HandTopology
@@ -184,3 +185,26 @@ def test_heatmap_positions_outside_the_bins_do_not_count():
     heatmap_loss({'x': logits}, joints, torch.tensor([True])).backward()
     used = logits.grad.abs().sum(dim=-1)[0] > 0
     assert used.tolist() == [False, True, False]
+
+
+def test_map_loss_is_least_where_the_joint_is():
+    x, y = 3.25, 9.5
+    shares = {(9, 3): 0.375, (9, 4): 0.125, (10, 3): 0.375, (10, 4): 0.125}
+    maps = torch.full((1, 1, BINS, BINS), -30.0)
+    for (row, column), share in shares.items():
+        maps[0, 0, row, column] = np.log(share)
+    loss = map_loss(maps, torch.tensor([[[x, y, 7.0]]]), torch.tensor([True]))
+    entropy = -sum(share * np.log(share) for share in shares.values())
+    assert loss.item() == pytest.approx(entropy, abs=1e-4)
+    flat = map_loss(torch.zeros_like(maps), torch.tensor([[[x, y]]]), torch.tensor([True]))
+    assert flat.item() == pytest.approx(np.log(BINS**2), abs=1e-5)
+
+
+def test_map_loss_counts_what_is_on_the_map_and_valid():
+    maps = torch.zeros(2, 3, BINS, BINS, requires_grad=True)
+    joints = torch.tensor([[[-0.5, 3.0], [BINS - 1, BINS - 1], [3.0, BINS - 0.5]]]).repeat(2, 1, 1)
+    map_loss(maps, joints, torch.tensor([True, False])).backward()
+    used = maps.grad.abs().sum(dim=(2, 3)) > 0
+    assert used.tolist() == [[False, True, False], [False, False, False]]
+    nothing = map_loss(maps, joints, torch.tensor([False, False]))
+    assert nothing.item() == 0

@@ -46,12 +46,16 @@ def test_nothing_is_left_that_only_training_needs(net):
         {'global_channels': 0},
         {'depth': 50, 'mesh_depth': 50},
         {'confidence': False, 'joints_from': 'refined'},
+        {'decoder_skips': True, 'joint_maps': True},
     ],
 )
 def test_every_kind_of_network_can_be_folded(net, pixels, changes):
     torch.manual_seed(0)
     other = HandMeshNet(replace(net.config, **changes), net.topology)
     with torch.no_grad():
+        for stage in (other.joint_stage, other.mesh_stage):
+            for conv in getattr(stage, 'skips', None) or ():
+                nn.init.normal_(conv.weight, std=0.1)
         other.train()(pixels)
         expected = other.eval()(pixels)
         actual = for_inference(other, 'gather')(pixels)

@@ -24,7 +24,7 @@ def crops():
 
 @torch.no_grad()
 def test_every_output_has_its_shape(make_net, topology, crops):
-    net = make_net(**OPEN_HEADS)
+    net = make_net(joint_maps=True, **OPEN_HEADS)
     out = net(crops, heads=True)
     count = topology.vertex_count
     assert out.rough_vertices.shape == out.vertices.shape == (2, count, 3)
@@ -32,6 +32,7 @@ def test_every_output_has_its_shape(make_net, topology, crops):
     assert out.presence.shape == out.side.shape == (2,)
     assert out.confidence.shape == (2, 21)
     assert out.segmentation.shape == (2, 2, 32, 32)
+    assert out.joint_maps.shape == (2, 21, 16, 16)
     assert out.segmentation.exp().sum(dim=1).allclose(torch.ones(2, 32, 32), atol=1e-5)
     assert {name: tuple(h.shape) for name, h in out.heatmaps.items()} == {
         **{f'joint_{axis}': (2, 21, 16) for axis in 'xyz'},
@@ -41,11 +42,11 @@ def test_every_output_has_its_shape(make_net, topology, crops):
 
 @torch.no_grad()
 def test_heads_change_nothing_of_the_mesh(make_net, crops):
-    net = make_net(**OPEN_HEADS)
+    net = make_net(joint_maps=True, **OPEN_HEADS)
     bare, full = net(crops), net(crops, heads=True)
     for name in ('rough_vertices', 'vertices', 'joints', 'presence', 'side', 'confidence'):
         assert getattr(bare, name).equal(getattr(full, name)), name
-    assert bare[6:] == (None, None, None)
+    assert bare[6:] == (None, None, None, None)
 
 
 @torch.no_grad()
@@ -66,6 +67,23 @@ def test_mesh_count_leaves_the_other_crops_to_the_joint_stage(make_net, crops):
 def test_heads_that_are_not_configured_are_none(make_net, crops):
     out = make_net(segmentation=False)(crops, heads=True)
     assert out.presence is out.side is out.confidence is out.segmentation is None
+    assert out.joint_maps is None
+
+
+@torch.no_grad()
+def test_skips_start_without_effect_and_then_have_one(make_net, crops):
+    torch.manual_seed(0)
+    with_skips = make_net(decoder_skips=True)
+    without = make_net()
+    fresh = with_skips.state_dict()
+    without.load_state_dict({k: v for k, v in fresh.items() if '.skips.' not in k})
+    assert with_skips(crops).vertices.equal(without(crops).vertices)
+    for stage in (with_skips.joint_stage, with_skips.mesh_stage):
+        for conv in stage.skips:
+            before = with_skips(crops, heads=True)
+            torch.nn.init.normal_(conv.weight)
+            after = with_skips(crops, heads=True)
+            assert not after.heatmaps['vertex_x'].allclose(before.heatmaps['vertex_x'])
 
 
 def test_joints_come_from_the_configured_mesh(make_net, topology, crops):
@@ -91,6 +109,9 @@ ABLATIONS = [
     {'segmentation_levels': 3, 'segmentation_kernel': 1},
     {'depth': 50, 'mesh_depth': 18},
     {'mesh_width': 12},
+    {'decoder_skips': True, 'joint_maps': True},
+    {'local_features': ['mesh', 'decoded']},
+    {'decoder_skips': True, 'joint_stage': False},
     {'input_size': 96, 'heatmap_size': 24},
 ]
 
@@ -105,7 +126,7 @@ def test_every_weight_of_every_variant_learns(tiny_config, topology, changes):
     out = net(torch.rand(4, 3, size, size), heads=True)
     loss = sum(
         (value * torch.randn_like(value)).sum()
-        for value in (*out[:5], out.segmentation, out.stage_joints)
+        for value in (*out[:5], out.segmentation, out.stage_joints, out.joint_maps)
         if value is not None
     )
     loss.backward()

@@ -170,6 +170,11 @@ def test_init_weights_are_started_from(
         torch.testing.assert_close(net.state_dict()[name], value)
     with pytest.raises(CheckpointError, match=r'last\.safetensors.*\n.*misshapen'):
         setup.build_network(tiny_run(init_weights=str(path), network_options={'width': 4}))
+    more = {'decoder_skips': True, 'joint_maps': True}
+    grown = setup.build_network(tiny_run(init_weights=str(path), network_options=more))
+    crops = torch.rand(1, 3, net.config.input_size, net.config.input_size)
+    with torch.no_grad():
+        torch.testing.assert_close(grown.eval()(crops).vertices, net.eval()(crops).vertices)
 
 
 def test_damaged_last_file_is_named(tiny_run: MakeRun) -> None:
