@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,14 +21,22 @@ import numpy as np
 
 from handmesh_model.ar.clips import write_performance
 from handmesh_model.ar.performances import PERFORMANCES, RATE
-from handmesh_model.errors import HandmeshError
-from handmesh_ros.demo import CANNOT_CONFIGURE, READY_TIMEOUT, SECONDS_A_FRAME, Child, DemoError
+from handmesh_ros.processes import (
+    READY_TIMEOUT,
+    SECONDS_A_FRAME,
+    Children,
+    make_room,
+    read_report,
+    run_as_command,
+)
 
 TRUTH, NETWORK = 'truth', 'network'
 CONFIG = Path(__file__).resolve().parent.parent / 'config'
 _SEED = 3
 _CAPTIONS = {TRUTH: 'true hands of the clip', NETWORK: 'hands found by the network'}
 _FOREARM = 0.3
+_ENDING = ('ar_recorder',)
+_WRITTEN = ('report.json', 'ar_overlay.mp4', 'contact_sheet.png', 'events.json')
 
 
 @dataclass(frozen=True)
@@ -84,49 +90,29 @@ def run_scene(name: str, hands: str, clip: Path, out: Path, options: Any) -> dic
     :returns: the recorder's report.
     :raises DemoError: if a process fails or time runs out.
     """
-    for old in ('report.json', 'ar_overlay.mp4', 'contact_sheet.png', 'events.json'):
-        (out / old).unlink(missing_ok=True)
-    children: list[Child] = []
-    try:
+    make_room(out, _WRITTEN)
+    with Children(_ENDING) as children:
         _play(SCENES[name], hands, clip, out, options, children)
-    finally:
-        # The recorder first, so that no topic goes while it listens.
-        order = sorted(children, key=lambda child: child.name != 'ar_recorder')
-        codes = {child.name: child.stop() for child in order}
-    failed = [f'{name} ended with code {code}' for name, code in codes.items() if code]
-    if failed:
-        raise DemoError(', '.join(failed))
-    report = out / 'report.json'
-    if not report.is_file():
-        raise DemoError('the recorder wrote no report')
-    return json.loads(report.read_text(encoding='utf-8'))
+    return read_report(out)
 
 
 def _play(
-    scene: Scene, hands: str, clip: Path, out: Path, options: Any, children: list[Child]
+    scene: Scene, hands: str, clip: Path, out: Path, options: Any, children: Children
 ) -> None:
-    caption = _CAPTIONS[hands]
-    recorder: dict[str, object] = {'out': out, 'rate': RATE, 'caption': caption}
-    children.append(Child.start('ar_recorder', recorder, ()))
-    layout = str(config_file(scene.layout)) if scene.layout else ''
-    # Lockstep waits for each picture, and so may the overlay.
-    overlay: dict[str, object] = {
-        'layout': layout,
-        'forearm_length': _FOREARM,
-        'objects_wait': 2.0,
-        # The network's first answer takes seconds on a busy machine.
-        'silence': 20.0,
-    }
-    children.append(Child.start('ar_overlay_node', overlay, ()))
-    for module, parameters in scene.nodes:
-        children.append(Child.start(module, parameters, ()))
+    nodes = [
+        children.start('ar_recorder', {'out': out, 'rate': RATE, 'caption': _CAPTIONS[hands]}),
+        children.start('ar_overlay_node', _overlay(scene)),
+        *(children.start(module, parameters) for module, parameters in scene.nodes),
+    ]
+    # The overlay, and whoever else takes part: the first picture shall reach them all.
+    subscribers = len(nodes)
     if hands == NETWORK:
         node: dict[str, object] = {'weights': options.weights, 'device': options.device}
-        children.append(Child.start('handmesh_node', node, ()))
+        nodes.append(children.start('handmesh_node', node))
+        subscribers = 2
     ready = {'ar_recorder': 'Recorder ready', 'handmesh_node': 'Active'}
-    _wait(
-        children,
-        lambda: all(child.says(ready.get(child.name, 'Ready')) for child in children),
+    children.wait(
+        lambda: all(node.says(ready.get(node.name, 'Ready')) for node in nodes),
         READY_TIMEOUT,
         'the nodes to start',
     )
@@ -135,48 +121,22 @@ def _play(
         'rate': float(options.rate),
         'lockstep': True,
         'answer_topic': 'ar_overlay',
-        # The overlay, and whoever else takes part: the first picture shall reach them all.
-        'subscribers': len(children),
+        'subscribers': subscribers,
     }
-    if hands == NETWORK:
-        camera['subscribers'] = 2
-    player = Child.start('true_hands' if hands == TRUTH else 'folder_camera', camera, ())
-    children.append(player)
+    player = 'true_hands' if hands == TRUTH else 'folder_camera'
     count = len(PERFORMANCES[scene.clip]().frames)
-    _wait(
-        children,
-        lambda: not player.is_alive(),
-        options.timeout or 60 + count * SECONDS_A_FRAME,
-        'the clip to end',
-        player,
-    )
-    if player.process.returncode:
-        raise DemoError(f'{player.name} ended with code {player.process.returncode}')
+    children.play(player, camera, options.timeout or 60 + count * SECONDS_A_FRAME, 'the clip')
 
 
-def _wait(
-    children: list[Child],
-    is_true: Callable[[], bool],
-    seconds: float,
-    what: str,
-    may_end: Child | None = None,
-) -> None:
-    """
-    Wait for something while all processes are well.
-
-    :raises DemoError: if one ends before, or time runs out.
-    """
-    end = time.monotonic() + seconds
-    while not is_true():
-        for child in children:
-            if child is not may_end and not child.is_alive():
-                code = child.process.returncode
-                raise DemoError(f'{child.name} ended too early, with code {code}')
-            if child.says(CANNOT_CONFIGURE):
-                raise DemoError(f'{child.name} could not be configured, see above')
-        if time.monotonic() > end:
-            raise DemoError(f'waited {seconds:.0f} s for {what}')
-        time.sleep(0.05)
+def _overlay(scene: Scene) -> dict[str, object]:
+    """Parameters of the overlay; lockstep waits for each picture, and so may it."""
+    return {
+        'layout': str(config_file(scene.layout)) if scene.layout else '',
+        'forearm_length': _FOREARM,
+        'objects_wait': 2.0,
+        # The network's first answer takes seconds on a busy machine.
+        'silence': 20.0,
+    }
 
 
 def overview(folders: Sequence[Path], columns: int = 5) -> np.ndarray:
@@ -238,22 +198,14 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def main(args: Sequence[str] | None = None) -> int:
     """Run the demo; 0 if all went well."""
     options = parse(args)
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        reports = run(options)
-    except (HandmeshError, DemoError, OSError) as error:
-        print(f'demo failed: {error}', file=sys.stderr, flush=True)
-        return 1
-    except KeyboardInterrupt:
-        print('demo stopped', file=sys.stderr, flush=True)
-        return 130
+    return run_as_command(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    reports = run(options)
     for name, report in reports.items():
         print(
             f'{name:20} {report["video_frames"]} pictures, '

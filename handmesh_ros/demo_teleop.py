@@ -11,15 +11,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from handmesh_model.errors import HandmeshError
 from handmesh_model.teleop.grasp_teleop import TeleopConfig
-from handmesh_ros.demo import READY_TIMEOUT, Child, DemoError, wait
+from handmesh_ros.processes import (
+    READY_TIMEOUT,
+    SECONDS_A_FRAME,
+    Child,
+    Children,
+    make_room,
+    run_as_command,
+)
 from handmesh_ros.sources import DEMO_CLIP, open_source
 
 BASE_FROM_CAMERA = f'0 0 0.45 {-90 * 3.141592653589793 / 180:.6f} 0 0'
@@ -27,7 +32,11 @@ BASE_FROM_CAMERA = f'0 0 0.45 {-90 * 3.141592653589793 / 180:.6f} 0 0'
 MODES = ('truth', 'network')
 _WRITTEN = ('robot.mp4', 'contact_sheet.png', 'angles.png', 'report.json', 'robot.npz')
 _FRAMES = 'frames.jsonl'
+_PLAYERS = ('true_hands', 'folder_camera')
+_ENDING = (*_PLAYERS, 'robot_sim', 'grasp_teleop_node', 'handmesh_node')
 _NETWORK_WATCHDOG = 3.0
+_STARTING, _SAFE_TIMEOUT = 120.0, 30.0
+"""Seconds for a player to find its listeners, and for the watchdog to act once it has ended."""
 
 
 def run(mode: str, options: argparse.Namespace, out: Path) -> dict[str, Any]:
@@ -38,19 +47,9 @@ def run(mode: str, options: argparse.Namespace, out: Path) -> dict[str, Any]:
     :returns: its report.
     :raises DemoError: if a process fails or time runs out.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    for old in (*_WRITTEN, _FRAMES):
-        (out / old).unlink(missing_ok=True)
-    children: list[Child] = []
-    try:
+    make_room(out, (*_WRITTEN, _FRAMES))
+    with Children(_ENDING) as children:
         _play(mode, options, out, children)
-    finally:
-        codes = {child.name: child.stop() for child in sorted(children, key=_order_of_ending)}
-    failed = {name: code for name, code in codes.items() if code}
-    if failed:
-        raise DemoError(
-            ', '.join(f'{name} ended with code {code}' for name, code in failed.items())
-        )
     # Here, so that the nodes are up before the plotting library is.
     from handmesh_ros.teleop_report import make_report
 
@@ -59,18 +58,16 @@ def run(mode: str, options: argparse.Namespace, out: Path) -> dict[str, Any]:
     return make_report(mode, out, out / _FRAMES, clip, watchdog)
 
 
-def _play(mode: str, options: argparse.Namespace, out: Path, children: list[Child]) -> None:
+def _play(mode: str, options: argparse.Namespace, out: Path, children: Children) -> None:
     source = open_source(options.source)
     is_network = mode == 'network'
     pace = 1.0 if is_network else options.pace
-    children.append(Child.start('grasp_teleop_node', _teleop(is_network, pace), ()))
+    teleop = children.start('grasp_teleop_node', _teleop(is_network, pace))
     film: dict[str, object] = {'out': out, 'base_from_camera': BASE_FROM_CAMERA, 'pace': pace}
-    children.append(Child.start('robot_sim', film, ()))
-    robot = children[-1]
+    robot = children.start('robot_sim', film)
     if is_network:
-        node = {'weights': options.weights, 'device': options.device}
-        children.append(Child.start('handmesh_node', node, ()))
-    wait(children, lambda: robot.says('Robot ready'), READY_TIMEOUT, 'the nodes to start')
+        children.start('handmesh_node', {'weights': options.weights, 'device': options.device})
+    children.wait(lambda: robot.says('Robot ready'), READY_TIMEOUT, 'the nodes to start')
     camera: dict[str, object] = {
         'source': options.source or 'demo',
         'frames_file': out / _FRAMES,
@@ -80,15 +77,10 @@ def _play(mode: str, options: argparse.Namespace, out: Path, children: list[Chil
     }
     if is_network:
         camera['lockstep'] = True
-    children.append(Child.start('folder_camera' if is_network else 'true_hands', camera, ()))
-    player = children[-1]
-    limit = 120 + 3.0 * (source.count or 0) / pace
-    wait(children, lambda: not player.is_alive(), limit, 'the clip to end')
-    if player.process.returncode:
-        raise DemoError(f'{player.name} ended with code {player.process.returncode}')
+    limit = _STARTING + SECONDS_A_FRAME * (source.count or 0) / pace
+    player = children.play(_PLAYERS[is_network], camera, limit, 'the clip')
     # The hand is gone now; the robot is to be told.
-    teleop_node = children[0]
-    wait(children, lambda: _is_safe_again(teleop_node), 30.0, 'the watchdog')
+    children.wait(lambda: _is_safe_again(teleop), _SAFE_TIMEOUT, 'the watchdog', player)
 
 
 def _teleop(is_network: bool, pace: float) -> dict[str, object]:
@@ -121,11 +113,6 @@ def _is_safe_again(node: Child) -> bool:
     """Whether the last mode that the node logged is the safe one."""
     modes = [line for line in list(node.lines) if 'SAFE:' in line or 'ENGAGED:' in line]
     return bool(modes) and 'SAFE:' in modes[-1]
-
-
-def _order_of_ending(child: Child) -> int:
-    names = ('folder_camera', 'true_hands', 'robot_sim', 'grasp_teleop_node', 'handmesh_node')
-    return names.index(child.name)
 
 
 def summary(report: dict[str, Any], out: Path) -> str:
@@ -163,31 +150,22 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def main(args: Sequence[str] | None = None) -> int:
     """Run the demo; 0 if all went well."""
     options = parse(args)
     if not 0.01 <= options.pace <= 1:
         print(f'demo failed: pace is {options.pace}, expected 0.01 to 1', file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, _interrupt)
-    modes = MODES if options.hands == 'both' else (options.hands,)
+    return run_as_command(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
     texts = []
-    try:
-        for mode in modes:
-            out = Path(options.out) / mode
-            report = run(mode, options, out)
-            texts.append(summary(report, out))
-            (out / 'report.json').write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
-    except (HandmeshError, DemoError, OSError) as error:
-        print(f'demo failed: {error}', file=sys.stderr, flush=True)
-        return 1
-    except KeyboardInterrupt:
-        print('demo stopped', file=sys.stderr, flush=True)
-        return 130
+    for mode in MODES if options.hands == 'both' else (options.hands,):
+        out = Path(options.out) / mode
+        report = run(mode, options, out)
+        texts.append(summary(report, out))
+        (out / 'report.json').write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
     print('\n'.join(texts), flush=True)
     return 0
 

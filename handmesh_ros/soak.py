@@ -34,11 +34,11 @@ from visualization_msgs.msg import MarkerArray
 
 from handmesh_ros import executable, sources
 from handmesh_ros.conversions import stamp_to_nanoseconds
-from handmesh_ros.demo import Child, DemoError
 from handmesh_ros.folder_camera import camera_info
 from handmesh_ros.images import rgb_to_image
 from handmesh_ros.isolation import isolated_environment
 from handmesh_ros.msg import HandArray
+from handmesh_ros.processes import Child, DemoError
 from handmesh_ros.soak_report import Soak, resident_bytes
 
 START_TIMEOUT = 180.0
@@ -74,12 +74,8 @@ class SoakNode(Node):
         self.counts: dict[str, str] = {}
         self.create_subscription(HandArray, 'hands', self._on_hands, qos)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
-        for topic, kind in {
-            'points': PointCloud2,
-            'markers': MarkerArray,
-            'overlay': Image,
-        }.items():
-            self.create_subscription(kind, topic, lambda message: None, qos, raw=True)
+        for topic in options.topics:
+            self.create_subscription(_TOPICS[topic], topic, lambda message: None, qos, raw=True)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
 

@@ -13,7 +13,7 @@ from handmesh_model.synthesis.clip_truth import load_clip_truth
 from handmesh_model.teleop.joint_angles import IN_HAND_MODEL, TELEOP_ANGLES
 from handmesh_model.teleop.simulated_picture import draw_robot
 from handmesh_model.teleop.simulated_robot import SimulatedRobot
-from handmesh_ros.demo import DemoError
+from handmesh_ros.processes import DemoError
 from handmesh_ros.record import Film, frames_by_stamp, read_frames_file
 from handmesh_ros.robot_record import SIZE, side_by_side
 

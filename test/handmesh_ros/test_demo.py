@@ -13,7 +13,7 @@ import pytest
 from painted_hands import paint
 from robot import TIMEOUT
 
-from handmesh_ros import demo
+from handmesh_ros import demo, processes
 from handmesh_ros.msg import Hand
 from handmesh_ros.outputs import TOPICS
 
@@ -44,7 +44,7 @@ def painted(monkeypatch):
                 words[i : i + 2] = [str(FOLDER / 'painted_hands.py')]
         return start(words, **kwargs)
 
-    monkeypatch.setattr(demo.subprocess, 'Popen', popen)
+    monkeypatch.setattr(processes.subprocess, 'Popen', popen)
 
 
 def test_demo_plays_records_and_reports(painted, pictures, tmp_path, capfd):

@@ -8,7 +8,7 @@ import cv2
 import pytest
 from painted_hands import paint
 
-from handmesh_ros import demo, soak
+from handmesh_ros import processes, soak
 
 FOLDER = Path(__file__).parent
 
@@ -24,7 +24,7 @@ def painted(monkeypatch):
             [*words[: at - 1], str(FOLDER / 'painted_hands.py'), *words[at + 1 :]], **kwargs
         )
 
-    monkeypatch.setattr(demo.subprocess, 'Popen', popen)
+    monkeypatch.setattr(processes.subprocess, 'Popen', popen)
 
 
 def test_soak_counts_good_and_bad(painted, tmp_path):
