@@ -17,8 +17,8 @@ from handmesh_model.crop import CROP_MARGIN, apply_affine, crop_hands, image_fro
 from handmesh_model.device_image import DeviceImage, crop_on_device
 from handmesh_model.errors import BackendError
 from handmesh_model.hand import HandBox, Side
+from handmesh_model.lixels import LixelScale
 from handmesh_model.stopwatch import Stopwatch
-from handmesh_model.training.targets import LixelScale
 
 if TYPE_CHECKING:
     from handmesh_model.network.config import NetworkConfig

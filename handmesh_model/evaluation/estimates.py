@@ -12,9 +12,9 @@ import torch
 from handmesh_model.crop import Crop, apply_affine, crop_hands
 from handmesh_model.hand import Hand, HandBox, Side
 from handmesh_model.joints import JOINT_COUNT
+from handmesh_model.lixels import LixelScale
 from handmesh_model.network import HandMeshNet, StageOutputs
 from handmesh_model.placement import place_in_camera
-from handmesh_model.training.targets import LixelScale
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,7 +56,7 @@ class Augmenter:
         Put one variation of a sample into row ``row`` of the batch.
 
         :param sample: a crop sample of any size, see
-            :func:`handmesh_model.training.targets.empty_batch`.
+            :func:`handmesh_model.training.batches.empty_batch`.
         :param rng: decides the variation.
         """
         affine = self._affine(sample['image'].shape[0], rng)

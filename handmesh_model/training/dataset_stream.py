@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from handmesh_model.errors import ConfigError, HandmeshError
-from handmesh_model.training.targets import LixelScale
+from handmesh_model.lixels import LixelScale
 
 Batch = dict[str, np.ndarray]
 DEAD_WORKER = 'DataLoader worker'

@@ -9,9 +9,9 @@ import numpy as np
 from handmesh_model.datasets.files import read_json, read_npz, read_rgb, require
 from handmesh_model.errors import DatasetError
 from handmesh_model.training.augmentation import Augmenter
+from handmesh_model.training.batches import empty_batch
 from handmesh_model.training.config import AugmentationConfig
 from handmesh_model.training.sample_pool import FIELDS
-from handmesh_model.training.targets import empty_batch
 
 NAME = 'samples'
 CARD = 'dataset.json'
@@ -22,7 +22,7 @@ class SampleFile:
     """
     Crop samples of a folder that ``handmesh synthesize dataset`` wrote, or of an npz file.
 
-    A file holds the arrays of :func:`handmesh_model.training.targets.empty_batch`, points in crop
+    A file holds the arrays of :func:`handmesh_model.training.batches.empty_batch`, points in crop
     pixels and metres.
 
     Labels, and the pictures of a file, are kept in memory; a folder's pictures are read when they

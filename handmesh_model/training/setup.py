@@ -10,6 +10,7 @@ from torch import nn
 
 from handmesh_model.checkpoints import read_checkpoint, state_problems
 from handmesh_model.errors import CheckpointError, ConfigError
+from handmesh_model.lixels import LixelScale
 from handmesh_model.losses import LossWeights
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.network.soft_argmax import LixelHead
@@ -17,7 +18,6 @@ from handmesh_model.topology import HandTopology
 from handmesh_model.training.config import OptimizerConfig, TrainingConfig
 from handmesh_model.training.config_files import check_range, from_mapping
 from handmesh_model.training.encoder_weights import load_encoders
-from handmesh_model.training.targets import LixelScale
 
 LEAST_WIDTH = 8
 ADDED_PARTS = ('joint_stage.skips.', 'mesh_stage.skips.', 'joint_stage.maps.')

@@ -16,11 +16,12 @@ from collections.abc import Callable
 import numpy as np
 
 from handmesh_model.errors import HandmeshError
+from handmesh_model.lixels import LixelScale
 from handmesh_model.training.augmentation import Augmenter
+from handmesh_model.training.batches import empty_batch
 from handmesh_model.training.config import DataConfig
 from handmesh_model.training.prefetch import PrefetchingStream
 from handmesh_model.training.sample_pool import PoolLayout, SamplePool
-from handmesh_model.training.targets import LixelScale, empty_batch
 
 Batch = dict[str, np.ndarray]
 ONE_THREAD = dict.fromkeys(

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from handmesh_model.joints import BONES
+from handmesh_model.lixels import LixelScale
 from handmesh_model.metrics import align
 from handmesh_model.network import HandMeshNet
 from handmesh_model.training.augmentation import Augmenter
+from handmesh_model.training.batches import empty_batch
 from handmesh_model.training.renderer import load_renderer, sample_rng
-from handmesh_model.training.targets import LixelScale, empty_batch
 
 BATCH = 32
 _ENDS = np.array(BONES)

@@ -12,8 +12,8 @@ from handmesh_model.crop import apply_affine, image_from_crop, invert_affine
 from handmesh_model.datasets.real_images import read_real_images
 from handmesh_model.hand import Hand, HandBox
 from handmesh_model.joints import WRIST
+from handmesh_model.lixels import LixelScale
 from handmesh_model.topology import HandTopology
-from handmesh_model.training.targets import LixelScale
 
 SIZE = 96
 COUNT = 3

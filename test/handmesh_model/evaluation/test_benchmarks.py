@@ -23,8 +23,8 @@ from handmesh_model.evaluation.benchmarks import (
 from handmesh_model.evaluation.estimates import NetworkRunner
 from handmesh_model.hand import HandBox
 from handmesh_model.joints import TIPS, WRIST
+from handmesh_model.lixels import LixelScale
 from handmesh_model.topology import HandTopology
-from handmesh_model.training.targets import LixelScale
 
 SIZE = 128
 INTRINSICS = np.array([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]])

@@ -9,7 +9,7 @@ import torch
 from handmesh_model.checkpoints import save_checkpoint
 from handmesh_model.cli import USER_ERROR, main
 from handmesh_model.network import HandMeshNet
-from handmesh_model.training.targets import empty_batch
+from handmesh_model.training.batches import empty_batch
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import yaml
 
 from handmesh_model.joints import BONES
 from handmesh_model.topology import HandTopology
+from handmesh_model.training.batches import empty_batch
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import from_mapping
-from handmesh_model.training.targets import empty_batch
 
 SIZE = 64
 INTRINSICS = np.array([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]])

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from handmesh_model.training.augmentation import Augmenter
+from handmesh_model.training.batches import empty_batch
 from handmesh_model.training.config import AugmentationConfig
-from handmesh_model.training.targets import empty_batch
 
 SIZE = 128
 STILL = dict.fromkeys(vars(AugmentationConfig()), 0.0)

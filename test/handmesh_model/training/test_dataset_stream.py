@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from handmesh_model.errors import ConfigError, DatasetError
+from handmesh_model.lixels import LixelScale
 from handmesh_model.training.dataset_stream import DatasetStream, LoaderError
-from handmesh_model.training.targets import LixelScale
 
 COUNT = 10
 

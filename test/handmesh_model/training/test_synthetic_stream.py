@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from handmesh_model.errors import ConfigError
+from handmesh_model.lixels import LixelScale
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.config import AugmentationConfig, DataConfig
 from handmesh_model.training.renderer import fill, load_renderer, sample_rng
 from handmesh_model.training.sample_pool import FIELDS, PoolLayout, SamplePool
 from handmesh_model.training.synthetic_stream import RendererError, SyntheticStream
-from handmesh_model.training.targets import LixelScale
 
 VERTICES = 5
 RENDERER = """

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from handmesh_model.lixels import LixelScale
 from handmesh_model.network import StageOutputs
 from handmesh_model.topology import HandTopology
-from handmesh_model.training.targets import LixelScale
 from handmesh_model.training.validation import render_validation_set, to_tensors, validate
 
 CPU = torch.device('cpu')

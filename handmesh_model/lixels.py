@@ -1,13 +1,10 @@
-"""From crop samples (pixels and metres) to what the network predicts (lixels), and back."""
+"""What the network's coordinates mean: lixels to crop pixels and metres, and back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
-
-Points = TypeVar('Points', bound='np.ndarray')
 
 
 @dataclass(frozen=True)
@@ -46,22 +43,3 @@ class LixelScale:
     def from_lixels(self, lixels: np.ndarray) -> np.ndarray:
         """The inverse of :meth:`to_lixels`."""
         return ((lixels - self.offsets) / self.factors).astype(lixels.dtype, copy=False)
-
-
-def empty_batch(count: int, size: int, vertex_count: int) -> dict[str, np.ndarray]:
-    """
-    Room for a batch of crop samples.
-
-    :param count: samples B.
-    :param size: pixels of the square crop S; the mask has half of it.
-    :returns: the batch's arrays by name; images (B, S, S, 3) uint8.
-    """
-    return {
-        'image': np.empty((count, size, size, 3), np.uint8),
-        'vertices': np.empty((count, vertex_count, 3), np.float32),
-        'joints': np.empty((count, 21, 3), np.float32),
-        'mask': np.empty((count, size // 2, size // 2), np.uint8),
-        'mesh_valid': np.empty(count, bool),
-        'presence': np.empty(count, np.float32),
-        'side': np.empty(count, np.float32),
-    }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handmesh_model.training.targets import LixelScale, empty_batch
+from handmesh_model.lixels import LixelScale
 
 PAPER = LixelScale(256, 64)
 
@@ -31,16 +31,3 @@ def test_there_and_back(scale, dtype):
     np.testing.assert_allclose(scale.from_lixels(lixels), points, rtol=1e-5, atol=1e-5)
     # Input is left alone.
     assert not np.shares_memory(lixels, points)
-
-
-def test_empty_batch_has_the_batch_s_arrays():
-    shapes = {name: value.shape for name, value in empty_batch(3, 64, 50).items()}
-    assert shapes == {
-        'image': (3, 64, 64, 3),
-        'vertices': (3, 50, 3),
-        'joints': (3, 21, 3),
-        'mask': (3, 32, 32),
-        'mesh_valid': (3,),
-        'presence': (3,),
-        'side': (3,),
-    }
