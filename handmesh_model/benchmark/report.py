@@ -157,7 +157,9 @@ def plot_report(report: Figures, path: Path) -> None:
 
     charts = [chart for chart in (_network_chart(report), _node_chart(report)) if chart[1]]
     charts += [chart for chart in (_part_chart(report),) if chart[1]]
-    figure = Figure(figsize=(5.2 * max(1, len(charts)), 3.6), layout='constrained')
+    rows = max((len(bars) for _, bars in charts), default=0)
+    size = (5.2 * max(1, len(charts)), max(3.6, 0.6 + 0.36 * rows))
+    figure = Figure(figsize=size, layout='constrained')
     FigureCanvasAgg(figure)
     for number, (title, bars) in enumerate(charts, 1):
         axes = figure.add_subplot(1, len(charts), number)
@@ -186,7 +188,7 @@ def _network_chart(report: Figures) -> Chart:
 
 def _node_chart(report: Figures) -> Chart:
     bars = {
-        f'{name.replace(", ", chr(10))} {short}': found['latency_ms'][figure]
+        f'{name}, {short}': found['latency_ms'][figure]
         for name, found in report.get('node', {}).items()
         for figure, short in (('median', 'p50'), ('p95', 'p95'))
         if figure in found['latency_ms']
