@@ -17,9 +17,8 @@ import psutil
 
 from handmesh_model.benchmark.timing import spread
 from handmesh_ros.benchmark_listener import KINDS, READY
+from handmesh_ros.processes import CANNOT_CONFIGURE, READY_TIMEOUT
 
-START_TIMEOUT = 180.0
-"""Seconds for a node to start; PyTorch alone may take a minute on a cold, busy machine."""
 _STOP_TIMEOUT = 30.0
 _SETTLING = 3.0
 """Seconds of images that do not count: the detector is loaded, caches fill."""
@@ -94,7 +93,7 @@ class Process:
 
         :raises BenchmarkError: if the process has ended with an error, or cannot configure.
         """
-        if self.popen.poll() or self.says('cannot configure'):
+        if self.popen.poll() or self.says(CANNOT_CONFIGURE):
             lines = self.log.read_text(errors='replace').strip().splitlines()
             raise BenchmarkError(
                 f'{self.name} failed: {lines[-1] if lines else "it said nothing"}'
@@ -194,7 +193,7 @@ def _has_heard(node: Process, camera: Process) -> bool:
 
 
 def _wait(
-    is_true: Callable[[], bool], processes: Sequence[Process], timeout: float = START_TIMEOUT
+    is_true: Callable[[], bool], processes: Sequence[Process], timeout: float = READY_TIMEOUT
 ) -> None:
     end = time.monotonic() + timeout
     while not is_true():

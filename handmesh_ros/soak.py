@@ -38,10 +38,9 @@ from handmesh_ros.folder_camera import camera_info
 from handmesh_ros.images import rgb_to_image
 from handmesh_ros.isolation import isolated_environment
 from handmesh_ros.msg import HandArray
-from handmesh_ros.processes import Child, DemoError
+from handmesh_ros.processes import READY_TIMEOUT, Child, DemoError
 from handmesh_ros.soak_report import Soak, resident_bytes
 
-START_TIMEOUT = 180.0
 ANSWER_TIMEOUT = 20.0
 ATTEMPTS = 3
 """How often a good image is sent: on a busy machine one may get lost on its way."""
@@ -109,8 +108,8 @@ class SoakNode(Node):
         return int(bool(code or soak.complaints()))
 
     def _soak(self, child: Child, soak: Soak) -> None:
-        if not self._spin(lambda: self._images.get_subscription_count() > 0, START_TIMEOUT):
-            raise DemoError(f'handmesh_node took no images within {START_TIMEOUT:.0f} s')
+        if not self._spin(lambda: self._images.get_subscription_count() > 0, READY_TIMEOUT):
+            raise DemoError(f'handmesh_node took no images within {READY_TIMEOUT:.0f} s')
         pid = child.process.pid
         for i, rgb in zip(range(self._options.frames), self._pictures(), strict=False):
             if not child.is_alive():

@@ -180,15 +180,19 @@ class DecoderSkips(nn.ModuleList):
 
     :param encoder_channels: channels of the encoder's four maps.
     :param decoder_channels: channels after each of the decoder's three steps.
+    :param present: False: there are none, and nothing is added.
     """
 
     def __init__(
-        self, encoder_channels: tuple[int, ...], decoder_channels: tuple[int, ...]
+        self,
+        encoder_channels: tuple[int, ...],
+        decoder_channels: tuple[int, ...],
+        present: bool,
     ) -> None:
         pairs = zip(encoder_channels[-2::-1], decoder_channels, strict=True)
-        super().__init__(nn.Conv2d(a, b, 1, bias=False) for a, b in pairs)
+        super().__init__(nn.Conv2d(a, b, 1, bias=False) for a, b in pairs if present)
 
     def forward(self, encoded: EncoderOutputs) -> tuple[Tensor, ...]:
         """What to add, from the coarsest to the finest."""
         maps = (encoded.layer3, encoded.layer2, encoded.layer1)
-        return tuple(conv(x) for conv, x in zip(self, maps, strict=True))
+        return tuple(conv(x) for conv, x in zip(self, maps, strict=False))

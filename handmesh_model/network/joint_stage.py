@@ -93,9 +93,7 @@ class JointStage(nn.Module):
         self.encoder = ResNetStages(config.depth, config.width, config.width)
         channels = self.encoder.channels
         self.decoder = Decoder(channels[-1], config.decoder_channels)
-        self.skips = (
-            DecoderSkips(channels, config.decoder_channels) if config.decoder_skips else None
-        )
+        self.skips = DecoderSkips(channels, config.decoder_channels, config.decoder_skips)
         # As many channels as the shared feature has, because the two are added.
         self.feature = nn.Sequential(
             nn.Conv2d(config.decoder_channels[-1], config.width, 3, padding=1),
@@ -133,7 +131,7 @@ class JointStage(nn.Module):
         stem, shared = self.stem(image)
         encoded = self.encoder(shared)
         pooled = encoded.layer4.mean(dim=(2, 3))
-        decoded = self.decoder(encoded.layer4, () if self.skips is None else self.skips(encoded))
+        decoded = self.decoder(encoded.layer4, self.skips(encoded))
         maps, segmentation = (self.maps, self.segmentation) if heads else (None, None)
         return JointStageOutputs(
             joint_feature=self.feature(decoded),

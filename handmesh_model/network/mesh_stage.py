@@ -40,10 +40,8 @@ class MeshStage(nn.Module):
         self.encoder = ResNetStages(config.mesh_depth, config.width, config.mesh_width)
         channels = self.encoder.channels[-1]
         self.decoder = Decoder(channels, config.mesh_decoder_channels)
-        self.skips = (
-            DecoderSkips(self.encoder.channels, config.mesh_decoder_channels)
-            if config.decoder_skips
-            else None
+        self.skips = DecoderSkips(
+            self.encoder.channels, config.mesh_decoder_channels, config.decoder_skips
         )
         self.heatmaps = LixelHead(
             vertex_count,
@@ -59,7 +57,7 @@ class MeshStage(nn.Module):
         """
         encoded = self.encoder(features)
         pooled = encoded.layer4.mean(dim=(2, 3))
-        decoded = self.decoder(encoded.layer4, () if self.skips is None else self.skips(encoded))
+        decoded = self.decoder(encoded.layer4, self.skips(encoded))
         heatmaps = self.heatmaps(decoded, pooled)
         rough_vertices = lixel_coordinates(heatmaps)
         return MeshStageOutputs(rough_vertices, heatmaps, encoded.layer1, decoded, pooled)

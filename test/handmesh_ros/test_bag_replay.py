@@ -96,11 +96,13 @@ def test_a_bag_played_and_recorded_gives_the_golden_numbers(
     assert [[h['side'] for h in frame] for frame in found] == [
         [h['side'] for h in frame] for frame in golden
     ]
-    for frame, expected in zip(found, golden, strict=True):
-        # Crops depend on when the tracker looked for hands again: 0.03 pixels and 0.4 mm.
+    for number, (frame, expected) in enumerate(zip(found, golden, strict=True)):
+        # From the second image on, crops depend on what the tracker did before and when it looked
+        # for hands again: the painted hands then move by up to 0.03 pixels and 0.4 mm.
+        pixels, metres = (0.05, 5e-4) if number == 0 else (0.1, 1e-3)
         for hand, true in zip(frame, expected, strict=True):
-            np.testing.assert_allclose(hand['joints_image'], true['joints_image'], atol=0.1)
-            np.testing.assert_allclose(hand['joints_camera'], true['joints_camera'], atol=1e-3)
+            np.testing.assert_allclose(hand['joints_image'], true['joints_image'], atol=pixels)
+            np.testing.assert_allclose(hand['joints_camera'], true['joints_camera'], atol=metres)
 
 
 def test_what_the_recorder_cannot_do_is_named(start, tmp_path):
