@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -12,12 +11,9 @@ import numpy as np
 from handmesh_model.camera import project
 from handmesh_model.hand import Hand, TrackState
 from handmesh_model.joints import FINGERS, JOINT_COUNT, MIDDLE_KNUCKLE, WRIST
+from handmesh_model.mesh_drawing import SIDE_COLORS, Color, draw_mesh
 from handmesh_model.topology import HandTopology
 
-Color = tuple[int, int, int]
-
-SIDE_COLORS: dict[str, Color] = {'right': (88, 166, 255), 'left': (255, 158, 74)}
-"""RGB of the meshes."""
 FINGER_COLORS: dict[str, Color] = {
     'thumb': (255, 92, 92),
     'index': (255, 190, 60),
@@ -31,8 +27,6 @@ AXIS_COLORS: tuple[Color, Color, Color] = ((235, 50, 50), (40, 190, 60), (60, 90
 _WRIST_COLOR: Color = (245, 245, 245)
 _INK: Color = (20, 24, 32)
 _AXIS_LENGTH = 0.06
-_LIGHT = np.array([-0.35, -0.55, -0.76])
-_LEVELS = 64
 _SUBPIXEL_BITS = 3
 _JOINT_COLORS: tuple[Color, ...] = tuple(
     _WRIST_COLOR if i == WRIST else FINGER_COLORS[FINGERS[(i - 1) // 4]]
@@ -78,8 +72,34 @@ def draw_hands(
         from the joints.
     :returns: (H, W, 3) uint8.
     """
-    style = style or DrawingStyle()
     canvas = np.ascontiguousarray(rgb).copy()
+    draw_onto(canvas, hands, topology, intrinsics, style or DrawingStyle())
+    return canvas
+
+
+def draw_hands_with_caption(
+    canvas: np.ndarray,
+    hands: Sequence[Hand],
+    topology: HandTopology,
+    intrinsics: np.ndarray | None,
+    caption: str,
+) -> None:
+    """Draw hands in the usual style, and a line in the corner, into the picture itself."""
+    draw_onto(canvas, hands, topology, intrinsics, DrawingStyle(caption=caption))
+
+
+def draw_onto(
+    canvas: np.ndarray,
+    hands: Sequence[Hand],
+    topology: HandTopology,
+    intrinsics: np.ndarray | None,
+    style: DrawingStyle,
+) -> None:
+    """
+    Draw hands as :func:`draw_hands` does, into the picture itself.
+
+    :param canvas: (H, W, 3) uint8, contiguous.
+    """
     shown = [hand for hand in hands if hand.state is not TrackState.LOST]
     for hand in sorted(shown, key=lambda hand: -float(hand.joints_camera[WRIST, 2])):
         held = hand.state is TrackState.HELD
@@ -95,93 +115,6 @@ def draw_hands(
             _draw_label(canvas, hand)
     if style.caption:
         _draw_text(canvas, style.caption, (6, canvas.shape[0] - 8), _INK)
-    return canvas
-
-
-def draw_hands_with_caption(
-    rgb: np.ndarray,
-    hands: Sequence[Hand],
-    topology: HandTopology,
-    intrinsics: np.ndarray | None,
-    caption: str,
-) -> np.ndarray:
-    """:func:`draw_hands` in its usual style, with a line in the corner."""
-    return draw_hands(rgb, hands, topology, intrinsics, DrawingStyle(caption=caption))
-
-
-def draw_mesh(canvas: np.ndarray, hand: Hand, topology: HandTopology, opacity: float) -> None:
-    """
-    Draw the front of a mesh, shaded and half transparent, into the picture.
-
-    Faces are painted from far to near, placed by the pixels of their vertices.
-    """
-    points = hand.vertices_image
-    height, width = canvas.shape[:2]
-    low = np.maximum(np.floor(points.min(axis=0)).astype(int) - 1, 0)
-    high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + 2, (width, height))
-    if (low >= high).any():
-        return
-    region = canvas[low[1] : high[1], low[0] : high[0]]
-    faces = topology.faces_of(hand.side)
-    # The image's y points down: faces seen from outside turn clockwise in it.
-    x, y = points[:, 0][faces].T, points[:, 1][faces].T
-    front = (x[1] - x[0]) * (y[2] - y[0]) < (y[1] - y[0]) * (x[2] - x[0])
-    shades = _vertex_shades(hand, topology)[faces].mean(axis=1)
-    faces, shades = faces[front], shades[front]
-    order = np.argsort(-hand.vertices_camera[:, 2][faces].sum(axis=1))
-    scale = 1 << _SUBPIXEL_BITS
-    fixed = np.round((points - low) * scale).astype(np.int32)[faces[order]]
-    # One channel of shades, 0 where the mesh is not; colours come at the end, all at once.
-    painted = np.zeros(region.shape[:2], dtype=np.uint8)
-    fill = cv2.fillConvexPoly
-    levels = (1 + shades[order] * (_LEVELS - 1)).astype(np.uint8).tolist()
-    for triangle, level in zip(fixed, levels, strict=True):
-        fill(painted, triangle, level, cv2.LINE_8, _SUBPIXEL_BITS)
-    colors = cv2.LUT(cv2.merge((painted,) * 3), _palette(SIDE_COLORS[hand.side]))
-    blend = cv2.addWeighted(colors, opacity, region, 1 - opacity, 0)
-    cv2.copyTo(blend, painted, region)
-
-
-def _vertex_shades(hand: Hand, topology: HandTopology) -> np.ndarray:
-    """(V,) 0..1, brightness from normals, smoothed over neighbouring vertices."""
-    faces = topology.faces_of(hand.side)
-    x, y, z = (column[faces].T for column in hand.vertices_camera.T)
-    ux, uy, uz = x[1] - x[0], y[1] - y[0], z[1] - z[0]
-    vx, vy, vz = x[2] - x[0], y[2] - y[0], z[2] - z[0]
-    normals = (uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx)
-    count = len(hand.vertices_camera)
-    smooth = np.stack([_smoothed(component, faces, count) for component in normals])
-    smooth /= np.maximum(np.sqrt((smooth * smooth).sum(axis=0)), 1e-12)
-    lit = np.maximum(_LIGHT @ smooth, 0)
-    facing = np.maximum(-smooth[2], 0)
-    shine = lit * lit * lit
-    return np.clip(0.16 + 0.5 * lit + 0.22 * facing + 0.3 * (shine * shine) ** 2, 0, 1)
-
-
-def _smoothed(face_values: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
-    """
-    (V,) sums of a number of the faces around each vertex, and once more over its neighbours.
-
-    The mesh is coarse; its facets need not be seen.
-    """
-    at_vertices = _sum_at_vertices(face_values, faces, count)
-    return _sum_at_vertices(at_vertices[faces].sum(axis=1), faces, count)
-
-
-def _sum_at_vertices(face_values: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
-    return np.bincount(faces.ravel(), np.repeat(face_values, 3), minlength=count)
-
-
-@lru_cache(maxsize=8)
-def _palette(color: Color) -> np.ndarray:
-    """(1, 256, 3) uint8: for 1 to _LEVELS from dark over the colour to near white."""
-    levels = np.linspace(0, 1, _LEVELS)[:, None]
-    base = np.array(color, dtype=np.float64)
-    dark = base * np.minimum(levels / 0.75, 1)
-    light = (255 - base) * np.maximum(levels - 0.75, 0) / 0.25 * 0.7
-    table = np.zeros((1, 256, 3), dtype=np.uint8)
-    table[0, 1 : 1 + _LEVELS] = np.round(dark + light)
-    return table
 
 
 def draw_skeleton(canvas: np.ndarray, hand: Hand) -> None:

@@ -18,8 +18,9 @@ from handmesh_model.topology import HandTopology
 from handmesh_ros import conversions, distro, msg
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.hand_pair import SideChooser, pair_to_msg
+from handmesh_ros.images import Canvas
 from handmesh_ros.parameters import NodeParameters
-from handmesh_ros.wire import CloudWire, HandWire, ImageWire, MarkerWire, PoseWire
+from handmesh_ros.wire import CloudWire, HandWire, MarkerWire, PoseWire
 
 TOPICS: dict[str, type] = {
     'hands': msg.HandArray,
@@ -31,7 +32,7 @@ TOPICS: dict[str, type] = {
     'markers': MarkerArray,
     'overlay': Image,
 }
-Draw = Callable[[np.ndarray, Sequence[Hand], HandTopology, np.ndarray | None, str], np.ndarray]
+Draw = Callable[[np.ndarray, Sequence[Hand], HandTopology, np.ndarray | None, str], None]
 
 
 class Picture(NamedTuple):
@@ -56,7 +57,7 @@ class HandOutputs:
 
     :param node: they are made there, and active when it is.
     :param topology: of the hands to come.
-    :param draw: paints hands, and a caption, over an image, for `overlay`.
+    :param draw: paints hands, and a caption, into an image, for `overlay`.
     :param caption: what stands on the overlay besides the hands, such as the frame rate.
     """
 
@@ -76,7 +77,7 @@ class HandOutputs:
         self._joints = PoseWire()
         self._cloud = CloudWire(topology.vertex_count)
         self._markers = MarkerWire(topology)
-        self._image = ImageWire()
+        self._canvas = Canvas()
         self._sides = SideChooser()
         self._sent_transforms: dict[str, int] = {}
         # Reliable publishers serve both kinds of subscriber.
@@ -165,21 +166,21 @@ class HandOutputs:
             self._publish_metric(seen, header, wanted, settings)
             self._publish_joints(chosen, header, wanted)
         if 'overlay' in wanted:
-            self._publishers['overlay'].publish(
-                self._image.build(self._overlay(raw, picture), header)
-            )
+            self._publishers['overlay'].publish(self._overlay(raw, picture))
 
     def _send_markers(self, hands: Sequence[Hand], header: Any) -> None:
         array = self._markers.build(hands, header)
         if array is not None:
             self._publishers['markers'].publish(array)
 
-    def _overlay(self, hands: Sequence[Hand], picture: Picture) -> np.ndarray:
+    def _overlay(self, hands: Sequence[Hand], picture: Picture) -> Image:
+        message, pixels = self._canvas.lay(picture.rgb, picture.header)
         camera = picture.camera
         # Straight axes can only be projected into an image without distortion.
         is_straight = camera is not None and not camera.distortion.size
         intrinsics = camera.intrinsics if camera is not None and is_straight else None
-        return self._draw(picture.rgb, hands, self._topology, intrinsics, self._caption())
+        self._draw(pixels, hands, self._topology, intrinsics, self._caption())
+        return message
 
     def _publish_metric(
         self,

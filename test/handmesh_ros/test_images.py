@@ -8,7 +8,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from handmesh_model.errors import ImageError
-from handmesh_ros.images import image_to_rgb, rgb_to_image, set_bytes
+from handmesh_ros.images import Canvas, image_to_rgb, rgb_to_image, set_bytes
 
 RNG = np.random.default_rng(3)
 RGB = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -32,6 +32,20 @@ def test_there_and_back_keeps_pixels_and_header():
     assert (image.height, image.width, image.step, image.encoding) == (6, 8, 24, 'rgb8')
     assert image.header == header
     np.testing.assert_array_equal(image_to_rgb(image), RGB)
+
+
+def test_canvas_is_a_message_to_draw_into_and_leaves_pictures_alone():
+    canvas = Canvas()
+    for number, picture in enumerate((RGB, RGB[::-1], RGB[:, :5], RGB)):
+        header = Header(frame_id='camera')
+        header.stamp.sec = number
+        image, pixels = canvas.lay(picture, header)
+        assert image == rgb_to_image(picture, header)
+        expected = picture.copy()
+        for drawn in (pixels, expected):
+            cv2.circle(drawn, (2, 3), 2, (255, 0, 9), -1)
+        assert image == rgb_to_image(expected, header)
+        assert (picture != expected).any()
 
 
 def test_rgb8_is_not_copied():
