@@ -52,10 +52,10 @@ class Recorder(Backend):
         self._last: NetworkResult | None = None
         self.is_replaying = False
 
-    def run(self, crops: Any) -> NetworkResult:
+    def run(self, crops: Any, refine: bool = True) -> NetworkResult:
         """See :meth:`Backend.run`."""
         if not self.is_replaying or self._last is None:
-            self._last = self._network.run(crops)
+            self._last = self._network.run(crops, refine)
         return self._last
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from handmesh_model.backends.batches import StaticPrograms, batch_sizes
 from handmesh_model.backends.cache import cache_folder
-from handmesh_model.backends.edge import ArrayEdge, OutputLayout, PackedEdge
+from handmesh_model.backends.edge import ArrayEdge, PackedEdge
 from handmesh_model.backends.interface import Backend, NetworkResult, check_crops
 from handmesh_model.errors import BackendError
 
@@ -31,7 +31,8 @@ _WARM_UPS = 3
 
 class GraphBackend(Backend):
     """
-    A backend whose work is captured for a few numbers of crops and replayed.
+    A backend whose work is captured for a few numbers of crops and replayed, with the refine stage
+    and without it.
 
     :param net: of any configuration; left as it is.
     :param device: CUDA.
@@ -52,42 +53,54 @@ class GraphBackend(Backend):
         self.device = device
         self.precision = precision
         self._size = net.config.input_size
-        self._layout = OutputLayout.of(net.config, net.topology.vertex_count)
         try:
             with torch.cuda.device(device), torch.inference_mode():
                 self._stream = torch.cuda.Stream(device)
-                make = self._maker(net)
-                self._programs: StaticPrograms | None = StaticPrograms(
-                    batch_sizes(max_batch), make, pinned=True
-                )
+                edge = ArrayEdge(net, 'dense', DTYPES[precision]).to(device)
+                self._layout, self._refining = edge.layout, edge.refined
+                edges = [edge, edge.without_refine()] if edge.refined else [edge]
+                # Both at once: a capture while images are served would stop them.
+                self._programs = {
+                    e.refined: StaticPrograms(
+                        batch_sizes(max_batch), self._maker(net, e), pinned=True
+                    )
+                    for e in edges
+                }
         except BackendError:
             raise
         except Exception as error:  # compilers raise many kinds
             raise BackendError(f'the network cannot be captured on {device}: {error}') from error
 
     @abstractmethod
-    def _maker(self, net: HandMeshNet) -> Callable[[int], CapturedProgram]:
-        """What makes the program for a number of crops."""
+    def _maker(self, net: HandMeshNet, edge: ArrayEdge) -> Callable[[int], CapturedProgram]:
+        """
+        What makes the program for a number of crops.
 
-    def run(self, crops: np.ndarray | Tensor) -> NetworkResult:
+        :param net: as it came.
+        :param edge: what is compiled of it, on the device.
+        """
+
+    def run(self, crops: np.ndarray | Tensor, refine: bool = True) -> NetworkResult:
         """See :meth:`Backend.run`."""
         check_crops(crops, self._size)
-        if self._programs is None:
+        if not self._programs:
             raise BackendError('the backend is closed')
+        refined = refine and self._refining
+        programs = self._programs[refined]
         try:
             with torch.cuda.device(self.device), torch.inference_mode():
                 # Crops on the device were made on the caller's stream.
                 self._stream.wait_stream(torch.cuda.current_stream(self.device))
                 with torch.cuda.stream(self._stream):
-                    rows = self._programs.run(torch.as_tensor(crops), self._stream.synchronize)
+                    rows = programs.run(torch.as_tensor(crops), self._stream.synchronize)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise BackendError(f'the network failed on {self.device}: {reason}') from error
-        return self._layout.unpack(rows.numpy())
+        return self._layout.unpack(rows.numpy(), refined)
 
     def close(self) -> None:
         """See :meth:`Backend.close`."""
-        self._programs = None
+        self._programs = {}
 
 
 class CudaGraphBackend(GraphBackend):
@@ -95,8 +108,8 @@ class CudaGraphBackend(GraphBackend):
 
     name = 'cudagraph'
 
-    def _maker(self, net: HandMeshNet) -> Callable[[int], CapturedProgram]:
-        run = compiled(packed_edge(net, self.precision).to(self.device))
+    def _maker(self, net: HandMeshNet, edge: ArrayEdge) -> Callable[[int], CapturedProgram]:
+        run = compiled(PackedEdge(edge))
         return lambda count: CapturedProgram(run, (count, self._size, self._size, 3), self.device)
 
 
@@ -128,15 +141,6 @@ class CapturedProgram:
         self._graph.replay()
 
 
-def packed_edge(net: HandMeshNet, precision: str) -> PackedEdge:
-    """
-    The network as it is compiled for GPUs: one output, the graph as a matrix product.
-
-    :param precision: a key of :data:`DTYPES`.
-    """
-    return PackedEdge(ArrayEdge(net, 'dense', DTYPES[precision]))
-
-
 def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
     """
     The module as torch.compile makes it, one program a shape; the first call compiles.
@@ -144,5 +148,12 @@ def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
     Compiled kernels are kept beside the other artefacts, so that later starts are short.
     """
     os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(cache_folder() / 'inductor'))
-    run: Callable[[Tensor], Tensor] = torch.compile(module, fullgraph=True, dynamic=False)
+
+    def forward(crops: Tensor) -> Tensor:
+        output: Tensor = module(crops)
+        return output
+
+    # The compiler refuses more than eight programs of one piece of code, this module's or not.
+    forward.__code__ = forward.__code__.replace()
+    run: Callable[[Tensor], Tensor] = torch.compile(forward, fullgraph=True, dynamic=False)
     return run

@@ -30,15 +30,17 @@ class EagerBackend(Backend):
         self.device = device
         edge = ArrayEdge(net, 'bag').to(device)
         self._layout, self._size = edge.layout, edge.input_size
-        self._module = PackedEdge(edge)
+        self._refining = edge.refined
+        self._modules = {True: PackedEdge(edge), False: PackedEdge(edge.without_refine())}
 
-    def run(self, crops: np.ndarray | Tensor) -> NetworkResult:
+    def run(self, crops: np.ndarray | Tensor, refine: bool = True) -> NetworkResult:
         """See :meth:`Backend.run`."""
         check_crops(crops, self._size)
         try:
             with torch.inference_mode():
                 pixels = torch.as_tensor(crops).to(self.device)
-                return self._layout.unpack(self._module(pixels).cpu().numpy())
+                rows = self._modules[refine](pixels).cpu().numpy()
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise BackendError(f'the network failed on {self.device}: {reason}') from error
+        return self._layout.unpack(rows, refine and self._refining)

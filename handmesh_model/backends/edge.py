@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ class OutputLayout:
         """Numbers a crop."""
         return sum(self.widths.values())
 
-    def result(self, outputs: dict[str, np.ndarray]) -> NetworkResult:
+    def result(self, outputs: dict[str, np.ndarray], refined: bool = True) -> NetworkResult:
         """Outputs by name, in any shape that holds their numbers, as a result."""
         arrays: dict[str, np.ndarray] = {}
         for name, width in self.widths.items():
@@ -63,9 +64,10 @@ class OutputLayout:
             arrays.get('presence'),
             arrays.get('side'),
             arrays.get('confidence'),
+            refined,
         )
 
-    def unpack(self, rows: np.ndarray) -> NetworkResult:
+    def unpack(self, rows: np.ndarray, refined: bool = True) -> NetworkResult:
         """
         Take apart what :class:`PackedEdge` has put together.
 
@@ -73,7 +75,7 @@ class OutputLayout:
         """
         ends = np.cumsum(list(self.widths.values()))[:-1]
         parts = np.split(rows, ends, axis=1)
-        return self.result(dict(zip(self.widths, parts, strict=True)))
+        return self.result(dict(zip(self.widths, parts, strict=True)), refined)
 
 
 class ArrayEdge(nn.Module):
@@ -92,10 +94,18 @@ class ArrayEdge(nn.Module):
         self.layout = OutputLayout.of(net.config, net.topology.vertex_count)
         self.input_size = net.config.input_size
         self.dtype = dtype
+        self.refined = net.refine_stage is not None
+        """Whether the refine stage runs."""
         self.net = for_inference(net, graph).to(dtype)
         # Half precision would round the mesh that the regressor sums up.
         self.net.joint_regressor = self.net.joint_regressor.float()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def without_refine(self) -> ArrayEdge:
+        """The same network, on the same weights, without its refine stage."""
+        other = copy(self)
+        other.refined = False
+        return other
 
     def pixels(self, crops: Tensor) -> Tensor:
         """
@@ -108,7 +118,7 @@ class ArrayEdge(nn.Module):
 
     def outputs(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """The outputs in the layout's order, of what :meth:`pixels` gives."""
-        outputs = self.net(pixels)
+        outputs = self.net(pixels, refine=self.refined)
         return tuple(getattr(outputs, name).float() for name in self.layout.names)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
@@ -117,6 +127,40 @@ class ArrayEdge(nn.Module):
         :returns: the outputs in the layout's order.
         """
         return self.outputs(self.pixels(crops))
+
+
+class TwofoldEdge(nn.Module):
+    """The same, followed by what :func:`rough_names` names, so that one program has both."""
+
+    def __init__(self, edge: ArrayEdge) -> None:
+        super().__init__()
+        self.edge = edge
+        self._rough = rough_names(edge.net.config)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the outputs, in order."""
+        return (*self.edge.layout.names, *self._rough.values())
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        """
+        :param crops: (N, S, S, 3) uint8 RGB.
+        :returns: the outputs in the order of their names.
+        """
+        net, layout = self.edge.net, self.edge.layout
+        outputs = net(self.edge.pixels(crops))
+        mesh = outputs.rough_vertices.float()
+        rough = {'vertices': mesh, 'joints': net.joint_regressor @ mesh}
+        refined = tuple(getattr(outputs, name).float() for name in layout.names)
+        return (*refined, *(rough[name] for name in self._rough))
+
+
+def rough_names(config: NetworkConfig) -> dict[str, str]:
+    """Outputs that are others without the refine stage, and what they are called then."""
+    if not config.refine_stage:
+        return {}
+    names = {'vertices': 'rough_vertices'}
+    return names | ({'joints': 'rough_joints'} if config.joints_from == 'refined' else {})
 
 
 class PackedEdge(nn.Module):

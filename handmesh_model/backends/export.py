@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import shutil
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from handmesh_model.backends.cache import MANIFEST
 from handmesh_model.backends.edge import COORDINATES, ArrayEdge, OutputLayout
 from handmesh_model.errors import BackendError
 
@@ -36,7 +34,12 @@ _MEANINGS = {
 
 
 def export_network(
-    net: HandMeshNet, file_format: str, precision: str, batch: int, out: Path
+    net: HandMeshNet,
+    file_format: str,
+    precision: str,
+    batch: int,
+    out: Path,
+    refine: bool = True,
 ) -> list[Path]:
     """
     Write a network into a folder.
@@ -44,6 +47,7 @@ def export_network(
     :param file_format: 'onnx', 'openvino' or 'tensorrt'.
     :param precision: one that the format has, or 'auto' for its first.
     :param batch: crops in one run.
+    :param refine: False leaves the refine stage out: vertices and joints are of the rough mesh.
     :returns: the files written.
     :raises BackendError: if the format has no such precision or batch, or a package is missing.
     """
@@ -55,14 +59,14 @@ def export_network(
             f'{", ".join(precisions)}'
         )
     out.mkdir(parents=True, exist_ok=True)
-    written = _WRITERS[file_format](net, precision, batch, out)
+    written = _WRITERS[file_format](net, precision, batch, out, refine)
     description = out / DESCRIPTION_FILE
     description.write_text(json.dumps(_description(net, batch), indent=2) + '\n')
     return [*written, description]
 
 
-def _onnx(net: HandMeshNet, precision: str, batch: int, out: Path) -> list[Path]:
-    edge = ArrayEdge(net, 'gather')
+def _onnx(net: HandMeshNet, precision: str, batch: int, out: Path, refine: bool) -> list[Path]:
+    edge = _part(ArrayEdge(net, 'gather'), refine)
     example = torch.zeros(batch, edge.input_size, edge.input_size, 3, dtype=torch.uint8)
     path = out / ONNX_FILE
     try:
@@ -87,20 +91,27 @@ def _onnx(net: HandMeshNet, precision: str, batch: int, out: Path) -> list[Path]
     return [path]
 
 
-def _openvino(net: HandMeshNet, precision: str, batch: int, out: Path) -> list[Path]:
-    from handmesh_model.backends.openvino import artefact
+def _openvino(net: HandMeshNet, precision: str, batch: int, out: Path, refine: bool) -> list[Path]:
+    from handmesh_model.backends.openvino import (
+        MODEL_FILE,
+        artefact,
+        import_openvino,
+        part,
+        read_file,
+    )
 
     if batch != 1:
         raise BackendError(f"format 'openvino' runs one crop at a time, not {batch}")
+    model = part(artefact(net, precision, read_file), net, refine)
+    layout = OutputLayout.of(net.config, net.topology.vertex_count)
+    for output, name in zip(model.outputs, layout.names, strict=True):
+        output.tensor.set_names({name})
+    path = out / MODEL_FILE
+    import_openvino().save_model(model, path, False)
+    return [path, path.with_suffix('.bin')]
 
-    def copy(folder: Path) -> list[Path]:
-        files = [path for path in folder.iterdir() if path.name != MANIFEST]
-        return [Path(shutil.copy(path, out)) for path in sorted(files)]
 
-    return artefact(net, precision, copy)
-
-
-def _tensorrt(net: HandMeshNet, precision: str, batch: int, out: Path) -> list[Path]:
+def _tensorrt(net: HandMeshNet, precision: str, batch: int, out: Path, refine: bool) -> list[Path]:
     from handmesh_model.backends.cudagraph import DTYPES
     from handmesh_model.backends.registry import BACKENDS
     from handmesh_model.backends.tensorrt import ENGINE_FILE, engine_bytes, import_tensorrt
@@ -109,10 +120,14 @@ def _tensorrt(net: HandMeshNet, precision: str, batch: int, out: Path) -> list[P
     problem = BACKENDS['tensorrt'].problem(device)
     if problem is not None:
         raise BackendError(problem)
-    edge = ArrayEdge(net, 'dense', DTYPES[precision]).to(device)
+    edge = _part(ArrayEdge(net, 'dense', DTYPES[precision]).to(device), refine)
     path = out / ENGINE_FILE
     path.write_bytes(engine_bytes(import_tensorrt()[1], edge, batch))
     return [path]
+
+
+def _part(edge: ArrayEdge, refine: bool) -> ArrayEdge:
+    return edge if refine else edge.without_refine()
 
 
 _WRITERS: dict[str, Any] = {'onnx': _onnx, 'openvino': _openvino, 'tensorrt': _tensorrt}

@@ -25,6 +25,8 @@ class NetworkResult(NamedTuple):
     """(N,) 0..1, probability that it shows a right hand; 1 from networks that cannot tell."""
     confidence: np.ndarray
     """(N, 21) 0..1; 1 from networks that cannot tell."""
+    refined: bool = True
+    """Whether the refine stage has run; else vertices and joints are of the rough mesh."""
 
 
 class Backend(ABC):
@@ -41,12 +43,14 @@ class Backend(ABC):
     device: torch.device = torch.device('cpu')
 
     @abstractmethod
-    def run(self, crops: np.ndarray | Tensor) -> NetworkResult:
+    def run(self, crops: np.ndarray | Tensor, refine: bool = True) -> NetworkResult:
         """
         Run the network once for all crops.
 
         :param crops: (N, S, S, 3) uint8 RGB, N at least 1; an array, or a tensor that already lies
             on :attr:`device`.
+        :param refine: False if the rough mesh will do. A backend that is not ready to leave the
+            refine stage out yet gives the refined one meanwhile.
         :raises BackendError: if running fails.
         :raises ShapeError: if the crops have another shape.
         """
@@ -72,6 +76,7 @@ def complete(
     presence_logit: np.ndarray | None = None,
     side_logit: np.ndarray | None = None,
     confidence: np.ndarray | None = None,
+    refined: bool = True,
 ) -> NetworkResult:
     """Turn logits into probabilities, and put ones where the network has no such head."""
     count = len(vertices)
@@ -81,6 +86,7 @@ def complete(
         _sigmoid(presence_logit, count),
         _sigmoid(side_logit, count),
         np.ones((count, joints.shape[1]), np.float32) if confidence is None else confidence,
+        refined,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from handmesh_model.backends.cache import Loaded, cached, network_digest
-from handmesh_model.backends.edge import ArrayEdge, OutputLayout
+from handmesh_model.backends.edge import ArrayEdge, OutputLayout, TwofoldEdge, rough_names
 from handmesh_model.backends.interface import Backend, NetworkResult, check_crops
 from handmesh_model.errors import BackendError
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = 'model.xml'
 """OpenVINO's description of a model; the weights lie beside it."""
-FORMAT = 1
+FORMAT = 2
 """To be raised when the same weights have to be converted differently."""
 HINTS = {
     'PERFORMANCE_HINT': 'LATENCY',
@@ -29,10 +31,14 @@ HINTS = {
     'INFERENCE_PRECISION_HINT': 'f32',
 }
 
+log = logging.getLogger(__name__)
+
 
 class OpenVinoBackend(Backend):
     """
     Run a compiled model, crop by crop: on a CPU a batch is no faster, and one shape is compiled.
+
+    The model without refine stage is compiled in a thread of its own when it is first asked for.
 
     :param net: of any configuration; left as it is.
     :param device: has to be the CPU.
@@ -49,24 +55,57 @@ class OpenVinoBackend(Backend):
         self.precision = precision
         self._size = net.config.input_size
         self._layout = OutputLayout.of(net.config, net.topology.vertex_count)
+        self._rough_request: Any = None
+        self._compiling: threading.Thread | None = None
+        self._refining = net.refine_stage is not None
+
+        def load(folder: Path) -> tuple[Any, Any]:
+            model = read_file(folder)
+            rough = part(model, net, refined=False) if self._refining else None
+            return _request(part(model, net, refined=True)), rough
+
         try:
-            compiled = artefact(net, precision, compile_file)
-            self._request = compiled.create_infer_request()
+            self._request, self._rough_model = artefact(net, precision, load)
         except (RuntimeError, TypeError) as error:
             raise BackendError(f'OpenVINO cannot take the network: {_reason(error)}') from error
 
-    def run(self, crops: np.ndarray | Tensor) -> NetworkResult:
+    def run(self, crops: np.ndarray | Tensor, refine: bool = True) -> NetworkResult:
         """See :meth:`Backend.run`."""
         check_crops(crops, self._size)
+        rough_request = None if refine or not self._refining else self._without_refine()
+        request = rough_request or self._request
         found: dict[str, list[np.ndarray]] = {name: [] for name in self._layout.names}
         try:
             for crop in np.asarray(crops):
-                results = self._request.infer([crop[None]], share_inputs=True)
+                results = request.infer([crop[None]], share_inputs=True)
                 for i, values in enumerate(found.values()):
                     values.append(results[i].copy())
         except RuntimeError as error:
             raise BackendError(f'OpenVINO failed: {_reason(error)}') from error
-        return self._layout.result({n: np.concatenate(values) for n, values in found.items()})
+        return self._layout.result(
+            {n: np.concatenate(values) for n, values in found.items()},
+            refined=self._refining and rough_request is None,
+        )
+
+    def _without_refine(self) -> Any:
+        """What runs without refine stage; None as long as it is not ready."""
+        if self._compiling is None:
+            self._compiling = threading.Thread(target=self._compile_rough, name='compile')
+            self._compiling.start()
+        return self._rough_request
+
+    def _compile_rough(self) -> None:
+        try:
+            self._rough_request = _request(self._rough_model)
+        except (RuntimeError, TypeError) as error:
+            log.warning('the refine stage always runs: OpenVINO says %s', _reason(error))
+        self._rough_model = None
+
+    def close(self) -> None:
+        """See :meth:`Backend.close`."""
+        if self._compiling is not None:
+            self._compiling.join()
+        self._request = self._rough_request = self._rough_model = None
 
 
 def import_openvino() -> Any:
@@ -106,12 +145,14 @@ def openvino_model(net: HandMeshNet, precision: str = 'float32') -> Any:
 
     :param precision: 'float32' or 'int8'; the latter renders crops to calibrate with, and takes
         minutes.
-    :returns: ``openvino.Model`` from (1, S, S, 3) uint8 to outputs named as in the layout.
+    :returns: ``openvino.Model`` from (1, S, S, 3) uint8 to the outputs of
+        :class:`handmesh_model.backends.edge.TwofoldEdge`, by their names; see :func:`part`.
     :raises BackendError: if a package that it takes is not installed.
     """
     edge = ArrayEdge(net, 'gather')
     example = torch.zeros(1, edge.input_size, edge.input_size, 3, dtype=torch.uint8)
-    model = convert(edge, example, edge.layout.names)
+    twofold = TwofoldEdge(edge)
+    model = convert(twofold, example, twofold.names)
     if precision == 'int8':
         from handmesh_model.backends.quantization import quantize
 
@@ -131,9 +172,27 @@ def convert(module: nn.Module, example: Tensor, output_names: tuple[str, ...]) -
     return model
 
 
-def compile_file(folder: Path) -> Any:
-    """Compile the model of a folder for the CPU."""
-    return import_openvino().Core().compile_model(folder / MODEL_FILE, 'CPU', HINTS)
+def read_file(folder: Path) -> Any:
+    """The model of a folder; its weights stay in the file until it is compiled."""
+    return import_openvino().Core().read_model(folder / MODEL_FILE)
+
+
+def part(model: Any, net: HandMeshNet, refined: bool) -> Any:
+    """
+    The part of a model that makes the outputs with, or without, the refine stage.
+
+    :param model: of :func:`openvino_model`.
+    :param net: that it was made of.
+    :returns: ``openvino.Model`` with the outputs in the order of the layout.
+    """
+    others = {} if refined else rough_names(net.config)
+    names = OutputLayout.of(net.config, net.topology.vertex_count).names
+    outputs = [model.output(others.get(name, name)) for name in names]
+    return import_openvino().Model(outputs, model.get_parameters(), model.friendly_name)
+
+
+def _request(model: Any) -> Any:
+    return import_openvino().Core().compile_model(model, 'CPU', HINTS).create_infer_request()
 
 
 def artefact_facts(net: HandMeshNet, precision: str) -> dict[str, Any]:

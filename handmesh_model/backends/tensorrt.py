@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from handmesh_model.backends.cache import cached, network_digest
-from handmesh_model.backends.cudagraph import DTYPES, CapturedProgram, GraphBackend
+from handmesh_model.backends.cudagraph import CapturedProgram, GraphBackend
 from handmesh_model.backends.edge import ArrayEdge, PixelEdge
 from handmesh_model.errors import BackendError
 
@@ -33,17 +33,16 @@ _MISSING = (
 
 
 class TensorRtBackend(GraphBackend):
-    """One engine for each number of crops that is prepared for."""
+    """One engine for each number of crops that is prepared for, and one without refine stage."""
 
     name = 'tensorrt'
 
-    def _maker(self, net: HandMeshNet) -> Callable[[int], CapturedProgram]:
+    def _maker(self, net: HandMeshNet, edge: ArrayEdge) -> Callable[[int], CapturedProgram]:
         tensorrt, torch_tensorrt = import_tensorrt()
-        edge = ArrayEdge(net, 'dense', DTYPES[self.precision]).to(self.device)
         digest = network_digest(net, config=net.config.to_dict())
 
         def make(count: int) -> CapturedProgram:
-            facts = engine_facts(digest, self.precision, count, self.device)
+            facts = engine_facts(digest, self.precision, count, self.device, edge.refined)
 
             def build(folder: Path) -> None:
                 (folder / ENGINE_FILE).write_bytes(engine_bytes(torch_tensorrt, edge, count))
@@ -76,19 +75,21 @@ def import_tensorrt() -> tuple[Any, Any]:
 
 
 def engine_facts(
-    digest: str, precision: str, count: int, device: torch.device
+    digest: str, precision: str, count: int, device: torch.device, refined: bool = True
 ) -> dict[str, object]:
     """
     All that an engine depends on: it fits one GPU and one set of versions.
 
     :param digest: of the network.
     :param count: crops in one run.
+    :param refined: whether it has the refine stage.
     """
     return {
         'format': FORMAT,
         'network': digest,
         'precision': precision,
         'crops': count,
+        'refined': refined,
         'gpu': torch.cuda.get_device_name(device),
         'capability': list(torch.cuda.get_device_capability(device)),
         'cuda': torch.version.cuda,

@@ -30,6 +30,11 @@ def add_parser(subparsers: Any) -> None:
         help='labelled photographs, laid out as for evaluate --dataset real-images: an int8 '
         'network that is less accurate on them than its float32 self is refused',
     )
+    parser.add_argument(
+        '--without-refine',
+        action='store_true',
+        help='leave the refine stage out: vertices and joints are those of the rough mesh',
+    )
     parser.set_defaults(run=run)
 
 
@@ -53,7 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
             return 1
     net = load_network(weight_files(arguments.weights)[0])
     written = export_network(
-        net, arguments.format, arguments.precision, arguments.batch, arguments.out
+        net,
+        arguments.format,
+        arguments.precision,
+        arguments.batch,
+        arguments.out,
+        refine=not arguments.without_refine,
     )
     for path in written:
         print(f'{path}: {path.stat().st_size / 1e6:.1f} MB')

@@ -33,7 +33,7 @@ class StageOutputs(NamedTuple):
     rough_vertices: Tensor
     """(B, V, 3) lixels, of the mesh stage."""
     vertices: Tensor
-    """(B, V, 3) lixels, of the refine stage."""
+    """(B, V, 3) lixels, of the refine stage; the rough ones where it is left out."""
     joints: Tensor
     """(B, 21, 3) lixels, joint regressor times the mesh that ``joints_from`` names."""
     presence: Tensor | None = None
@@ -98,7 +98,11 @@ class HandMeshNet(nn.Module):
         initialize(self)
 
     def forward(
-        self, crops: Tensor, heads: bool = False, mesh_count: int | None = None
+        self,
+        crops: Tensor,
+        heads: bool = False,
+        mesh_count: int | None = None,
+        refine: bool = True,
     ) -> StageOutputs:
         """
         Predict meshes of right hands.
@@ -108,6 +112,8 @@ class HandMeshNet(nn.Module):
         :param mesh_count: how many crops, the first ones, go through mesh and refine stage, which
             cost more than the joint stage; meshes, joints and vertex heatmaps then have so many
             rows. None for all; without a joint stage it is always all.
+        :param refine: False leaves the refine stage out: vertices are then the rough ones, and
+            the joints come from them.
         :raises ShapeError: if the crops have another shape.
         """
         size = self.config.input_size
@@ -123,7 +129,7 @@ class HandMeshNet(nn.Module):
             mesh = self.mesh_stage(joint.joint_feature[:mesh_count] + shared)
 
         vertices = mesh.rough_vertices
-        if self.refine_stage is not None:
+        if refine and self.refine_stage is not None:
             maps = {
                 'image': crops,
                 'stem': stem,

@@ -64,7 +64,7 @@ class PaintedBackend(Backend):
         self.regressor = topology.joint_regressor
         self.lixels = lixels
 
-    def run(self, crops):
+    def run(self, crops, refine=True):
         meshes, presence = zip(*map(self.fit, crops), strict=True)
         vertices = np.array(meshes, dtype=np.float32)
         return NetworkResult(
@@ -73,6 +73,7 @@ class PaintedBackend(Backend):
             np.array(presence, dtype=np.float32),
             np.full(len(crops), 0.95, np.float32),
             np.full((len(crops), 21), 0.9, np.float32),
+            refine,
         )
 
     def fit(self, crop):

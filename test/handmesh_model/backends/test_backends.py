@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -31,16 +33,26 @@ def crops(count: int, size: int = 64) -> np.ndarray:
     return generator.integers(0, 255, (count, size, size, 3)).astype(np.uint8)
 
 
-def reference(net: HandMeshNet, images: np.ndarray) -> dict[str, np.ndarray]:
+def reference(net: HandMeshNet, images: np.ndarray, refine: bool = True) -> dict[str, np.ndarray]:
     """What the module says, without any backend."""
     with torch.inference_mode():
-        outputs = net(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
+        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+        outputs = net(pixels, refine=refine)
     arrays = {
         name: getattr(outputs, name).numpy() for name in ('vertices', 'joints', 'confidence')
     }
     for ours, theirs in (('presence', outputs.presence), ('right', outputs.side)):
         arrays[ours] = theirs.sigmoid().numpy()
     return arrays
+
+
+def rough(backend: Any, images: np.ndarray) -> NetworkResult:
+    """What a backend says without its refine stage, once it is ready to leave it out."""
+    end = time.monotonic() + 60
+    while (result := backend.run(images, refine=False)).refined:
+        assert time.monotonic() < end, 'the refine stage is never left out'
+        time.sleep(0.01)
+    return result
 
 
 @pytest.fixture(scope='module', params=ALL, ids=lambda pair: '-'.join(pair))
@@ -62,12 +74,36 @@ def test_parity_on_every_output(backend: Any, net: HandMeshNet, count: int) -> N
     actual: NetworkResult = backend.run(crops(count))
     again: NetworkResult = backend.run(crops(count))
     assert np.ptp(expected['presence']) > 0 or count == 1
-    for name in actual._fields:
+    assert actual.refined
+    assert_alike(actual, expected, backend.precision)
+    for a, b in zip(again, actual, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def assert_alike(actual: NetworkResult, expected: dict[str, np.ndarray], precision: str) -> None:
+    for name, wanted in expected.items():
         array = getattr(actual, name)
-        assert array.shape == expected[name].shape, name
+        assert array.shape == wanted.shape, name
         assert array.dtype == np.float32, name
-        assert np.abs(array - expected[name]).max() < MOST_LIXELS[backend.precision], name
-        np.testing.assert_array_equal(getattr(again, name), array)
+        assert np.abs(array - wanted).max() < MOST_LIXELS[precision], name
+
+
+@pytest.mark.parametrize('count', [1, 5])
+def test_parity_without_the_refine_stage(backend: Any, net: HandMeshNet, count: int) -> None:
+    with torch.inference_mode():
+        whole = net(torch.from_numpy(crops(count)).permute(0, 3, 1, 2).float() / 255)
+    mesh = whole.rough_vertices.numpy()
+    assert np.abs(mesh - whole.vertices.numpy()).max() > 2 * MOST_LIXELS[backend.precision]
+    expected = reference(net, crops(count), refine=False)
+    np.testing.assert_allclose(expected['vertices'], mesh, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        expected['joints'], net.joint_regressor.numpy() @ mesh, rtol=0, atol=1e-4
+    )
+    assert_alike(rough(backend, crops(count)), expected, backend.precision)
+    # Going back takes no time, and changes nothing.
+    refined = backend.run(crops(count))
+    assert refined.refined
+    assert_alike(refined, reference(net, crops(count)), backend.precision)
 
 
 def test_results_stay_when_the_backend_runs_again(backend: Any) -> None:
@@ -112,6 +148,66 @@ def test_networks_without_heads_are_sure(net: HandMeshNet) -> None:
         assert (result.presence == 1).all()
         assert (result.right == 1).all()
         assert (result.confidence == 1).all()
+
+
+def test_networks_without_a_refine_stage_have_nothing_to_leave_out(net: HandMeshNet) -> None:
+    bare = HandMeshNet(replace(net.config, refine_stage=False), net.topology).eval()
+    for name, precision in available_backends(DEVICE):
+        if precision == 'int8':
+            continue
+        backend = create_backend(name, bare, DEVICE, precision)
+        for refine in (True, False):
+            result = backend.run(crops(2), refine)
+            assert not result.refined
+            assert_alike(result, reference(bare, crops(2)), precision)
+
+
+def test_joints_of_the_refined_mesh_are_others_without_the_refine_stage(net: HandMeshNet) -> None:
+    assert net.config.joints_from == 'rough'
+    other = HandMeshNet(replace(net.config, joints_from='refined'), net.topology).eval()
+    other.load_state_dict(net.state_dict())
+    for name, precision in available_backends(DEVICE):
+        if precision == 'int8':
+            continue
+        backend = create_backend(name, other, DEVICE, precision)
+        assert_alike(backend.run(crops(2)), reference(other, crops(2)), precision)
+        expected = reference(other, crops(2), refine=False)
+        assert_alike(rough(backend, crops(2)), expected, precision)
+        backend.close()
+
+
+def test_the_refined_model_serves_until_the_other_is_compiled(
+    net: HandMeshNet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from handmesh_model.backends import openvino
+
+    backend = openvino.OpenVinoBackend(net, CPU)
+    expected = backend.run(crops(1))
+    gate, compiles = threading.Event(), openvino._request
+
+    def compile_later(model: Any) -> Any:
+        assert gate.wait(60)
+        return compiles(model)
+
+    monkeypatch.setattr(openvino, '_request', compile_later)
+    for _ in range(3):
+        meanwhile = backend.run(crops(1), refine=False)
+        for a, b in zip(meanwhile, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+    gate.set()
+    assert not rough(backend, crops(1)).refined
+    backend.close()
+
+    def refuse(model: Any) -> None:
+        raise RuntimeError('no memory left')
+
+    monkeypatch.setattr(openvino, '_request', compiles)
+    stubborn = openvino.OpenVinoBackend(net, CPU)
+    monkeypatch.setattr(openvino, '_request', refuse)
+    assert stubborn.run(crops(1), refine=False).refined
+    stubborn._compiling.join()
+    assert stubborn.run(crops(1), refine=False).refined
+    assert caplog.text.count('no memory left') == 1
 
 
 def test_auto_can_always_run(net: HandMeshNet) -> None:

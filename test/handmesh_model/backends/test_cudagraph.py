@@ -1,13 +1,15 @@
 """What of the CUDA backend a CPU can check: the compiled function, and what it is told."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from handmesh_model.backends import create_backend
-from handmesh_model.backends.cudagraph import CudaGraphBackend, compiled, packed_edge
+from handmesh_model.backends.cudagraph import CudaGraphBackend, compiled
+from handmesh_model.backends.edge import ArrayEdge, PackedEdge
 from handmesh_model.errors import BackendError
 
 
@@ -17,22 +19,33 @@ def test_it_refuses_other_devices(net):
 
 
 @pytest.mark.slow
-def test_the_compiled_function_gives_what_eager_gives(net, monkeypatch, tmp_path):
+@pytest.mark.parametrize('refine', [True, False])
+def test_the_compiled_function_gives_what_eager_gives(net, monkeypatch, tmp_path, refine):
     monkeypatch.setenv('TORCHINDUCTOR_CACHE_DIR', str(tmp_path))
     crops = np.random.default_rng(2).integers(0, 255, (2, 64, 64, 3)).astype(np.uint8)
-    expected = create_backend('eager', net, torch.device('cpu')).run(crops)
-    edge = packed_edge(net, 'float32')
+    expected = create_backend('eager', net, torch.device('cpu')).run(crops, refine)
+    edge = ArrayEdge(net, 'dense')
+    edge = edge if refine else edge.without_refine()
     with torch.inference_mode():
-        rows = compiled(edge)(torch.from_numpy(crops)).numpy()
-    for a, b in zip(edge.edge.layout.unpack(rows), expected, strict=True):
+        rows = compiled(PackedEdge(edge))(torch.from_numpy(crops)).numpy()
+    for a, b in zip(edge.layout.unpack(rows, refine), expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-3)
 
 
 def test_compiled_kernels_are_kept_beside_the_other_artefacts(net, monkeypatch, tmp_path):
     monkeypatch.setenv('HANDMESH_CACHE', str(tmp_path))
     monkeypatch.delenv('TORCHINDUCTOR_CACHE_DIR', raising=False)
-    compiled(packed_edge(net, 'float32'))
+    compiled(PackedEdge(ArrayEdge(net, 'dense')))
     assert os.environ.pop('TORCHINDUCTOR_CACHE_DIR') == str(tmp_path / 'inductor')
+
+
+def test_as_many_programs_can_be_compiled_as_there_are_sizes_and_stages(monkeypatch):
+    monkeypatch.setattr(torch, 'compile', partial(torch.compile, backend='eager'))
+    for _ in range(2):
+        run = compiled(torch.nn.Linear(2, 1))
+        # The compiler's limit for one piece of code is 8.
+        for size in range(2, 8):
+            assert run(torch.zeros(size, 2)).shape == (size, 1)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='PyTorch sees no CUDA device here')

@@ -1,8 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from handmesh_model.backends.edge import ArrayEdge, OutputLayout, PackedEdge, PixelEdge
+from handmesh_model.backends.edge import (
+    ArrayEdge,
+    OutputLayout,
+    PackedEdge,
+    PixelEdge,
+    TwofoldEdge,
+)
+from handmesh_model.network import HandMeshNet
 
 
 @pytest.fixture(scope='module')
@@ -22,6 +31,27 @@ def test_packed_outputs_come_apart_as_they_went_in(net, crops):
     whole = edge.layout.result({name: value.numpy() for name, value in outputs.items()})
     for packed, direct in zip(edge.layout.unpack(rows), whole, strict=True):
         np.testing.assert_array_equal(packed, direct)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'more'),
+    [
+        ({'joints_from': 'refined'}, ('rough_vertices', 'rough_joints')),
+        ({'joints_from': 'rough'}, ('rough_vertices',)),
+        ({'refine_stage': False}, ()),
+    ],
+)
+def test_a_twofold_edge_has_what_the_refine_stage_changes_twice(net, crops, changes, more):
+    edge = ArrayEdge(HandMeshNet(replace(net.config, **changes), net.topology), 'bag')
+    twofold = TwofoldEdge(edge)
+    assert twofold.names == (*edge.layout.names, *more)
+    with torch.inference_mode():
+        outputs = dict(zip(twofold.names, twofold(crops), strict=True))
+        refined = dict(zip(edge.layout.names, edge(crops), strict=True))
+        rough = dict(zip(edge.layout.names, edge.without_refine()(crops), strict=True))
+    for name in edge.layout.names:
+        torch.testing.assert_close(outputs[name], refined[name], rtol=0, atol=0)
+        torch.testing.assert_close(outputs.get(f'rough_{name}', outputs[name]), rough[name])
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])

@@ -143,12 +143,15 @@ def test_the_key_holds_all_that_an_engine_depends_on(monkeypatch):
         facts
     )
     assert facts['gpu'] == 'H200'
+    assert facts != engine_facts('digest', 'float16', 2, torch.device('cuda'), refined=False)
     assert facts['torch'] == torch.__version__
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
-def test_what_is_converted_computes_what_the_network_does(net, dtype):
+@pytest.mark.parametrize('refine', [True, False])
+def test_what_is_converted_computes_what_the_network_does(net, dtype, refine):
     edge = ArrayEdge(net, 'dense', dtype)
+    edge = edge if refine else edge.without_refine()
     crops = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3)).astype(np.uint8)
     program = exported(edge, 2)
     taken = edge.pixels(torch.from_numpy(crops))

@@ -29,14 +29,16 @@ def run_file(path: Path, images: np.ndarray) -> dict[str, np.ndarray]:
     return {output.any_name: result[output] for output in compiled.outputs}
 
 
+@pytest.mark.parametrize('refine', [True, False])
 @pytest.mark.parametrize(('file_format', 'batch'), [('onnx', 2), ('openvino', 1)])
 def test_the_file_computes_what_the_network_does(
-    weights_folder: Path, tmp_path: Path, file_format: str, batch: int
+    weights_folder: Path, tmp_path: Path, file_format: str, batch: int, refine: bool
 ) -> None:
     arguments = ['--weights', str(weights_folder), '--format', file_format, '--out', str(tmp_path)]
+    arguments += [] if refine else ['--without-refine']
     assert main(['export', *arguments, '--batch', str(batch)]) == 0
     net = load_network(weights_folder / 'mesh.safetensors')
-    expected = create_backend('eager', net, torch.device('cpu')).run(crops(batch))
+    expected = create_backend('eager', net, torch.device('cpu')).run(crops(batch), refine)
     name = 'model.onnx' if file_format == 'onnx' else 'model.xml'
     outputs = run_file(tmp_path / name, crops(batch))
     described = json.loads((tmp_path / 'outputs.json').read_text())

@@ -64,6 +64,21 @@ def test_mesh_count_leaves_the_other_crops_to_the_joint_stage(make_net, crops):
         torch.testing.assert_close(heatmap, whole.heatmaps[name][:rows])
 
 
+@torch.no_grad()
+@pytest.mark.parametrize('source', ['rough', 'refined'])
+def test_without_refining_the_rough_mesh_is_the_result(make_net, topology, crops, source):
+    net = make_net(joint_maps=True, joints_from=source, **OPEN_HEADS)
+    torch.nn.init.normal_(net.refine_stage.tail.nn[2].bias)
+    whole, rough = net(crops, heads=True), net(crops, heads=True, refine=False)
+    assert not whole.vertices.allclose(whole.rough_vertices)
+    assert rough.vertices is rough.rough_vertices
+    assert rough.vertices.equal(whole.rough_vertices)
+    regressor = torch.from_numpy(topology.joint_regressor)
+    assert rough.joints.allclose(regressor @ whole.rough_vertices, atol=1e-5)
+    for name in ('presence', 'side', 'confidence', 'segmentation', 'stage_joints', 'joint_maps'):
+        assert getattr(rough, name).equal(getattr(whole, name)), name
+
+
 def test_heads_that_are_not_configured_are_none(make_net, crops):
     out = make_net(segmentation=False)(crops, heads=True)
     assert out.presence is out.side is out.confidence is out.segmentation is None
