@@ -40,6 +40,7 @@ class Estimate:
     :param vertices_image: (V, 2) pixels.
     :param vertices_depth: (V,) like ``joints_depth``.
     :param confidence: (21,) 0..1.
+    :param refined: whether the refine stage has run; else the mesh is the rough one.
     """
 
     source: HandBox
@@ -50,6 +51,7 @@ class Estimate:
     vertices_image: np.ndarray
     vertices_depth: np.ndarray
     confidence: np.ndarray
+    refined: bool = True
 
     @property
     def side_odds(self) -> float:
@@ -85,6 +87,9 @@ class HandEstimator:
     :param stopwatch: measures the stages 'crop' and 'network'.
     """
 
+    refine = True
+    """Whether the opened picture's meshes shall be refined; False lets backends leave that out."""
+
     def __init__(self, backend: Backend, config: NetworkConfig, stopwatch: Stopwatch) -> None:
         self.backend = backend
         self.stopwatch = stopwatch
@@ -92,12 +97,14 @@ class HandEstimator:
         self.lixels = LixelScale(config.input_size, config.heatmap_size)
         self._picture: DeviceImage | None = None
 
-    def open(self, rgb: np.ndarray) -> DeviceImage:
+    def open(self, rgb: np.ndarray, refine: bool = True) -> DeviceImage:
         """
         Begin with a new picture: what is on the device of the last one is not used any more.
 
         :param rgb: (H, W, 3) uint8; later calls with this very array share its copy on the device.
+        :param refine: see :attr:`refine`.
         """
+        self.refine = refine
         self._picture = DeviceImage(rgb)
         return self._picture
 
@@ -118,7 +125,7 @@ class HandEstimator:
         with self.stopwatch('crop'):
             crops, affines = self._crops(rgb, boxes)
         with self.stopwatch('network'):
-            result = self.backend.run(crops)
+            result = self.backend.run(crops, self.refine)
         if not (np.isfinite(result.vertices).all() and np.isfinite(result.joints).all()):
             raise BackendError(
                 f'the network ({self.backend.name}) gave NaN or infinite coordinates'
@@ -138,6 +145,7 @@ class HandEstimator:
                 vertices_image=vertices_image[i],
                 vertices_depth=vertices[i, :, 2].astype(np.float64),
                 confidence=result.confidence[i],
+                refined=result.refined,
             )
             for i, box in enumerate(boxes)
         ]

@@ -103,6 +103,7 @@ class Hand:
     :param scale_note: why a better source of scale was not used, or ''.
     :param lead: seconds from the image to the time that the camera-frame fields hold for: 0 as
         seen, positive if predicted, negative while a hand that is not seen is held.
+    :param refined: whether the mesh is the refine stage's; else it is the rough one.
     """
 
     side: Side
@@ -121,6 +122,7 @@ class Hand:
     track_id: int = -1
     state: TrackState = TrackState.TRACKED
     lead: float = 0.0
+    refined: bool = True
 
     @property
     def is_metric(self) -> bool:

@@ -97,6 +97,7 @@ class HandMeshPredictor:
         depth: np.ndarray | None = None,
         distortion: np.ndarray | None = None,
         fisheye: bool = False,
+        refine: bool = True,
     ) -> list[Hand]:
         """
         Hands of one picture, best first; with boxes, one hand a box in their order.
@@ -111,12 +112,15 @@ class HandMeshPredictor:
         :param distortion: the lens's coefficients in OpenCV's order, for a picture that is not
             rectified.
         :param fisheye: whether they are of OpenCV's fisheye model.
+        :param refine: False if only joints are wanted: the network's refine stage is then left
+            out as soon as the backend is ready to, vertices are the rough mesh's, which lies less
+            well on the picture, and joints come from it. :attr:`Hand.refined` says which it is.
         :raises ImageError: if picture or boxes cannot be used.
         :raises ShapeError: if an array has another shape.
         :raises IntrinsicsError: if there can be no such camera, or none is given for the depth.
         """
         rgb = check_image(rgb)
-        self.begin(rgb)
+        self.begin(rgb, refine)
         intrinsics, depth = check_view(rgb, intrinsics, depth)
         if boxes is None:
             estimates = self._find(rgb)
@@ -129,14 +133,15 @@ class HandMeshPredictor:
             self.place(estimate, intrinsics, distortion, fisheye, depth) for estimate in estimates
         ]
 
-    def begin(self, rgb: np.ndarray) -> None:
+    def begin(self, rgb: np.ndarray, refine: bool = True) -> None:
         """
         Begin with a new picture, even if it lies in the same memory as the last.
 
         :param rgb: (H, W, 3) uint8, checked.
+        :param refine: for all estimates in it, as for :meth:`predict`.
         """
         self.stopwatch.restart()
-        self.estimator.open(rgb)
+        self.estimator.open(rgb, refine)
 
     def detect(self, rgb: np.ndarray) -> list[HandBox]:
         """
@@ -227,6 +232,7 @@ class HandMeshPredictor:
             hand_size=placement.hand_size,
             scale_note=placement.scale_note,
             track_id=estimate.source.track_id,
+            refined=estimate.refined,
         )
 
     def close(self) -> None:

@@ -165,6 +165,7 @@ class HandTracker:
         distortion: np.ndarray | None = None,
         fisheye: bool = False,
         depth: np.ndarray | None = None,
+        refine: bool = True,
     ) -> list[Hand]:
         """
         Hands of the next frame, by rising id.
@@ -174,6 +175,8 @@ class HandTracker:
         :param intrinsics: (3, 3) or None, as for :meth:`HandMeshPredictor.predict`.
         :param boxes: candidates from elsewhere, in the detector's stead.
         :param depth: (H, W) registered depth image or None, likewise.
+        :param refine: False if only joints are wanted, likewise; following a hand takes no more
+            than the rough mesh. May change from frame to frame.
         :returns: tracked hands, held ones with their last geometry, and once those now lost.
         :raises ImageError: and the others of :meth:`HandMeshPredictor.predict`.
         """
@@ -181,7 +184,7 @@ class HandTracker:
         matrix, depth = check_view(rgb, intrinsics, depth)
         if boxes is not None:
             boxes = [check_box(box, rgb.shape[1], rgb.shape[0]) for box in boxes]
-        self.predictor.begin(rgb)
+        self.predictor.begin(rgb, refine)
         if stamp < self._last_stamp:
             self.reset()
         gone = self._end_after_gap(stamp)

@@ -38,7 +38,7 @@ def scripted(
     """Let the backend answer with given arrays; returns the crops it will be asked about."""
     asked: list[np.ndarray] = []
 
-    def run(crops: np.ndarray) -> NetworkResult:
+    def run(crops: np.ndarray, refine: bool = True) -> NetworkResult:
         asked.append(crops)
         count, vertex_count = len(crops), predictor.topology.vertex_count
         answers = {
@@ -61,6 +61,17 @@ def test_public_names_are_importable() -> None:
         assert getattr(handmesh_model, name).__name__ == name
     with pytest.raises(AttributeError, match='no_such_name'):
         _ = handmesh_model.no_such_name
+
+
+def test_without_refining_joints_come_from_the_rough_mesh(predictor: HandMeshPredictor) -> None:
+    (refined,) = predictor.predict(IMAGE, K, [BOX])
+    (rough,) = predictor.predict(IMAGE, K, [BOX], refine=False)
+    (again,) = predictor.predict(IMAGE, K, [BOX])
+    assert (refined.refined, rough.refined, again.refined) == (True, False, True)
+    assert np.abs(rough.vertices_image - refined.vertices_image).max() > 1e-3
+    regressor = predictor.topology.joint_regressor
+    np.testing.assert_allclose(rough.joints_image, regressor @ rough.vertices_image, atol=1e-2)
+    np.testing.assert_array_equal(again.vertices_image, refined.vertices_image)
 
 
 def test_hand_has_every_field_in_its_shape(predictor: HandMeshPredictor) -> None:

@@ -84,6 +84,13 @@ def make(
     return world, HandTracker(predictor, TrackerSettings(**settings))
 
 
+def test_a_hand_is_followed_whether_its_mesh_is_refined_or_not(topology: HandTopology) -> None:
+    _, tracker = make(topology, {'a': (200, 200, 'right')})
+    for i, refine in enumerate([True, False, False, True]):
+        assert states(tracker.update(IMAGE, i / 30, refine=refine)) == [(0, 'right', 'tracked')]
+        assert tracker.predictor.estimator.refine is refine
+
+
 def states(hands: list) -> list[tuple[int, str, str]]:
     return [(hand.track_id, hand.side, hand.state.value) for hand in hands]
 
