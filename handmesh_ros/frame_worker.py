@@ -23,7 +23,7 @@ from handmesh_ros.hand_size_service import HandSizeService
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.monitor import Monitor
 from handmesh_ros.newest import NewestSlot
-from handmesh_ros.outputs import HandOutputs, Picture
+from handmesh_ros.outputs import JOINTS_ONLY, HandOutputs, Picture
 from handmesh_ros.parameters import NodeParameters
 from handmesh_ros.recovery import Recovery
 from handmesh_ros.steadying import Steadier
@@ -96,6 +96,8 @@ class FrameWorker:
         self._is_broken = False
         self._forget = threading.Event()
         self._busy_since = float('inf')
+        self.refined: bool | None = None
+        """Whether the last hands were refined; None before any."""
 
     def start(self) -> None:
         """
@@ -204,7 +206,9 @@ class FrameWorker:
         self._check_frame(message)
         camera = self._camera_of(rgb)
         depth = self._depth_of(message.header, rgb, camera, settings)
-        hands = self._hands(rgb, stamp, camera, depth, settings)
+        # Meshes cost more than joints alone; a measurement of the hand rests on the best.
+        refine = measuring or not wanted <= JOINTS_ONLY
+        hands = self._hands(rgb, stamp, camera, depth, settings, refine)
         if self._node.hand_size is not None:
             self._node.hand_size.see(rgb, hands, camera)
         with self._monitor.stage('smooth'):
@@ -264,6 +268,7 @@ class FrameWorker:
         camera: Calibration | None,
         depth: np.ndarray | None,
         settings: NodeParameters,
+        refine: bool,
     ) -> list[Hand]:
         """The hands of an image, those left out whose numbers no message can carry."""
         if self._is_broken:
@@ -272,7 +277,8 @@ class FrameWorker:
         if self._forget.is_set():
             self._forget.clear()
             self._tracker.reset()
-        known: dict[str, Any] = {'boxes': self._node.boxes(stamp, rgb.shape[1], rgb.shape[0])}
+        boxes = self._node.boxes(stamp, rgb.shape[1], rgb.shape[0])
+        known: dict[str, Any] = {'boxes': boxes, 'refine': refine}
         if camera is not None:
             known |= {'intrinsics': camera.intrinsics, 'depth': depth}
             if camera.distortion.size:
@@ -280,6 +286,8 @@ class FrameWorker:
         hands = self._tracker.update(rgb, stamp, **known)
         for stage, seconds in self._tracker.predictor.stopwatch.seconds.items():
             self._monitor.note(stage, seconds)
+        seen = [hand.refined for hand in hands if hand.state is TrackState.TRACKED]
+        self.refined = any(seen) if seen else self.refined
         self._check_scales(hands, depth)
         good = [hand for hand in hands if is_finite(hand)]
         if len(good) < len(hands):

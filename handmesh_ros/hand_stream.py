@@ -116,6 +116,13 @@ class HandStream:
         """Seconds that the image at hand takes by now."""
         return self._worker.busy_for()
 
+    def network_facts(self) -> dict[str, str]:
+        """What diagnostics say of the network at work."""
+        refined = self._worker.refined
+        if refined is None:
+            return {}
+        return {'refine stage': 'runs' if refined else 'left out'}
+
     def follow_demand(self) -> None:
         """Subscribe while somebody listens, in the way that the images' publishers offer."""
         if not self.is_running:

@@ -263,8 +263,9 @@ class HandmeshNode(LifecycleNode):
         return '' if is_taking else 'nobody listens'
 
     def _publish_diagnostics(self) -> None:
-        if self._state == 'active' and self._stream is not None:
-            self._stream.watch_for_images()
+        stream = self._stream
+        if self._state == 'active' and stream is not None:
+            stream.watch_for_images()
             self._camera.miss(self._monitor.since_first('received'))
         facts = diagnostics.NodeFacts(
             name=self.get_fully_qualified_name().lstrip('/'),
@@ -273,8 +274,8 @@ class HandmeshNode(LifecycleNode):
             idle=self._idle() if self._state == 'active' else '',
             calibration=self._camera.fault,
             camera=self._camera.facts(),
-            network=self._network,
-            busy=0.0 if self._stream is None else self._stream.busy_for(),
+            network=self._network | ({} if stream is None else stream.network_facts()),
+            busy=0.0 if stream is None else stream.busy_for(),
         )
         message = DiagnosticArray(status=diagnostics.statuses(self._monitor, facts))
         message.header.stamp = self.get_clock().now().to_msg()

@@ -32,6 +32,8 @@ TOPICS: dict[str, type] = {
     'markers': MarkerArray,
     'overlay': Image,
 }
+JOINTS_ONLY = frozenset({'joints', 'joints/left', 'joints/right', 'tf'})
+"""What :meth:`HandOutputs.wanted` may name without anybody looking at meshes."""
 Draw = Callable[[np.ndarray, Sequence[Hand], HandTopology, np.ndarray | None, str], None]
 
 

@@ -23,9 +23,10 @@ class Outputs:
 
     def __init__(self):
         self.published = []
+        self.topics = frozenset({'hands'})
 
     def wanted(self, settings):
-        return frozenset({'hands'})
+        return self.topics
 
     def reset(self):
         pass

@@ -14,6 +14,7 @@ from handmesh_model.hand import HandBox
 from handmesh_model.tracker import HandTracker
 from handmesh_ros import frame_worker, recovery
 from handmesh_ros.images import rgb_to_image
+from handmesh_ros.outputs import TOPICS
 
 POISONED = paint([])
 POISONED[0, 0] = POISON
@@ -56,6 +57,17 @@ def test_forgotten_hands_come_back_as_new_ones(bench):
     assert {hand.track_id for hand in bench.serve_good(1.1)} == first
     bench.worker.forget()
     assert not {hand.track_id for hand in bench.serve_good(1.2)} & first
+
+
+@pytest.mark.parametrize('topic', sorted({*TOPICS, 'tf'}))
+def test_meshes_are_refined_for_those_who_look_at_them(bench, topic):
+    bench.outputs.topics = frozenset({topic, 'tf'})
+    joints_only = topic in ('joints', 'joints/left', 'joints/right', 'tf')
+    assert [hand.refined for hand in bench.serve_good(1.0)] == [not joints_only] * 2
+    assert bench.worker.refined is not joints_only
+    bench.outputs.topics |= {'hands'}
+    assert [hand.refined for hand in bench.serve_good(1.1)] == [True] * 2
+    assert bench.worker.refined
 
 
 def test_boxes_of_others_stand_in_for_the_detector(bench):

@@ -75,6 +75,31 @@ def test_nobody_listening_means_no_work_where_images_are_taken_anyway(ros, paint
     robot.close()
 
 
+def test_refine_stage_is_left_out_while_only_joints_are_listened_to(ros, painted_node):
+    robot = Robot(topics=('joints', 'joints/right', '/tf'))
+    painted_node(diagnostics_period=0.1)
+    robot.wait_for_node()
+
+    def stage_is(word):
+        return lambda status: values_of(status).get('refine stage') == word
+
+    for stamp, topic in ((1.0, 'joints'), (2.0, 'joints/right'), (3.0, '/tf')):
+        robot.ask(BOTH, stamp, K, topic)
+    robot.wait_for_status('network', stage_is('left out'))
+    subscription = robot.subscribe('hands')
+    # Whoever comes gets refined meshes from the first message on.
+    robot.wait(lambda: robot.show(BOTH, 100.0, K) and robot.got['hands'], what='hands')
+    robot.wait_for_status('network', stage_is('runs'))
+    robot.node.destroy_subscription(subscription)
+    robot.wait(
+        lambda: robot.show(BOTH, 200.0, K) and stage_is('left out')(robot.status('network')),
+        what='the refine stage left out again',
+    )
+    status = robot.wait_for_status('images', lambda s: int(values_of(s)['processed']) > 3)
+    assert (values_of(status)['failed'], values_of(status)['unwatched']) == ('0', '0')
+    robot.close()
+
+
 def test_old_images_are_dropped_and_counted(robot, painted_node):
     node = painted_node(max_age=5.0, diagnostics_period=0.1)
     robot.wait_for_node()
