@@ -6,13 +6,11 @@ import numpy as np
 
 from handmesh_model.errors import ShapeError
 from handmesh_model.hand import Side
-from handmesh_model.joints import BONES, JOINT_COUNT, PARENTS, TIPS, WRIST
+from handmesh_model.joints import FINGERS, JOINT_COUNT, WRIST
 from handmesh_model.wrist import wrist_frame
 
 _SHORTEST = 1e-9
 _OPPOSITE = 1e-6
-_NEXT = {parent: child for parent, child in BONES if parent != WRIST}
-"""The joint after each one that is neither wrist nor tip."""
 
 
 def joint_frames(joints_camera: np.ndarray, side: Side) -> np.ndarray:
@@ -35,10 +33,13 @@ def joint_frames(joints_camera: np.ndarray, side: Side) -> np.ndarray:
         raise ShapeError('joints_camera', joints.shape, f'({JOINT_COUNT}, 3)')
     frames = np.empty((JOINT_COUNT, 3, 3))
     frames[WRIST] = wrist_frame(joints, side)[:3, :3]
-    for joint in range(WRIST + 1, JOINT_COUNT):
-        frames[joint] = frames[PARENTS[joint]]
-        if joint not in TIPS:
-            frames[joint] = turned_onto(frames[joint], joints[_NEXT[joint]] - joints[joint])
+    # All fingers side by side: frames and bones of their first joints, then second, then third.
+    fingers = frames[WRIST + 1 :].reshape(len(FINGERS), -1, 3, 3)
+    bones = np.diff(joints[WRIST + 1 :].reshape(len(FINGERS), -1, 3), axis=1)
+    turned = np.tile(frames[WRIST], (len(FINGERS), 1, 1))
+    for i in range(bones.shape[1]):
+        fingers[:, i] = turned = turned_onto(turned, bones[:, i])
+    fingers[:, -1] = turned
     return frames
 
 
@@ -48,15 +49,22 @@ def turned_onto(frame: np.ndarray, bone: np.ndarray) -> np.ndarray:
 
     With c the cosine between the unit vectors u and v, the rotation is the product of two
     reflections: ``R p = p - ((u + v) . p) (u + v) / (1 + c) + 2 (u . p) v``.
+
+    :param frame: (..., 3, 3).
+    :param bone: (..., 3) of any length.
     """
-    length = float(np.sqrt(bone @ bone))
-    if length < _SHORTEST:
-        return frame
-    old, new = frame[:, 0], bone / length
+    length = np.sqrt(np.einsum('...i,...i->...', bone, bone))[..., None]
+    has_length = length >= _SHORTEST
+    old = frame[..., 0]
+    new = np.where(has_length, bone / np.maximum(length, _SHORTEST), old)
     middle = old + new
-    scale = 1 + float(old @ new)
-    if scale < _OPPOSITE:
-        return np.column_stack([new, -frame[:, 1], np.cross(new, -frame[:, 1])])
-    turned = frame - np.outer(middle, middle @ frame) / scale + 2 * np.outer(new, old @ frame)
-    turned[:, 0] = new
-    return turned
+    scale = 1 + np.einsum('...i,...i->...', old, new)[..., None, None]
+    is_back = scale < _OPPOSITE
+    across = middle[..., None] * (middle[..., None, :] @ frame) / np.where(is_back, 1, scale)
+    turned = frame - across + 2 * new[..., None] * (old[..., None, :] @ frame)
+    turned[..., 0] = new
+    if is_back.any():
+        y = -frame[..., 1]
+        turned = np.where(is_back, np.stack([new, y, np.cross(new, y)], axis=-1), turned)
+    # Nothing turns, to the last bit, where there is no direction.
+    return turned if has_length.all() else np.where(has_length[..., None], turned, frame)

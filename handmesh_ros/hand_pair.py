@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 
 from handmesh_model.hand import Hand, TrackState
 from handmesh_model.joint_frames import joint_frames
@@ -16,6 +17,20 @@ from handmesh_ros.conversions import SCALE_SOURCES, STATES, shifted_stamp
 
 SIDES = ('left', 'right')
 _IDENTITIES = np.tile(np.array([0, 0, 0, 1], dtype=np.float32), JOINT_COUNT)
+_NOBODY: dict[str, Any] = {
+    'valid': False,
+    'state': msg.HandJoints().state,
+    'track_id': 0,
+    'score': 0.0,
+    'scale_source': msg.HandJoints().scale_source,
+    'geometry_stamp.sec': 0,
+    'geometry_stamp.nanosec': 0,
+    'joints_valid': False,
+    'joints_confidence': 0.0,
+    'positions': 0.0,
+    'orientations': _IDENTITIES,
+}
+"""The numbers of a hand that is not there."""
 
 
 class SideChooser:
@@ -50,7 +65,9 @@ def _rank(hand: Hand) -> tuple[bool, float]:
     return hand.state is TrackState.TRACKED, hand.score
 
 
-def pair_to_msg(chosen: dict[str, Hand], header: Any, min_confidence: float = 0.0) -> msg.HandPair:
+def pair_to_msg(
+    chosen: Mapping[str, Hand], header: Any, min_confidence: float = 0.0
+) -> msg.HandPair:
     """
     Both hands, each with flags that say what may be used.
 
@@ -75,18 +92,36 @@ def joints_to_msg(hand: Hand, stamp: Any, min_confidence: float = 0.0) -> msg.Ha
 
     :param stamp: of the source image.
     """
+    values = joints_values(hand, stamp, min_confidence)
+    seconds, nanoseconds = (values.pop(f'geometry_stamp.{unit}') for unit in ('sec', 'nanosec'))
+    values['score'] = float(values['score'])
+    values['joints_valid'] = values['joints_valid'].tolist()
+    for name in ('joints_confidence', 'positions', 'orientations'):
+        values[name] = np.asarray(values[name], dtype=np.float32)
+    return msg.HandJoints(geometry_stamp=Time(sec=seconds, nanosec=nanoseconds), **values)
+
+
+def joints_values(hand: Hand | None, stamp: Any, min_confidence: float = 0.0) -> dict[str, Any]:
+    """
+    The numbers of :func:`joints_to_msg` by the names of its fields, for :mod:`handmesh_ros.wire`.
+
+    :param hand: None gives those of a hand that is not there.
+    """
+    if hand is None:
+        return _NOBODY
     is_valid = hand.state is TrackState.TRACKED and hand.is_metric
-    confident = np.asarray(hand.joints_confidence) >= min_confidence
+    geometry_stamp = shifted_stamp(stamp, hand.lead)
     orientations = quaternions_from_rotations(joint_frames(hand.joints_camera, hand.side))
-    return msg.HandJoints(
-        valid=is_valid,
-        state=STATES[hand.state],
-        track_id=max(hand.track_id, 0),
-        score=float(hand.score),
-        scale_source=SCALE_SOURCES[hand.scale_source],
-        geometry_stamp=shifted_stamp(stamp, hand.lead),
-        joints_valid=(confident & is_valid).tolist(),
-        joints_confidence=np.asarray(hand.joints_confidence, dtype=np.float32),
-        positions=np.asarray(hand.joints_camera, dtype=np.float32).ravel(),
-        orientations=orientations.astype(np.float32).ravel(),
-    )
+    return {
+        'valid': is_valid,
+        'state': STATES[hand.state],
+        'track_id': max(hand.track_id, 0),
+        'score': hand.score,
+        'scale_source': SCALE_SOURCES[hand.scale_source],
+        'geometry_stamp.sec': geometry_stamp.sec,
+        'geometry_stamp.nanosec': geometry_stamp.nanosec,
+        'joints_valid': (np.asarray(hand.joints_confidence) >= min_confidence) & is_valid,
+        'joints_confidence': hand.joints_confidence,
+        'positions': hand.joints_camera.ravel(),
+        'orientations': orientations.ravel(),
+    }

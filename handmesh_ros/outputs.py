@@ -17,10 +17,10 @@ from handmesh_model.hand import Hand, TrackState
 from handmesh_model.topology import HandTopology
 from handmesh_ros import conversions, distro, msg
 from handmesh_ros.calibration import Calibration
-from handmesh_ros.hand_pair import SideChooser, pair_to_msg
+from handmesh_ros.hand_pair import SideChooser
 from handmesh_ros.images import Canvas
 from handmesh_ros.parameters import NodeParameters
-from handmesh_ros.wire import CloudWire, HandWire, MarkerWire, PoseWire
+from handmesh_ros.wire import CloudWire, HandWire, MarkerWire, PairWire, PoseWire
 
 TOPICS: dict[str, type] = {
     'hands': msg.HandArray,
@@ -76,6 +76,7 @@ class HandOutputs:
         self._topology = topology
         self._draw = draw
         self._hands = HandWire()
+        self._pair = PairWire()
         self._joints = PoseWire()
         self._cloud = CloudWire(topology.vertex_count)
         self._markers = MarkerWire(topology)
@@ -162,7 +163,7 @@ class HandOutputs:
             self._send_markers(shown, _header_of(seen, header))
         chosen = self._sides.choose(hands)
         if 'joints' in wanted:
-            pair = pair_to_msg(chosen, header, settings.min_joint_confidence)
+            pair = self._pair.build(chosen, header, settings.min_joint_confidence)
             self._publishers['joints'].publish(pair)
         if picture.camera is not None:
             self._publish_metric(seen, header, wanted, settings)

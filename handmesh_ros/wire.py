@@ -9,7 +9,7 @@ Where the bytes turn out to have another layout than expected, the messages are 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from handmesh_model.joints import BONES, JOINT_COUNT
 from handmesh_model.topology import HandTopology
 from handmesh_ros import conversions, msg
 from handmesh_ros.cdr import Layout, Template, WireError
+from handmesh_ros.hand_pair import SIDES, joints_values, pair_to_msg
 from handmesh_ros.images import rgb_to_image
 from handmesh_ros.markers import MarkerBuilder
 
@@ -157,6 +158,41 @@ class PoseWire:
         poses[:, :3] = hand.joints_camera
         poses[:, 3:] = conversions.quaternion_from_rotation(hand.wrist_pose[:3, :3])
         return template.fill((header.stamp.sec, header.stamp.nanosec, poses.ravel()))
+
+
+class PairWire:
+    """Makes the messages of :func:`handmesh_ros.hand_pair.pair_to_msg`."""
+
+    def __init__(self) -> None:
+        self._cache = _Cache()
+
+    def build(
+        self, chosen: Mapping[str, Hand], header: Any, min_confidence: float = 0.0
+    ) -> bytes | msg.HandPair:
+        """
+        What to publish.
+
+        :param chosen: by side, finite; not lost.
+        :param header: of the source image.
+        :param min_confidence: from which a joint of a valid hand is valid.
+        """
+        sides = {
+            side: joints_values(chosen.get(side), header.stamp, min_confidence) for side in SIDES
+        }
+        template = self._cache.get(
+            header.frame_id,
+            lambda: Template(
+                pair_to_msg(chosen, header, min_confidence),
+                [*STAMP, *(f'{side}.{path}' for side, part in sides.items() for path in part)],
+                whole=True,
+            ),
+        )
+        if template is None:
+            return pair_to_msg(chosen, header, min_confidence)
+        values: list[Any] = [header.stamp.sec, header.stamp.nanosec]
+        for part in sides.values():
+            values += part.values()
+        return template.fill(values)
 
 
 class CloudWire:

@@ -11,9 +11,10 @@ from handmesh_model.hand import HandBox, ScaleSource, TrackState
 from handmesh_model.topology import HandTopology
 from handmesh_ros import conversions
 from handmesh_ros.cdr import WireError
+from handmesh_ros.hand_pair import pair_to_msg
 from handmesh_ros.images import rgb_to_image
 from handmesh_ros.markers import MarkerBuilder
-from handmesh_ros.wire import CloudWire, HandWire, ImageWire, MarkerWire, PoseWire
+from handmesh_ros.wire import CloudWire, HandWire, ImageWire, MarkerWire, PairWire, PoseWire
 
 TOPOLOGY = HandTopology.open_hand()
 LEFT, RIGHT = hand_at((0.1, 0, 0.5), 'left', 3), hand_at((-0.1, 0.02, 0.6), 'right', 12)
@@ -50,6 +51,11 @@ def header(frame_id='head', sec=77, nanosec=123_456_789):
     return message
 
 
+def by_side(hands):
+    """The last hand of each side."""
+    return {hand.side: hand for hand in hands}
+
+
 def made_by_objects(kind, hands, header):
     """The field-by-field message."""
     return {
@@ -57,6 +63,7 @@ def made_by_objects(kind, hands, header):
         'hands': lambda: conversions.hands_to_msg(hands, header),
         'points': lambda: conversions.vertices_to_cloud(hands, TOPOLOGY.vertex_count, header),
         'joints': lambda: conversions.joints_to_pose_array(hands[-1], header),
+        'pair': lambda: pair_to_msg(by_side(hands), header, 0.5),
         'overlay': lambda: rgb_to_image(IMAGE, header),
     }[kind]()
 
@@ -69,11 +76,13 @@ class Wires:
         self.hands = HandWire()
         self.points = CloudWire(TOPOLOGY.vertex_count)
         self.joints = PoseWire()
+        self.pair = PairWire()
         self.overlay = ImageWire()
 
     def build(self, kind, hands, header):
-        given = {'joints': hands[-1:], 'overlay': [IMAGE]}.get(kind, [hands])
-        return getattr(self, kind).build(*given, header)
+        given = {'joints': hands[-1:], 'pair': [by_side(hands)], 'overlay': [IMAGE]}
+        more = [0.5] if kind == 'pair' else []
+        return getattr(self, kind).build(*given.get(kind, [hands]), header, *more)
 
 
 def check(data, message):
@@ -87,7 +96,7 @@ def check(data, message):
 
 def kinds_with(hands):
     """Kinds of message that there are for these hands."""
-    return ['hands', 'points', 'overlay', *(['markers', 'joints'] if hands else [])]
+    return ['hands', 'points', 'pair', 'overlay', *(['markers', 'joints'] if hands else [])]
 
 
 @pytest.mark.parametrize('hands', GROUPS, ids=len)
