@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,10 @@ _NEXT, _AFTER_NEXT = np.array([1, 2, 0]), np.array([2, 0, 1])
 _SHORTEST = 1e-9
 _STEP = 1e-4
 """Metres by which points are moved to see how the frame turns."""
+_MOVES = _STEP * np.eye(13, 12, -1).reshape(13, 4, 3)
+"""No move, then one of each coordinate of the palm's points."""
+_EACH = np.arange(4)
+_ACROSS_VIEW = np.diag([1.0, 1.0, 0.0])
 _LARGEST_ANGLE_VARIANCE = np.pi**2 / 3
 """Of an angle that can be anything, radians squared."""
 
@@ -42,12 +47,18 @@ def _palm_rotation(palm: np.ndarray, side: Side) -> np.ndarray:
     """(..., 3, 3) rotations from (..., 4, 3) wrist, index, middle and pinky knuckle."""
     wrist = palm[..., 0, :]
     index, middle, pinky = (palm[..., i, :] - wrist for i in (1, 2, 3))
-    x = _unit(middle, np.array([1.0, 0.0, 0.0]))
+    x = _unit(middle, lambda: np.array([1.0, 0.0, 0.0]))
     normal = _cross(pinky, index) if side == 'right' else _cross(index, pinky)
-    # A palm that lies on a line has no normal: any direction across x keeps the frame proper.
+    z = _unit(_across(normal, x), lambda: _some_normal(x))
+    rotation = np.empty((*x.shape, 3))
+    rotation[..., 0], rotation[..., 1], rotation[..., 2] = x, _cross(z, x), z
+    return rotation
+
+
+def _some_normal(x: np.ndarray) -> np.ndarray:
+    """Directions across x: where the palm lies on a line, any of them keeps the frame proper."""
     spare = np.eye(3)[np.argmin(np.abs(x), axis=-1)]
-    z = _unit(_across(normal, x), _unit(_across(spare, x), spare))
-    return np.stack([x, _cross(z, x), z], axis=-1)
+    return _unit(_across(spare, x), lambda: spare)
 
 
 def _across(vectors: np.ndarray, unit: np.ndarray) -> np.ndarray:
@@ -59,9 +70,12 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a[..., _NEXT] * b[..., _AFTER_NEXT] - a[..., _AFTER_NEXT] * b[..., _NEXT]
 
 
-def _unit(vectors: np.ndarray, fallback: np.ndarray) -> np.ndarray:
+def _unit(vectors: np.ndarray, fallback: Callable[[], np.ndarray]) -> np.ndarray:
     length = np.sqrt(np.einsum('...i,...i->...', vectors, vectors))[..., None]
-    return np.where(length > _SHORTEST, vectors / np.maximum(length, _SHORTEST), fallback)
+    has_length = length > _SHORTEST
+    if has_length.all():
+        return vectors / length
+    return np.where(has_length, vectors / np.maximum(length, _SHORTEST), fallback())
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,26 +105,25 @@ def wrist_pose_and_covariance(
     :param joints: (21, 3) metres.
     :returns: (4, 4) pose and (6, 6) covariance of position and rotation about the camera's axes.
     """
-    moved = _STEP * np.eye(13, 12, -1).reshape(13, 4, 3) + joints[_PALM]
-    rotations = _palm_rotation(moved, side)
+    rotations = _palm_rotation(joints[_PALM] + _MOVES, side)
     rotation = rotations[0]
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = rotation, joints[WRIST]
     turn = (rotations[1:] - rotation) @ rotation.T / _STEP
     jacobian = np.zeros((6, 12))
-    jacobian[:3, :3] = np.eye(3)
-    jacobian[3:] = np.stack([turn[:, 2, 1], turn[:, 0, 2], turn[:, 1, 0]])
-    directions = np.column_stack([spread.rays[_PALM], np.ones(4)])
-    points = np.zeros((4, 3, 4, 3))
-    for i, joint in enumerate(_PALM):
-        across = np.diag([1.0, 1.0, 0.0]) * spread.lateral[joint] ** 2
-        along = np.outer(directions[i], directions[i]) * spread.depth[joint] ** 2
-        points[i, :, i] = across + along
-    noise = points.reshape(12, 12)
-    if spread.common_depth_variance is None:
-        jacobian[:3] = 0
-    else:
-        noise += spread.common_depth_variance * np.outer(directions, directions)
+    jacobian[3:] = turn[:, (2, 0, 1), (1, 2, 0)].T
+    directions = np.ones((4, 3))
+    directions[:, :2] = spread.rays[_PALM]
+    noise = np.zeros((12, 12))
+    # Each point by itself: its own block of what it is off across the view and along its ray.
+    points = directions[:, :, None] * directions[:, None]
+    points *= spread.depth[_PALM, None, None] ** 2
+    points += _ACROSS_VIEW * spread.lateral[_PALM, None, None] ** 2
+    noise.reshape(4, 3, 4, 3)[_EACH, :, _EACH] = points
+    if spread.common_depth_variance is not None:
+        jacobian[:3, :3] = np.eye(3)
+        along = directions.ravel()
+        noise += spread.common_depth_variance * along[:, None] * along
     covariance = jacobian @ noise @ jacobian.T
     # Where the palm collapses to a line the linear picture explodes; no angle is that unknown.
     excess = float(np.diag(covariance)[3:].max()) / _LARGEST_ANGLE_VARIANCE
