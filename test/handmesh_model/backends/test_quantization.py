@@ -36,6 +36,14 @@ def test_int8_stays_near_float32_and_is_made_once(net, few_crops, monkeypatch, t
         lambda crop: exact.run(crop).vertices, lambda crop: small.run(crop).vertices, crops
     )
     assert 0 < moved < 0.03 * net.config.heatmap_size
+    small.run(crops[0], refine=False)
+    small._compiling.join()
+    regressor = net.topology.joint_regressor
+    for crop in crops:
+        rough = small.run(crop, refine=False)
+        assert not rough.refined
+        for result in (small.run(crop), rough):
+            assert np.abs(result.joints - regressor @ rough.vertices).max() < 0.05
     monkeypatch.setattr(quantization, 'quantize', None)
     again = create_backend('openvino', net, CPU, 'int8')
     for a, b in zip(again.run(crops[0]), small.run(crops[0]), strict=True):
