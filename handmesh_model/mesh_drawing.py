@@ -17,6 +17,8 @@ SIDE_COLORS: dict[str, Color] = {'right': (88, 166, 255), 'left': (255, 158, 74)
 """RGB of the meshes."""
 _LIGHT = np.array([-0.35, -0.55, -0.76], dtype=np.float32)
 _LEVELS = 64
+_NEXT, _BEFORE = np.array([1, 2, 3, 0]), np.array([3, 0, 1, 2])
+"""Corners of a quad."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +83,9 @@ def _facing(points: np.ndarray, quads: np.ndarray) -> np.ndarray:
     :param points: (2, V) pixels.
     """
     x, y = points.take(quads.T, axis=1)
-    dx, dy = np.roll(x, -1, axis=0) - x, np.roll(y, -1, axis=0) - y
+    dx, dy = x[_NEXT] - x, y[_NEXT] - y
     # The image's y points down: what is seen from outside turns clockwise in it, at each corner.
-    is_front = np.roll(dx, 1, axis=0) * dy < np.roll(dy, 1, axis=0) * dx
+    is_front = dx[_BEFORE] * dy < dy[_BEFORE] * dx
     whole = is_front.all(axis=0)
     # Of a folded quad each face counts by itself; it turns like the corner across from the fold.
     first, second = is_front[1] & ~whole, is_front[3] & ~whole
