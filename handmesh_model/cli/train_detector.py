@@ -26,6 +26,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument('--threads', type=int, default=1, help='threads of torch')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument(
+        '--init-weights',
+        type=Path,
+        metavar='FILE',
+        help='weights to start from; wants a fresh --seed',
+    )
+    parser.add_argument(
         '--monitor-real', type=Path, metavar='DIR', help='also measure on these photographs'
     )
 
@@ -46,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         seed=arguments.seed,
         real=arguments.monitor_real,
+        init_weights=arguments.init_weights,
     )
     figures = DetectorTrainer(config).run()
     print('  '.join(f'{name} {value:.4g}' for name, value in figures.items()))

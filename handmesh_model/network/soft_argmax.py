@@ -24,7 +24,7 @@ def soft_argmax(logits: Tensor) -> Tensor:
     :returns: (...) lixels.
     """
     logits = _precise(logits)
-    return torch.softmax(logits, dim=-1) @ _bins(logits)
+    return _expected(torch.softmax(logits, dim=-1), _bins(logits))
 
 
 def heatmap_spread(logits: Tensor) -> Tensor:
@@ -37,13 +37,18 @@ def heatmap_spread(logits: Tensor) -> Tensor:
     logits = _precise(logits)
     probability = torch.softmax(logits, dim=-1)
     bins = _bins(logits)
-    mean = probability @ bins
-    return ((probability @ bins**2) - mean**2).clamp_min(0).sqrt()
+    mean = _expected(probability, bins)
+    return (_expected(probability, bins**2) - mean**2).clamp_min(0).sqrt()
 
 
 def _precise(logits: Tensor) -> Tensor:
     """Half precision would round coordinates to a thirtieth of a lixel."""
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+
+def _expected(probability: Tensor, values: Tensor) -> Tensor:
+    """Not a matrix product: that would be done in half precision where training allows it."""
+    return (probability * values).sum(dim=-1)
 
 
 def _bins(logits: Tensor) -> Tensor:

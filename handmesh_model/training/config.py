@@ -92,6 +92,8 @@ class DataConfig:
         by themselves.
     :param pool_size: renders kept for reuse, over all ranks.
     :param pool_start: renders in the pool before training starts, over all ranks.
+    :param device_pool: renders kept on the trainers' device, over all ranks, where they are drawn
+        and varied; for a GPU. 0: ``pool_size`` renders are kept and varied on the CPU.
     :param reuse: how often each render is drawn on average.
     :param nice: how much the renderers stand back behind the trainer, 0..19.
     """
@@ -104,6 +106,7 @@ class DataConfig:
     workers: int = 2
     pool_size: int = 24000
     pool_start: int = 2000
+    device_pool: int = 0
     reuse: float = 4.0
     nice: int = 5
 
@@ -111,7 +114,7 @@ class DataConfig:
         check_choice('data.kind', self.kind, DATA_KINDS)
         if self.kind != 'synthetic' and not self.root:
             raise ConfigError(f"data.root is '', expected where the {self.kind} data are")
-        for name in ('workers', 'nice'):
+        for name in ('workers', 'nice', 'device_pool'):
             check_range(f'data.{name}', getattr(self, name), 0)
         for name in ('pool_size', 'pool_start', 'render_size', 'reuse'):
             check_range(f'data.{name}', getattr(self, name), 1)
@@ -198,6 +201,8 @@ class TrainingConfig:
         to this file; empty for none.
     :param mesh_share: part of each batch that goes through mesh and refine stage; the joint stage,
         which the others stand on, sees all of it and so learns from more samples an hour.
+    :param mixed_precision: whether a GPU computes in bfloat16 where that is accurate enough;
+        losses, coordinates and weights are float32 in any case.
     :param losses: factors of the loss terms, see :class:`handmesh_model.losses.LossWeights`.
     :param loss_ramps: term -> [samples, factor, samples, factor, ...]: its weight is multiplied
         with the factor interpolated at the samples seen.
@@ -216,6 +221,7 @@ class TrainingConfig:
     init_weights: str = ''
     encoder_weights: str = ''
     mesh_share: float = 1.0
+    mixed_precision: bool = True
     log_every: int = 50
     checkpoint_minutes: float = 5.0
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

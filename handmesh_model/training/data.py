@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from torch import Tensor
 
 from handmesh_model.datasets import PaperAugmentation, open_dataset
 from handmesh_model.errors import ConfigError
@@ -13,7 +15,8 @@ from handmesh_model.network import HandMeshNet
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import from_mapping
-from handmesh_model.training.dataset_stream import Batch, DatasetStream, SampleSource
+from handmesh_model.training.dataset_stream import DatasetStream, SampleSource
+from handmesh_model.training.device_stream import DeviceStream
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.sample_files import SampleFile
 from handmesh_model.training.setup import lixel_scale
@@ -26,7 +29,7 @@ VALIDATION_FILE = 'validation.npz'
 class SampleStream(Protocol):
     """Batches without end: images (B, S, S, 3) uint8, points in lixels."""
 
-    def __next__(self) -> Batch:
+    def __next__(self) -> Mapping[str, np.ndarray] | Mapping[str, Tensor]:
         """The next batch."""
 
     def close(self) -> None:
@@ -49,6 +52,17 @@ def build_stream(
         )
     batch_size = config.batch_size // ranks.count
     key = (config.seed, ranks.rank, step)
+    if config.data.kind == 'synthetic' and config.data.device_pool:
+        return DeviceStream(
+            config.data,
+            config.augmentation,
+            lixel_scale(net),
+            net.topology.vertex_count,
+            batch_size,
+            key,
+            ranks.count,
+            ranks.device,
+        )
     if config.data.kind == 'synthetic':
         return SyntheticStream(
             config.data,

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import torch
 
-from handmesh_model.detector import save_detector
+from handmesh_model.detector import load_detector, save_detector
 from handmesh_model.errors import ConfigError
 from handmesh_model.network.hand_detector import HandDetectorNet
 from handmesh_model.training.config import DataConfig, ScheduleConfig
@@ -48,6 +48,8 @@ class DetectorTrainingConfig:
     :param threads: of torch.
     :param validate_every: pictures between validations.
     :param real: folder of real pictures to measure on, never to train on.
+    :param init_weights: detector weights to start from; such a start wants a fresh ``seed``, or it
+        draws the same frames again.
     """
 
     output: Path
@@ -63,6 +65,7 @@ class DetectorTrainingConfig:
     seed: int = 1
     validate_every: int = 20_000
     real: Path | None = None
+    init_weights: Path | None = None
     renderer: str = RENDERER
 
     def __post_init__(self) -> None:
@@ -83,7 +86,9 @@ class DetectorTrainer:
     Trains a detector; see :meth:`run`.
 
     :param config: the run.
-    :raises CheckpointError: if last.pt in the output folder cannot be resumed from.
+    :raises CheckpointError: if last.pt in the output folder cannot be resumed from, or the weights
+        to start from cannot be read.
+    :raises ConfigError: if those weights have another width.
     """
 
     def __init__(self, config: DetectorTrainingConfig) -> None:
@@ -92,6 +97,12 @@ class DetectorTrainer:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         net = HandDetectorNet(config.width)
+        if config.init_weights is not None:
+            net = load_detector(config.init_weights)
+            if net.width != config.width:
+                raise ConfigError(
+                    f"'{config.init_weights}' has width {net.width}, expected {config.width}"
+                )
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         decay = [p for p in net.parameters() if p.ndim > 1]
         rest = [p for p in net.parameters() if p.ndim <= 1]

@@ -79,7 +79,7 @@ class Trainer:
         self.weights = setup.loss_weights(config)
         self.criterion = HandMeshLoss(self.weights, self.net.topology).to(ranks.device)
         self._stop = False
-        self._amp = ranks.device.type == 'cuda'
+        self._on_cuda = ranks.device.type == 'cuda'
 
     def run(self, box: TimeBox = TimeBox()) -> RunState:
         """
@@ -133,7 +133,8 @@ class Trainer:
             group['lr'] = config.optimizer.learning_rate * factor * group['factor']
         self.criterion.weights = self._ramped_weights()
         self.net.train()
-        with torch.autocast('cuda', torch.bfloat16, enabled=self._amp):
+        half = self._on_cuda and config.mixed_precision
+        with torch.autocast('cuda', torch.bfloat16, enabled=half):
             count = math.ceil(config.mesh_share * len(batch['image']))
             outputs = self.net(batch['image'], heads=True, mesh_count=count)
         terms = self.criterion(outputs, batch)
@@ -174,7 +175,7 @@ class Trainer:
     def _done(self) -> bool:
         if self.state.samples >= self.config.total_samples:
             return True
-        if self._amp and self.ranks.count > 1 and self.state.step % CUDA_STOP_EVERY:
+        if self._on_cuda and self.ranks.count > 1 and self.state.step % CUDA_STOP_EVERY:
             return False
         return self.ranks.any(self._stop or self._elapsed() >= 1)
 

@@ -48,16 +48,21 @@ def render_validation_set(
     return samples
 
 
-def to_tensors(batch: Mapping[str, np.ndarray], device: torch.device) -> dict[str, Tensor]:
+def to_tensors(
+    batch: Mapping[str, np.ndarray] | Mapping[str, Tensor], device: torch.device
+) -> dict[str, Tensor]:
     """
     A batch as the network takes it.
 
-    :param batch: images (B, S, S, 3) uint8, the rest as it is.
+    :param batch: images (B, S, S, 3) uint8, the rest as it is; arrays, or tensors on the device.
     :returns: images (B, 3, S, S) float 0..1 in channels-last memory.
     """
     tensors = {}
-    for name, array in batch.items():
-        tensor = torch.from_numpy(array)
+    for name, values in batch.items():
+        if isinstance(values, Tensor):
+            tensors[name] = values
+            continue
+        tensor = torch.from_numpy(values)
         if device.type == 'cuda':
             tensor = tensor.pin_memory().to(device, non_blocking=True)
         tensors[name] = tensor

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from handmesh_model.detector import decode, load_detector
+from handmesh_model.detector import decode, load_detector, save_detector
 from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.network.hand_detector import DetectorOutputs, HandDetectorNet
 from handmesh_model.training.detector_frames import (
@@ -176,6 +176,21 @@ def test_damaged_run_is_named(tmp_path: Path) -> None:
 def test_wrong_numbers_are_named(tmp_path: Path, wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         DetectorTrainingConfig(output=tmp_path, **wrong)  # type: ignore[arg-type]
+
+
+def test_weights_to_start_from_are_taken_over_or_named(tmp_path: Path) -> None:
+    first = tmp_path / 'first.safetensors'
+    net = HandDetectorNet(8)
+    save_detector(first, net, {})
+    trainer = DetectorTrainer(
+        DetectorTrainingConfig(output=tmp_path / 'run', width=8, init_weights=first)
+    )
+    for mine, theirs in zip(trainer.net.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+    with pytest.raises(ConfigError, match='has width 8, expected 16'):
+        DetectorTrainer(
+            DetectorTrainingConfig(output=tmp_path / 'other', width=16, init_weights=first)
+        )
 
 
 def test_network_stays_small() -> None:
