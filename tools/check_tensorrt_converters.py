@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.machinery
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -80,18 +81,24 @@ def import_with_stand_in(package: Path | None) -> Any:
         sys.path.insert(0, str(package))
     for name in ('tensorrt', 'tensorrt_bindings', 'tensorrt_libs', 'dllist'):
         sys.modules.setdefault(name, _StandIn(name))
+    # The compiled part inside goes by these names, and its types are compared with the outer ones.
+    for inner in ('tensorrt', 'tensorrt_rtx'):
+        setattr(sys.modules['tensorrt'], inner, sys.modules['tensorrt'])
     # Asked which libraries are loaded; none of TensorRT's is.
     sys.modules['dllist'].dllist = list  # type: ignore[attr-defined]
     # It asks for the GPU that it would build engines for.
     torch.cuda.get_device_capability = lambda *_: STAND_IN_CAPABILITY
     torch.cuda.current_device = lambda: 0
-    load_library = torch.ops.load_library
-    # The runtime links to TensorRT; converters are Python.
-    torch.ops.load_library = lambda path: None
+    if not hasattr(torch._C, '_CudaDeviceProperties'):
+        # Named in annotations; builds of PyTorch for CPUs lack it.
+        torch._C._CudaDeviceProperties = object  # type: ignore[misc,assignment]
+    isfile = os.path.isfile
+    # The runtime links to TensorRT; converters are Python, and do without if it is not there.
+    os.path.isfile = lambda path: 'libtorchtrt' not in str(path) and isfile(path)  # type: ignore[assignment]
     try:
         import torch_tensorrt.dynamo
     finally:
-        torch.ops.load_library = load_library
+        os.path.isfile = isfile  # type: ignore[assignment]
     return torch_tensorrt
 
 

@@ -1,7 +1,7 @@
 """
 CUDA: the network compiled, in half precision, and captured once for each number of crops.
 
-A frame is one copy in, one replay, one copy out. Not yet run on a GPU; see docs/backends.md.
+A frame is one copy in, one replay, one copy out. What has run on a GPU is in docs/backends.md.
 """
 
 from __future__ import annotations
