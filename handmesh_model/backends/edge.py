@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from handmesh_model.backends.folding import GraphWay, for_inference
+from handmesh_model.backends.folding import for_inference
+from handmesh_model.backends.graph_sums import GraphWay
 from handmesh_model.backends.interface import NetworkResult, complete
 
 if TYPE_CHECKING:

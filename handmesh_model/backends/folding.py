@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Literal, cast
+from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from handmesh_model.backends.graph_sums import SUMS, GraphWay
 from handmesh_model.network import HandMeshNet
 from handmesh_model.network.graph import GINConv
 from handmesh_model.network.soft_argmax import LixelHead, LixelHeatmaps
-
-GraphWay = Literal['bag', 'gather', 'dense']
-"""
-How neighbours are summed: 'bag' (one fused kernel over lists of neighbours), 'gather' (a padded
-table, for runtimes without that kernel) or 'dense' (a product with the adjacency matrix, for
-hardware with far more arithmetic than memory).
-"""
 
 
 def for_inference(net: HandMeshNet, graph: GraphWay) -> HandMeshNet:
@@ -78,7 +71,7 @@ def _replace_graph_convolutions(module: nn.Module, table: Tensor, graph: GraphWa
                 eps = float(child.eps)
                 # The layers share one graph, and as a rule one eps.
                 if eps not in sums:
-                    sums[eps] = _SUMS[graph](table, eps)
+                    sums[eps] = SUMS[graph](table, eps)
                 setattr(parent, name, _FoldedGINConv(child, sums[eps]))
 
 
@@ -111,69 +104,3 @@ class _FoldedGINConv(nn.Module):
         if shared is not None:
             mapped = mapped + F.linear(shared, self.first.weight[:, local:])
         return self.last(F.relu(self.graph_sum(mapped) + self.first.bias))
-
-
-class _BagSum(nn.Module):
-    """(1 + eps) x_i + sum over neighbours, by the kernel made for sums of embeddings."""
-
-    members: Tensor
-    starts: Tensor
-
-    def __init__(self, table: Tensor, eps: float) -> None:
-        super().__init__()
-        self.eps = eps
-        vertex_count = len(table)
-        itself = torch.arange(vertex_count)[:, None]
-        members = torch.cat([itself, table.cpu()], dim=1)
-        real = members < vertex_count
-        self.register_buffer('members', members[real], persistent=False)
-        starts = real.sum(dim=1).cumsum(0) - real.sum(dim=1)
-        self.register_buffer('starts', starts, persistent=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(V, B, C) to (V, B, C)."""
-        rows = features.flatten(1)
-        summed = F.embedding_bag(self.members, rows, self.starts, mode='sum')
-        summed = summed.view_as(features)
-        return summed + self.eps * features if self.eps else summed
-
-
-class _GatherSum(nn.Module):
-    """The same with a padded table, in basic operations."""
-
-    members: Tensor
-
-    def __init__(self, table: Tensor, eps: float) -> None:
-        super().__init__()
-        self.eps = eps
-        itself = torch.arange(len(table))[:, None]
-        members = torch.cat([itself, table.cpu()], dim=1)
-        self.register_buffer('members', members, persistent=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(V, B, C) to (V, B, C)."""
-        # By F.pad: torch 2.13's CPU compiler gives wrong sums if the row is made by cat.
-        rows = F.pad(features, (0, 0, 0, 0, 0, 1))
-        summed = rows[self.members].sum(dim=1)
-        return summed + self.eps * features if self.eps else summed
-
-
-class _DenseSum(nn.Module):
-    """The same as one matrix product with A + (1 + eps) I."""
-
-    adjacency: Tensor
-
-    def __init__(self, table: Tensor, eps: float) -> None:
-        super().__init__()
-        vertex_count = len(table)
-        adjacency = torch.zeros(vertex_count, vertex_count + 1)
-        adjacency.scatter_(1, table.cpu(), 1.0)
-        adjacency = adjacency[:, :vertex_count] + (1 + eps) * torch.eye(vertex_count)
-        self.register_buffer('adjacency', adjacency, persistent=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(V, B, C) to (V, B, C)."""
-        return (self.adjacency @ features.flatten(1)).view_as(features)
-
-
-_SUMS: dict[str, type[nn.Module]] = {'bag': _BagSum, 'gather': _GatherSum, 'dense': _DenseSum}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = 'model.xml'
 """OpenVINO's description of a model; the weights lie beside it."""
-FORMAT = 3
+FORMAT = 4
 """To be raised when the same weights have to be converted differently."""
 HINTS = {
     'PERFORMANCE_HINT': 'LATENCY',
@@ -149,8 +149,7 @@ def openvino_model(net: HandMeshNet, precision: str = 'float32') -> Any:
         :class:`handmesh_model.backends.edge.TwofoldEdge`, by their names; see :func:`part`.
     :raises BackendError: if a package that it takes is not installed.
     """
-    # OpenVINO's gather takes longer than the product with a matrix that is nearly all zeros.
-    edge = ArrayEdge(net, 'dense')
+    edge = ArrayEdge(net, 'patches')
     example = torch.zeros(1, edge.input_size, edge.input_size, 3, dtype=torch.uint8)
     twofold = TwofoldEdge(edge)
     model = convert(twofold, example, twofold.names)

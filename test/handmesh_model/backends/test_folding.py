@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from handmesh_model.backends.folding import fold_norms, for_inference
+from handmesh_model.backends.graph_sums import SUMS
 from handmesh_model.network import HandMeshNet
 from handmesh_model.network.graph import GINConv
 
@@ -14,7 +15,7 @@ def pixels():
     return torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize('graph', ['bag', 'gather', 'dense'])
+@pytest.mark.parametrize('graph', list(SUMS))
 @pytest.mark.parametrize('eps', [0.0, 0.3])
 def test_the_folded_network_computes_the_same(net, pixels, graph, eps):
     for module in net.modules():
