@@ -93,12 +93,13 @@ class DeviceStream:
 
         :raises RendererError: if the renderers keep dying.
         """
-        self._fetch()
-        while self.fetched < max(self.start_count, self.drawn / self.reuse):
-            self._team.check()
-            time.sleep(0.005)
+        needed = max(self.start_count, self.drawn / self.reuse)
+        while True:
             self._fetch()
-        self._team.check()
+            self._team.check()
+            if self.fetched >= needed:
+                break
+            time.sleep(0.005)
         picks = torch.randint(
             min(self.fetched, self.slots),
             (self.batch_size,),

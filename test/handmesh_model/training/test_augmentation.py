@@ -1,36 +1,12 @@
 """Variation of crop samples: labels follow the picture, ranges are kept, nothing else moves."""
 
-import cv2
 import numpy as np
 import pytest
+from crop_spots import COLORS, SIZE, SPOTS, STILL, spotted
 
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.batches import empty_batch
 from handmesh_model.training.config import AugmentationConfig
-
-SIZE = 128
-STILL = dict.fromkeys(vars(AugmentationConfig()), 0.0)
-SPOTS = np.array([[40.5, 50.5, 0.01], [80, 44, -0.02], [60, 90, 0.03]], np.float32)
-COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
-
-
-def spotted():
-    image = np.full((SIZE, SIZE, 3), 90, np.uint8)
-    mask = np.zeros((SIZE // 2, SIZE // 2), np.uint8)
-    for spot, color in zip(SPOTS, COLORS, strict=True):
-        cv2.circle(image, spot[:2].astype(int).tolist(), 5, color, -1)
-    cv2.circle(mask, (20, 25), 4, 1, -1)
-    joints = np.zeros((21, 3), np.float32)
-    joints[:3] = SPOTS
-    return {
-        'image': image,
-        'vertices': SPOTS,
-        'joints': joints,
-        'mask': mask,
-        'mesh_valid': np.bool_(True),
-        'presence': np.float32(1),
-        'side': np.float32(0),
-    }
 
 
 def vary(config, seed, size=SIZE):

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from crop_spots import COLORS, SIZE, SPOTS, STILL, spotted
 
 from handmesh_model.training.augmentation import (
     IGNORED_PIXEL,
@@ -22,29 +23,10 @@ from handmesh_model.training.device_augmentation import (
     warp_masks,
 )
 
-SIZE = 128
-STILL = dict.fromkeys(vars(AugmentationConfig()), 0.0)
-SPOTS = np.array([[40.5, 50.5, 0.01], [80, 44, -0.02], [60, 90, 0.03]], np.float32)
-COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
 
-
-def spotted(count):
-    image = np.full((SIZE, SIZE, 3), 90, np.uint8)
-    mask = np.zeros((SIZE // 2, SIZE // 2), np.uint8)
-    for spot, color in zip(SPOTS, COLORS, strict=True):
-        cv2.circle(image, spot[:2].astype(int).tolist(), 5, color, -1)
-    cv2.circle(mask, (20, 25), 4, 1, -1)
-    joints = np.zeros((21, 3), np.float32)
-    joints[:3] = SPOTS
-    sample = {
-        'image': image,
-        'vertices': SPOTS,
-        'joints': joints,
-        'mask': mask,
-        'mesh_valid': np.uint8(0),
-        'presence': np.float32(1),
-        'side': np.float32(0),
-    }
+def batch_of_spots(count):
+    # The mirror image of a left hand, which has no mesh, is a right one's.
+    sample = spotted() | {'mesh_valid': np.uint8(0)}
     return {k: torch.from_numpy(np.stack([v] * count)) for k, v in sample.items()}
 
 
@@ -55,7 +37,7 @@ def augmenter(size=SIZE, seed=0, **changes):
 
 
 def test_nothing_configured_changes_nothing():
-    samples = spotted(3)
+    samples = batch_of_spots(3)
     varied = augmenter().vary(samples)
     for name, tensor in samples.items():
         np.testing.assert_allclose(varied[name], tensor, atol=1e-4, err_msg=name)
@@ -63,7 +45,7 @@ def test_nothing_configured_changes_nothing():
 
 @pytest.mark.parametrize('size', [SIZE, 96])
 def test_labels_lie_on_the_varied_pictures(size):
-    varied = augmenter(size, shift=0.05, scale=0.2, rotation=0.8).vary(spotted(12))
+    varied = augmenter(size, shift=0.05, scale=0.2, rotation=0.8).vary(batch_of_spots(12))
     seen = 0
     for image, vertices in zip(varied['image'], varied['vertices'], strict=True):
         for (x, y, _), color in zip(vertices, COLORS, strict=True):
@@ -78,7 +60,7 @@ def test_labels_lie_on_the_varied_pictures(size):
 
 def test_points_and_masks_move_as_on_the_cpu():
     affine = np.array([[0.9, -0.3, 12.0], [0.3, 0.9, -7.0]])
-    samples, batch = spotted(1), empty_batch(1, 112, 3)
+    samples, batch = batch_of_spots(1), empty_batch(1, 112, 3)
     warp_mask(samples['mask'][0].numpy(), affine, batch['mask'][0])
     transform_points_on_cpu(SPOTS, affine, batch['vertices'][0])
     moved = torch.from_numpy(affine[None].astype(np.float32))
@@ -104,7 +86,7 @@ def test_pictures_are_warped_as_on_the_cpu_inside_the_borders():
 
 
 def test_a_mirrored_left_hand_is_a_right_hand_with_a_mesh():
-    samples, batch = spotted(2), empty_batch(1, SIZE, 3)
+    samples, batch = batch_of_spots(2), empty_batch(1, SIZE, 3)
     for name in batch:
         batch[name][0] = samples[name][0].numpy()
     mirror(batch, 0)
@@ -144,7 +126,9 @@ def test_colours_vary_as_much_as_on_the_cpu():
 
 def test_the_same_seed_gives_the_same_batch():
     changes = {'shift': 0.1, 'noise': 5.0, 'erase': 0.5, 'gamma': 0.2, 'blur': 1.0, 'mirror': 0.3}
-    first, second, other = (augmenter(seed=s, **changes).vary(spotted(4)) for s in (1, 1, 2))
+    first, second, other = (
+        augmenter(seed=s, **changes).vary(batch_of_spots(4)) for s in (1, 1, 2)
+    )
     for name in first:
         torch.testing.assert_close(first[name], second[name], rtol=0, atol=0)
     assert not torch.equal(first['image'], other['image'])
