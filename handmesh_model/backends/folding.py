@@ -12,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from handmesh_model.backends.graph_sums import SUMS, GraphWay
 from handmesh_model.network import HandMeshNet
 from handmesh_model.network.graph import GINConv
+from handmesh_model.network.side_head import SideHead
 from handmesh_model.network.soft_argmax import LixelHead, LixelHeatmaps
 
 
@@ -28,7 +29,9 @@ def for_inference(net: HandMeshNet, graph: GraphWay) -> HandMeshNet:
     copy = deepcopy(net).cpu().eval().requires_grad_(False)
     if copy.joint_stage is not None:
         copy.joint_stage.segmentation = copy.joint_stage.maps = None
-        copy.joint_stage.heatmaps = _FlatHead(copy.joint_stage.heatmaps)  # type: ignore[assignment]
+        if not isinstance(copy.side, SideHead):
+            flat = _FlatHead(copy.joint_stage.heatmaps)
+            copy.joint_stage.heatmaps = flat  # type: ignore[assignment]
     fold_norms(copy)
     _replace_graph_convolutions(copy, copy.neighbours, graph)
     return copy

@@ -53,6 +53,8 @@ class NetworkConfig:
     :param joints_from: mesh that the joint regressor is applied to: 'rough' or 'refined'.
     :param presence: whether there is a head that tells if a hand is in the crop.
     :param side: whether there is a head that tells right hands from left ones.
+    :param side_hidden: hidden width of that head, which then sees the joint stage's joints beside
+        the pooled feature; 0: it is a linear function of the pooled feature.
     :param confidence: whether each joint gets a confidence from how peaked its heatmaps are.
     :param confidence_spread: standard deviation in lixels at which confidence falls to 0.6.
     """
@@ -84,6 +86,7 @@ class NetworkConfig:
     joints_from: Literal['rough', 'refined'] = 'rough'
     presence: bool = False
     side: bool = False
+    side_hidden: int = 0
     confidence: bool = False
     confidence_spread: float = 2.0
 
@@ -117,9 +120,13 @@ class NetworkConfig:
         for name in _POSITIVE:
             if getattr(self, name) < 1:
                 raise ConfigError(f'{name} is {getattr(self, name)}, expected at least 1')
-        for name in ('global_channels', 'graph_blocks'):
+        for name in ('global_channels', 'graph_blocks', 'side_hidden'):
             if getattr(self, name) < 0:
                 raise ConfigError(f'{name} is {getattr(self, name)}, expected 0 or more')
+        if self.side_hidden and not self.joint_stage:
+            raise ConfigError(
+                f'side_hidden is {self.side_hidden}, which takes the joint stage: expected 0'
+            )
         if self.confidence_spread <= 0:
             raise ConfigError(
                 f'confidence_spread is {self.confidence_spread}, expected more than 0'

@@ -15,6 +15,7 @@ from handmesh_model.network.initialization import initialize
 from handmesh_model.network.joint_stage import JointStage, JointStageOutputs
 from handmesh_model.network.mesh_stage import MeshStage, MeshStageOutputs
 from handmesh_model.network.refine_stage import RefineStage
+from handmesh_model.network.side_head import SideHead
 from handmesh_model.network.soft_argmax import LixelHeatmaps, heatmap_spread, lixel_coordinates
 
 if TYPE_CHECKING:
@@ -94,7 +95,11 @@ class HandMeshNet(nn.Module):
         pooled_from = self.mesh_stage if self.joint_stage is None else self.joint_stage
         pooled_channels = pooled_from.encoder.channels[-1]
         self.presence = nn.Linear(pooled_channels, 1) if config.presence else None
-        self.side = nn.Linear(pooled_channels, 1) if config.side else None
+        self.side: nn.Linear | SideHead | None = None
+        if config.side and config.side_hidden:
+            self.side = SideHead(pooled_channels, config.joint_count, config.side_hidden)
+        elif config.side:
+            self.side = nn.Linear(pooled_channels, 1)
         initialize(self)
 
     def forward(
@@ -146,7 +151,7 @@ class HandMeshNet(nn.Module):
             vertices=vertices,
             joints=self.joint_regressor @ source,
             presence=None if self.presence is None else self.presence(pooled).squeeze(1),
-            side=None if self.side is None else self.side(pooled).squeeze(1),
+            side=self._side(pooled, joint),
             confidence=self._confidence(joint, mesh) if self.config.confidence else None,
         )
         return _with_heads(outputs, joint, mesh) if heads else outputs
@@ -154,8 +159,15 @@ class HandMeshNet(nn.Module):
     def _run_joint_stage(self, crops: Tensor, heads: bool) -> JointStageOutputs | None:
         if self.joint_stage is None:
             return None
-        joints = heads or self.config.confidence
+        joints = heads or self.config.confidence or isinstance(self.side, SideHead)
         return self.joint_stage(crops, joints, heads)
+
+    def _side(self, pooled: Tensor, joint: JointStageOutputs | None) -> Tensor | None:
+        if isinstance(self.side, SideHead):
+            assert joint is not None
+            assert joint.heatmaps is not None
+            return self.side(pooled, joint.heatmaps)
+        return None if self.side is None else self.side(pooled).squeeze(1)
 
     def _confidence(self, joint: JointStageOutputs | None, mesh: MeshStageOutputs) -> Tensor:
         """(B, 21) exp(-(spread / allowed)^2 / 2), spread over x and y in lixels."""

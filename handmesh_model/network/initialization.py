@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from torch import nn
 
 from handmesh_model.network.backbone import BasicBlock, Bottleneck, DecoderSkips
+from handmesh_model.network.side_head import SideHead
 from handmesh_model.network.soft_argmax import LixelHead
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def initialize(net: HandMeshNet) -> None:
         elif isinstance(module, LixelHead):
             for conv in (module.x, module.y, module.z):
                 _small(conv, HEAD_STD)
-    for head in (net.presence, net.side):
+    for head in (net.presence, net.side.out if isinstance(net.side, SideHead) else net.side):
         if head is not None:
             _small(head, HEAD_STD)
     if net.refine_stage is not None:

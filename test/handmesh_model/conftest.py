@@ -95,6 +95,7 @@ def weights_folder(topology: HandTopology, tmp_path_factory: pytest.TempPathFact
         graph_width=8,
         presence=True,
         side=True,
+        side_hidden=6,
         confidence=True,
     )
     folder = tmp_path_factory.mktemp('weights')

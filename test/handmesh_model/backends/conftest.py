@@ -7,6 +7,7 @@ import torch
 
 from handmesh_model.checkpoints import load_network
 from handmesh_model.network import HandMeshNet
+from handmesh_model.network.side_head import SideHead
 
 
 @pytest.fixture(scope='session')
@@ -17,7 +18,8 @@ def net(weights_folder: Path) -> HandMeshNet:
     with torch.no_grad():
         for _ in range(8):
             net(torch.rand(8, 3, 64, 64))
-        for head in (net.presence, net.side):
+        assert isinstance(net.side, SideHead)
+        for head in (net.presence, net.side.out):
             assert head is not None
             head.weight.mul_(100)
     return net.eval()

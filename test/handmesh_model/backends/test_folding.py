@@ -42,12 +42,13 @@ def test_nothing_is_left_that_only_training_needs(net):
 @pytest.mark.parametrize(
     'changes',
     [
-        {'joint_stage': False},
+        {'joint_stage': False, 'side_hidden': 0},
         {'refine_stage': False},
         {'global_channels': 0},
         {'depth': 50, 'mesh_depth': 50},
         {'confidence': False, 'joints_from': 'refined'},
         {'decoder_skips': True, 'joint_maps': True},
+        {'side_hidden': 0},
     ],
 )
 def test_every_kind_of_network_can_be_folded(net, pixels, changes):
@@ -62,6 +63,8 @@ def test_every_kind_of_network_can_be_folded(net, pixels, changes):
         actual = for_inference(other, 'gather')(pixels)
     torch.testing.assert_close(actual.vertices, expected.vertices, rtol=0, atol=1e-3)
     torch.testing.assert_close(actual.joints, expected.joints, rtol=0, atol=1e-3)
+    torch.testing.assert_close(actual.side, expected.side, rtol=0, atol=1e-3)
+    torch.testing.assert_close(actual.confidence, expected.confidence, rtol=0, atol=1e-3)
 
 
 def test_a_normalisation_behind_no_layer_is_an_error():

@@ -57,6 +57,7 @@ def test_segmentation_belongs_to_the_joint_stage():
         ({'segmentation_levels': 5}, '5'),
         ({'segmentation_kernel': 2}, '2'),
         ({'global_channels': -1}, '-1'),
+        ({'side_hidden': -1}, 'side_hidden'),
         ({'confidence_spread': 0}, 'confidence_spread'),
         ({'input_size': None}, 'None'),
     ],
