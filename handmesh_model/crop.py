@@ -144,6 +144,8 @@ def _shrunk(
     if (high <= low).any():
         return np.zeros((1, 1, 3), dtype=np.uint8), affine
     blocks = -(-(high - low) // shrink)
+    # Whole blocks, as far as the image goes.
+    high = np.minimum(low + blocks * shrink, (width, height))
     part = rgb[low[1] : high[1], low[0] : high[0]]
     missing = blocks * shrink - (high - low)
     if missing.any():

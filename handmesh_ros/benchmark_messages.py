@@ -167,7 +167,8 @@ def measure_around(node: LifecycleNode, frame: Frame, effort: Effort) -> dict[st
         hands = tracker.update(rgb, stamp, frame.intrinsics, [frame.hand.box])
         clock.lap('track')
         wanted = outputs.wanted(settings)
-        outputs.publish(hands, Picture(message.header, rgb, camera), wanted)
+        picture = Picture(message.header, rgb, camera, message=message)
+        outputs.publish(hands, picture, wanted)
         clock.lap('publish')
 
     serve()

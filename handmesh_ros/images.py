@@ -70,7 +70,7 @@ def image_to_rgb(message: Image) -> np.ndarray:
     """
     The pixels of an image message.
 
-    :returns: (H, W, 3) uint8 RGB; for rgb8 without padding a read-only view of the message's data.
+    :returns: (H, W, 3) uint8 RGB; for rgb8 without padding a view of the message's data.
     :raises ImageError: if step, size or data do not fit, or the encoding is not known.
     """
     if message.height == 0 or message.width == 0:
@@ -202,6 +202,20 @@ class Canvas:
             np.copyto(self._pixels, rgb)
         self._message.header = header
         return self._message, self._pixels
+
+
+def pixels_to_draw_into(message: Any, rgb: np.ndarray) -> np.ndarray | None:
+    """
+    The pixels of an rgb8 message themselves, or None if they are not what ``rgb`` is.
+
+    :param message: whose picture has been decoded; of any type.
+    :param rgb: (H, W, 3) what :func:`image_to_rgb` has made of it.
+    """
+    if not isinstance(message, Image) or not rgb.flags.writeable:
+        return None
+    data = np.frombuffer(message.data, dtype=np.uint8)
+    is_view = rgb.nbytes == data.nbytes and np.shares_memory(rgb, data)
+    return rgb if is_view and message.encoding == 'rgb8' else None
 
 
 def set_bytes(message: Any, array: np.ndarray) -> None:

@@ -18,7 +18,7 @@ from handmesh_model.topology import HandTopology
 from handmesh_ros import conversions, distro, msg
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.hand_pair import SideChooser
-from handmesh_ros.images import Canvas
+from handmesh_ros.images import Canvas, pixels_to_draw_into
 from handmesh_ros.parameters import NodeParameters
 from handmesh_ros.wire import CloudWire, HandWire, MarkerWire, PairWire, PoseWire
 
@@ -45,12 +45,15 @@ class Picture(NamedTuple):
     :param rgb: (H, W, 3) uint8.
     :param camera: None if it is not calibrated; then nothing metric is sent.
     :param raw: the hands as the tracker has them, if those that are sent are others.
+    :param message: the message of the image if nobody looks at it afterwards: the overlay may then
+        be drawn into its own pixels, and saves a copy.
     """
 
     header: Any
     rgb: np.ndarray
     camera: Calibration | None
     raw: Sequence[Hand] | None = None
+    message: Any = None
 
 
 class HandOutputs:
@@ -177,7 +180,9 @@ class HandOutputs:
             self._publishers['markers'].publish(array)
 
     def _overlay(self, hands: Sequence[Hand], picture: Picture) -> Image:
-        message, pixels = self._canvas.lay(picture.rgb, picture.header)
+        message, pixels = picture.message, pixels_to_draw_into(picture.message, picture.rgb)
+        if pixels is None:
+            message, pixels = self._canvas.lay(picture.rgb, picture.header)
         camera = picture.camera
         # Straight axes can only be projected into an image without distortion.
         is_straight = camera is not None and not camera.distortion.size

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from handmesh_model.backends.cache import Loaded, cached, network_digest
 from handmesh_model.backends.edge import ArrayEdge, OutputLayout, TwofoldEdge, rough_names
 from handmesh_model.backends.interface import Backend, NetworkResult, check_crops
+from handmesh_model.backends.transposed import split_wide_transposed
 from handmesh_model.errors import BackendError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = 'model.xml'
 """OpenVINO's description of a model; the weights lie beside it."""
-FORMAT = 4
+FORMAT = 5
 """To be raised when the same weights have to be converted differently."""
 HINTS = {
     'PERFORMANCE_HINT': 'LATENCY',
@@ -150,6 +151,7 @@ def openvino_model(net: HandMeshNet, precision: str = 'float32') -> Any:
     :raises BackendError: if a package that it takes is not installed.
     """
     edge = ArrayEdge(net, 'patches')
+    split_wide_transposed(edge.net)
     example = torch.zeros(1, edge.input_size, edge.input_size, 3, dtype=torch.uint8)
     twofold = TwofoldEdge(edge)
     model = convert(twofold, example, twofold.names)

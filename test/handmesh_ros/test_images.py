@@ -4,11 +4,17 @@ import pytest
 
 pytest.importorskip('sensor_msgs')
 
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from handmesh_model.errors import ImageError
-from handmesh_ros.images import Canvas, image_to_rgb, rgb_to_image, set_bytes
+from handmesh_ros.images import (
+    Canvas,
+    image_to_rgb,
+    pixels_to_draw_into,
+    rgb_to_image,
+    set_bytes,
+)
 
 RNG = np.random.default_rng(3)
 RGB = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -52,6 +58,27 @@ def test_rgb8_is_not_copied():
     image = rgb_to_image(RGB, Header())
     view = image_to_rgb(image)
     assert np.shares_memory(view, np.frombuffer(image.data, dtype=np.uint8))
+
+
+def test_the_pixels_of_a_message_can_be_drawn_into():
+    image = rgb_to_image(RGB, Header())
+    pixels = pixels_to_draw_into(image, image_to_rgb(image))
+    cv2.circle(pixels, (2, 3), 2, (255, 0, 9), -1)
+    expected = RGB.copy()
+    cv2.circle(expected, (2, 3), 2, (255, 0, 9), -1)
+    assert image == rgb_to_image(expected, Header())
+
+
+def test_pixels_that_are_not_the_messages_own_are_left_alone():
+    image = rgb_to_image(RGB, Header())
+    other, read_only = RGB.copy(), image_to_rgb(image)
+    read_only.flags.writeable = False
+    assert pixels_to_draw_into(None, other) is None
+    assert pixels_to_draw_into(CompressedImage(), other) is None
+    assert pixels_to_draw_into(image, other) is None
+    assert pixels_to_draw_into(image, read_only) is None
+    image.encoding = 'bgr8'
+    assert pixels_to_draw_into(image, image_to_rgb(image)) is None
 
 
 ALPHA = np.dstack([RGB, np.full((6, 8), 9, np.uint8)])
