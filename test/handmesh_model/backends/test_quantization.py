@@ -61,6 +61,23 @@ def test_int8_that_moves_vertices_too_far_is_refused(net, few_crops, monkeypatch
     assert not list(tmp_path.glob('openvino-int8-*'))
 
 
+def test_the_mesh_stage_stays_float_where_vertices_would_move(
+    net, few_crops, monkeypatch, tmp_path
+):
+    monkeypatch.setenv('HANDMESH_CACHE', str(tmp_path))
+    kept, moved = [], [0.17, 0.1]
+
+    def quantize(model, *_, ignored_scope, **__):
+        kept.append([pattern for pattern in ignored_scope.patterns if 'mesh_stage.*' in pattern])
+        return model
+
+    monkeypatch.setattr('nncf.quantize', quantize)
+    monkeypatch.setattr(quantization, 'vertex_distance', lambda *_: moved[len(kept) - 1])
+    backend = create_backend('openvino', net, CPU, 'int8')
+    assert kept == [[], ['.*mesh_stage.*']]
+    assert backend.precision == 'int8'
+
+
 @pytest.mark.parametrize('module', ['nncf', 'handmesh_model.synthesis.dataset'])
 def test_what_calibration_lacks_is_told(net, monkeypatch, tmp_path, module):
     import sys
