@@ -28,7 +28,7 @@ PRESENCE_THRESHOLD = 0.5
 SPARE_CANDIDATES = 2
 """Boxes beyond ``max_hands`` that the mesh network gets to judge: it tells hands from other things
 better than the detector does."""
-PIXEL_NOISE = 0.02
+PIXEL_NOISE = 0.035
 """Standard deviation of a confident joint over the crop's side."""
 _SETTLED_IOU = 0.7
 
