@@ -167,8 +167,7 @@ def measure_around(node: LifecycleNode, frame: Frame, effort: Effort) -> dict[st
         hands = tracker.update(rgb, stamp, frame.intrinsics, [frame.hand.box])
         clock.lap('track')
         wanted = outputs.wanted(settings)
-        picture = Picture(message.header, rgb, camera, message=message)
-        outputs.publish(hands, picture, wanted)
+        outputs.publish(hands, Picture(message, rgb, camera), wanted)
         clock.lap('publish')
 
     serve()

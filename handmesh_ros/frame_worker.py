@@ -214,7 +214,7 @@ class FrameWorker:
         with self._monitor.stage('smooth'):
             steady = self._steadier.steady(hands, stamp, settings)
         with self._monitor.stage('publish'):
-            picture = Picture(message.header, rgb, camera, hands, message)
+            picture = Picture(message, rgb, camera, hands)
             self._outputs.publish(steady, picture, wanted, settings)
         self._recovery.note_success()
         self._monitor.count('processed')

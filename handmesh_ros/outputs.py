@@ -9,7 +9,7 @@ import numpy as np
 from geometry_msgs.msg import PoseArray
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
@@ -41,19 +41,22 @@ class Picture(NamedTuple):
     """
     The image that hands were found in.
 
-    :param header: of the image.
+    :param message: of the image. Nobody may look at it afterwards: the overlay is drawn into its
+        own pixels where it can be, which saves a copy.
     :param rgb: (H, W, 3) uint8.
     :param camera: None if it is not calibrated; then nothing metric is sent.
     :param raw: the hands as the tracker has them, if those that are sent are others.
-    :param message: the message of the image if nobody looks at it afterwards: the overlay may then
-        be drawn into its own pixels, and saves a copy.
     """
 
-    header: Any
+    message: Image | CompressedImage
     rgb: np.ndarray
     camera: Calibration | None
     raw: Sequence[Hand] | None = None
-    message: Any = None
+
+    @property
+    def header(self) -> Any:
+        """The message's."""
+        return self.message.header
 
 
 class HandOutputs:
@@ -180,7 +183,8 @@ class HandOutputs:
             self._publishers['markers'].publish(array)
 
     def _overlay(self, hands: Sequence[Hand], picture: Picture) -> Image:
-        message, pixels = picture.message, pixels_to_draw_into(picture.message, picture.rgb)
+        message: Any = picture.message
+        pixels = pixels_to_draw_into(message, picture.rgb)
         if pixels is None:
             message, pixels = self._canvas.lay(picture.rgb, picture.header)
         camera = picture.camera

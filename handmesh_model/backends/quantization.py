@@ -32,7 +32,6 @@ _MISSING = (
     "pip install 'handmesh_ros[export,train]'"
 )
 
-
 log = logging.getLogger(__name__)
 
 

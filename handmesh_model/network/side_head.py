@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from handmesh_model.network.soft_argmax import LixelHeatmaps, heatmap_spread, lixel_coordinates
 
-COORDINATES = 3
 REACH = 0.25
 """Share of the crop that a joint is away from the middle of all, roughly; it becomes 1."""
 
@@ -27,7 +26,7 @@ class SideHead(nn.Module):
 
     def __init__(self, pooled_channels: int, joint_count: int, hidden: int) -> None:
         super().__init__()
-        channels = pooled_channels + 2 * COORDINATES * joint_count
+        channels = pooled_channels + 2 * len(LixelHeatmaps._fields) * joint_count
         self.hidden = nn.Linear(channels, hidden)
         self.out = nn.Linear(hidden, 1)
 
@@ -41,8 +40,8 @@ class SideHead(nn.Module):
         joints = lixel_coordinates(heatmaps)
         joints = joints - joints.mean(dim=1, keepdim=True)
         spread = torch.stack([heatmap_spread(logits) for logits in heatmaps], dim=-1)
-        scale = 1 / (REACH * heatmaps.x.shape[-1])
-        seen = torch.cat([joints.flatten(1) * scale, spread.flatten(1) * scale, pooled], dim=1)
+        points = torch.cat([joints, spread], dim=1) / (REACH * heatmaps.x.shape[-1])
+        seen = torch.cat([points.flatten(1), pooled], dim=1)
         # Coordinates come in float32 whatever the weights are.
         seen = seen.to(self.hidden.weight.dtype)
         logits: Tensor = self.out(torch.relu(self.hidden(seen)))
