@@ -122,6 +122,15 @@ GESTURES: dict[str, np.ndarray] = {
 }
 """Named poses, (25,) radians each."""
 
+FISTS = (
+    *('fist', 'fist_thumb_side', 'point', 'point_thumb_out', 'l_shape', 'pinky_only'),
+    *('thumb_up', 'thumb_out', 'shaka', 'horns', 'v', 'two_together'),
+)
+"""Fists, and fists from which one finger or two stand: most of what hands say and the hardest to
+read, since curled fingers hide each other and look alike."""
+FIST_WEIGHT = 4
+"""How often one of :data:`FISTS` is drawn for each time another pose is."""
+
 MAX_TRIES = 12
 """Draws before a colliding pose is accepted; about one draw in seven collides."""
 CORE_DISTANCE = 0.0085
@@ -131,6 +140,7 @@ PALM_DEPTH = 0.008
 
 _NAMES = tuple(GESTURES)
 _TABLE = np.stack([GESTURES[name] for name in _NAMES])
+_DRAWN = np.repeat(_TABLE, [FIST_WEIGHT if name in FISTS else 1 for name in _NAMES], axis=0)
 _FLEXION = np.array([name.endswith('flexion') and 'thumb' not in name for name in ANGLE_NAMES])
 _WRIST = slice(0, 3)
 _THUMB = slice(3, 9)
@@ -145,7 +155,8 @@ def sample_pose(rng: np.random.Generator) -> np.ndarray:
     Draw a human hand pose in which fingers do not run through each other or the palm.
 
     A third are named poses, a third blends of two, a fifth mix fingers of different poses, the
-    rest bend freely; all with correlated noise, a free wrist, and angles within :data:`LIMITS`.
+    rest bend freely; :data:`FISTS` come up :data:`FIST_WEIGHT` times as often as other named
+    poses. All have correlated noise, a free wrist, and angles within :data:`LIMITS`.
 
     :returns: (25,) radians.
     """
@@ -158,7 +169,7 @@ def sample_pose(rng: np.random.Generator) -> np.ndarray:
 
 def _draw(rng: np.random.Generator) -> np.ndarray:
     kind = rng.random()
-    first, second = _TABLE[rng.integers(len(_TABLE), size=2)]
+    first, second = _DRAWN[rng.integers(len(_DRAWN), size=2)]
     if kind < 0.34:
         angles = first.copy()
     elif kind < 0.64:

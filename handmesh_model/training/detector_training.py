@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 
 import torch
@@ -14,6 +12,7 @@ import torch
 from handmesh_model.detector import load_detector, save_detector
 from handmesh_model.errors import ConfigError
 from handmesh_model.network.hand_detector import HandDetectorNet
+from handmesh_model.training import stop_signals
 from handmesh_model.training.config import DataConfig, ScheduleConfig
 from handmesh_model.training.detector_frames import FRAME_SIZE
 from handmesh_model.training.detector_loss import DetectorTargets, detector_loss
@@ -119,12 +118,11 @@ class DetectorTrainer:
 
     def run(self) -> dict[str, float]:
         """
-        Train until the pictures or the hours are used up, or until SIGTERM.
+        Train until the pictures or the hours are used up, or until SIGTERM or SIGINT.
 
         :returns: figures of the last validation.
         """
         config, state = self.config, self.state
-        signal.signal(signal.SIGTERM, self._stop)
         validation = Validation(config.renderer, config.real)
         progress = Progress(config.images, state.samples)
         data = DataConfig(
@@ -136,30 +134,35 @@ class DetectorTrainer:
             reuse=config.reuse,
         )
         stream = DetectorStream(data, config.batch_size, (config.seed, state.step))
+        with stop_signals.asking(self._ask_to_stop):
+            try:
+                self._loop(stream, validation, progress)
+            finally:
+                stream.close()
+                progress.close()
+            progress.say(self._validate(validation))
+            self._save()
+        return state.history[-1]
+
+    def _loop(self, stream: DetectorStream, validation: Validation, progress: Progress) -> None:
+        config, state = self.config, self.state
         start, saved = time.monotonic(), time.monotonic()
         before, sums = state.seconds, dict[str, float]()
-        try:
-            while self._done() < 1 and not self._told_to_stop:
-                for name, value in self._step(*next(stream)).items():
-                    sums[name] = sums.get(name, 0.0) + value
-                now = time.monotonic()
-                state.seconds = before + now - start
-                if state.step % _LOG_STEPS == 0:
-                    means = {name: value / _LOG_STEPS for name, value in sums.items()}
-                    progress.update(state.samples, means)
-                    sums = {}
-                if now - saved > _SAVE_SECONDS:
-                    self._save()
-                    saved = now
-                if state.samples % config.validate_every < config.batch_size:
-                    progress.say(self._validate(validation))
-                    progress.rest()
-        finally:
-            stream.close()
-            progress.close()
-        progress.say(self._validate(validation))
-        self._save()
-        return state.history[-1]
+        while self._done() < 1 and not self._told_to_stop:
+            for name, value in self._step(*next(stream)).items():
+                sums[name] = sums.get(name, 0.0) + value
+            now = time.monotonic()
+            state.seconds = before + now - start
+            if state.step % _LOG_STEPS == 0:
+                means = {name: value / _LOG_STEPS for name, value in sums.items()}
+                progress.update(state.samples, means)
+                sums = {}
+            if now - saved > _SAVE_SECONDS:
+                self._save()
+                saved = now
+            if state.samples % config.validate_every < config.batch_size:
+                progress.say(self._validate(validation))
+                progress.rest()
 
     def _done(self) -> float:
         """Share of the run that lies behind, by pictures or by time; 1 at the end."""
@@ -206,5 +209,5 @@ class DetectorTrainer:
         }
         save_detector(self.config.output / name, cast(HandDetectorNet, self.average.net), facts)
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
+    def _ask_to_stop(self) -> None:
         self._told_to_stop = True

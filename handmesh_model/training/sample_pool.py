@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from handmesh_model.errors import ConfigError
+
 FIELDS = ('image', 'vertices', 'joints', 'mask', 'mesh_valid', 'presence', 'side')
 HEADER_SLOTS = 64
 MAX_WORKERS = HEADER_SLOTS - 2
@@ -73,6 +75,7 @@ class SamplePool:
 
     :param layout: the pool's shape.
     :param descriptor: an open file of the right size; None makes a new one.
+    :raises ConfigError: if a new one finds too little shared memory.
     """
 
     def __init__(self, layout: PoolLayout, descriptor: int | None = None) -> None:
@@ -81,7 +84,7 @@ class SamplePool:
             folder = '/dev/shm' if Path('/dev/shm').is_dir() else None
             with tempfile.TemporaryFile(dir=folder) as file:
                 descriptor = os.dup(file.fileno())
-            os.ftruncate(descriptor, layout.byte_count)
+            _reserve(descriptor, layout.byte_count)
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, layout.byte_count)
         self.array: dict[str, np.ndarray] = {}
@@ -163,3 +166,17 @@ class SamplePool:
         self.array.clear()
         self._memory.close()
         os.close(self.descriptor)
+
+
+def _reserve(descriptor: int, byte_count: int) -> None:
+    """Take all of the memory now: where it lacks later, the first write to it kills the writer."""
+    if not hasattr(os, 'posix_fallocate'):
+        return os.ftruncate(descriptor, byte_count)
+    try:
+        os.posix_fallocate(descriptor, 0, byte_count)
+    except OSError as error:
+        os.close(descriptor)
+        raise ConfigError(
+            f'the pool of rendered samples takes {byte_count / 2**20:.0f} MiB of shared memory, '
+            f'which are not there ({error.strerror}); expected a smaller pool_size'
+        ) from error

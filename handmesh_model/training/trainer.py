@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import math
-import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from handmesh_model.losses import HandMeshLoss
-from handmesh_model.training import setup
+from handmesh_model.training import setup, stop_signals
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import to_mapping
 from handmesh_model.training.data import SampleStream, build_stream, validation_samples
@@ -94,7 +90,7 @@ class Trainer:
         self.ranks.barrier()
         stream = build_stream(self.config, self.net, self.ranks, self.state.step)
         try:
-            with _signals(self._ask_to_stop), dead_workers_reported():
+            with stop_signals.asking(self._ask_to_stop), dead_workers_reported():
                 self._loop(stream)
         finally:
             stream.close()
@@ -253,18 +249,3 @@ def _measure_photographs(net: Any, folder: Path) -> dict[str, float]:
 
     figures = evaluate_network_on_real(net, folder)
     return {f'real_{k}': float(v) for k, v in figures.items() if isinstance(v, (int, float))}
-
-
-@contextlib.contextmanager
-def _signals(stop: Any) -> Iterator[None]:
-    """Let SIGTERM and SIGINT ask for the end instead of bringing it about."""
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        stop()
-
-    before = {s: signal.signal(s, handler) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

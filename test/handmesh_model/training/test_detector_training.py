@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +155,9 @@ def test_a_run_learns_is_saved_and_goes_on(
     losses = []
     step = first._step
     monkeypatch.setattr(first, '_step', lambda *b: losses.append(step(*b)) or losses[-1])
+    handler = signal.getsignal(signal.SIGTERM)
     figures = first.run()
+    assert signal.getsignal(signal.SIGTERM) is handler
     assert np.mean([x['heat'] for x in losses[-4:]]) < np.mean([x['heat'] for x in losses[:4]])
     assert {'missed', 'false', 'side'} <= set(figures)
     assert load_detector(tmp_path / 'run' / 'detector.safetensors').width == 4

@@ -87,6 +87,11 @@ def test_empty_pool_says_so(pool: SamplePool) -> None:
         pool.take(np.random.default_rng(0))
 
 
+def test_pool_that_memory_cannot_hold_is_named() -> None:
+    with pytest.raises(ConfigError, match=r'takes \d+ MiB of shared memory.*smaller pool_size'):
+        SamplePool(PoolLayout(10**9, 1, 256, VERTICES))
+
+
 def test_oldest_slots_are_written_over(pool: SamplePool, module: str) -> None:
     render = load_renderer(f'{module}:renderer')
     for value in range(5):
