@@ -10,6 +10,7 @@ import numpy as np
 
 from handmesh_model.errors import ImageError, ShapeError
 from handmesh_model.hand import HandBox
+from handmesh_model.shrinking import block_means, blocks_of
 
 CROP_MARGIN = 1.25
 """Side of the crop over the longer side of the box around the hand's vertices."""
@@ -121,19 +122,19 @@ def crop_hands(
 def _warp(rgb: np.ndarray, affine: np.ndarray, out: np.ndarray) -> None:
     """Resample the image under an axis-aligned affine into ``out``, zero padded."""
     affine = affine.copy()
-    shrink = int(affine[1, 1])
-    if shrink > 1:
-        rgb, affine = _shrunk(rgb, affine, out.shape[0], shrink)
+    side = blocks_of(affine[1, 1])
+    if side > 1:
+        rgb, affine = _averaged(rgb, affine, out.shape[0], side)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (out.shape[1], out.shape[0])
     cv2.warpAffine(rgb, affine, size, dst=out, flags=flags, borderMode=cv2.BORDER_CONSTANT)
 
 
-def _shrunk(
-    rgb: np.ndarray, affine: np.ndarray, size: int, shrink: int
+def _averaged(
+    rgb: np.ndarray, affine: np.ndarray, size: int, side: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """
-    The part of the image under the crop, averaged over blocks of ``shrink`` squared pixels.
+    The part of the image under the crop, averaged over blocks of ``side`` squared pixels.
 
     Bilinear sampling alone would skip pixels where the crop is smaller than what it shows.
     """
@@ -143,18 +144,18 @@ def _shrunk(
     high = np.minimum(np.ceil(corners.max(axis=1)).astype(int) + 1, (width, height))
     if (high <= low).any():
         return np.zeros((1, 1, 3), dtype=np.uint8), affine
-    blocks = -(-(high - low) // shrink)
-    # Whole blocks, as far as the image goes.
-    high = np.minimum(low + blocks * shrink, (width, height))
+    # Whole blocks, counted from the image's corner as on a device, as far as the image goes.
+    low -= low % side
+    blocks = -(-(high - low) // side)
+    high = np.minimum(low + blocks * side, (width, height))
     part = rgb[low[1] : high[1], low[0] : high[0]]
-    missing = blocks * shrink - (high - low)
+    missing = blocks * side - (high - low)
     if missing.any():
         border = (0, int(missing[1]), 0, int(missing[0]))
         part = cv2.copyMakeBorder(part, *border, cv2.BORDER_CONSTANT)
-    part = cv2.resize(part, (int(blocks[0]), int(blocks[1])), interpolation=cv2.INTER_AREA)
-    # Block k covers the pixels low + k * shrink and the next shrink - 1.
-    affine[:, 2] -= low + (shrink - 1) / 2
-    return part, affine / shrink
+    # Block k covers the pixels low + k * side and the next side - 1.
+    affine[:, 2] -= low + (side - 1) / 2
+    return block_means(part, side), affine / side
 
 
 def apply_affine(affine: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from handmesh_model.network.hand_detector import (
     DetectorOutputs,
     HandDetectorNet,
 )
+from handmesh_model.shrinking import shrunk
 
 DETECTOR_INPUT = 192
 """Longer side of the picture as the detector sees it, pixels."""
@@ -52,8 +53,10 @@ def letterbox(rgb: np.ndarray, longer_side: int = DETECTOR_INPUT) -> Letterbox:
     """
     height, width = rgb.shape[:2]
     small_width, small_height = _small_size(width, height, longer_side)
-    way = cv2.INTER_AREA if longer_side < max(height, width) else cv2.INTER_LINEAR
-    small = cv2.resize(rgb, (small_width, small_height), interpolation=way)
+    if longer_side < max(height, width):
+        small = shrunk(rgb, small_width, small_height)
+    else:
+        small = cv2.resize(rgb, (small_width, small_height), interpolation=cv2.INTER_LINEAR)
     image = np.zeros((_padded(small_height), _padded(small_width), 3), dtype=np.uint8)
     image[:small_height, :small_width] = small
     return Letterbox(image, small_width / width, small_height / height)

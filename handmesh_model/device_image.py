@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from handmesh_model.shrinking import blocks_of
+
 
 class DeviceImage:
     """
@@ -44,26 +46,26 @@ def crop_on_device(image: Tensor, image_from_crop: np.ndarray, size: int) -> Ten
     :returns: (N, S, S, 3) uint8, black outside the picture.
     """
     planes = image.permute(2, 0, 1)[None].float()
-    shrinks = np.maximum(image_from_crop[:, 1, 1].astype(int), 1)
-    shape = (len(shrinks), size, size, 3)
+    sides = np.array([blocks_of(scale) for scale in image_from_crop[:, 1, 1]])
+    shape = (len(sides), size, size, 3)
     crops = torch.empty(shape, dtype=torch.uint8, device=image.device)
-    for shrink in np.unique(shrinks).tolist():
-        chosen = np.flatnonzero(shrinks == shrink)
+    for side in np.unique(sides).tolist():
+        chosen = np.flatnonzero(sides == side)
         affines = image_from_crop[chosen].copy()
-        # Block k has its centre at pixel k * shrink + (shrink - 1) / 2.
-        affines[:, :, 2] -= (shrink - 1) / 2
-        part = _sampled(_block_means(planes, shrink), affines / shrink, size)
+        # Block k has its centre at pixel k * side + (side - 1) / 2.
+        affines[:, :, 2] -= (side - 1) / 2
+        part = _sampled(_block_means(planes, side), affines / side, size)
         crops[torch.from_numpy(chosen).to(image.device)] = part
     return crops
 
 
-def _block_means(planes: Tensor, shrink: int) -> Tensor:
-    """(1, 3, H, W) averaged over blocks of ``shrink`` squared pixels; black beyond the border."""
-    if shrink == 1:
+def _block_means(planes: Tensor, side: int) -> Tensor:
+    """(1, 3, H, W) averaged over blocks of ``side`` squared pixels; black beyond the border."""
+    if side == 1:
         return planes
     height, width = planes.shape[2:]
-    padded = F.pad(planes, (0, -width % shrink, 0, -height % shrink))
-    return F.avg_pool2d(padded, shrink)
+    padded = F.pad(planes, (0, -width % side, 0, -height % side))
+    return F.avg_pool2d(padded, side)
 
 
 def _sampled(planes: Tensor, affines: np.ndarray, size: int) -> Tensor:
