@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,9 +16,8 @@ import psutil
 
 from handmesh_model.benchmark.timing import spread
 from handmesh_ros.benchmark_listener import KINDS, READY
-from handmesh_ros.processes import CANNOT_CONFIGURE, READY_TIMEOUT
+from handmesh_ros.processes import CANNOT_CONFIGURE, READY_TIMEOUT, end_process
 
-_STOP_TIMEOUT = 30.0
 _SETTLING = 3.0
 """Seconds of images that do not count: the detector is loaded, caches fill."""
 _NODE_READY = 'Active: waiting'
@@ -101,13 +99,7 @@ class Process:
 
     def stop(self) -> None:
         """End it, kindly at first."""
-        if self.popen.poll() is None:
-            self.popen.send_signal(signal.SIGINT)
-        try:
-            self.popen.wait(_STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
+        end_process(self.popen)
 
 
 @dataclass

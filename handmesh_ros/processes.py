@@ -81,14 +81,19 @@ class Child:
         return any(text in line for line in list(self.lines))
 
     def stop(self) -> int:
-        """Ask the process to end; the exit code, after a kill if it does not listen."""
-        if self.is_alive():
-            self.process.send_signal(signal.SIGINT)
-        try:
-            return self.process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
+        """Ask the process to end; see :func:`end_process`."""
+        return end_process(self.process)
+
+
+def end_process(process: subprocess.Popen[Any]) -> int:
+    """Ask a process to end; the exit code, after a kill if it does not listen."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        return process.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def _yaml(value: object) -> str:
