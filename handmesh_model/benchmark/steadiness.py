@@ -28,6 +28,8 @@ LEADS = (1 / RATE, 2 / RATE, 3 / RATE)
 _SETTLING = 30
 """Frames of a track that do not count: the filter starts, sides are made up."""
 _LONGEST_LAG = 0.3
+_SHOTS = 5
+"""Frames of the clip at which hands rest: how steady they are differs from pose to pose."""
 
 
 class Follow(NamedTuple):
@@ -56,24 +58,28 @@ def measure_steadiness(
     """
     Jitter of a hand at rest, then lag and prediction on moving hands, by the demo clip.
 
-    The hand at rest is one frame of the clip, shown again and again with fresh noise of a sensor.
+    Hands at rest are a few frames of the clip, each shown again and again with fresh noise of a
+    sensor.
     Figures of moving hands compare with what is measured later, not with the truth: they tell what
     smoothing and prediction add, not how good the network is.
 
-    :param frame_count: frames of each of the two.
+    :param frame_count: frames of the moving hands, and of those at rest together, or more.
     :param settings: of the smoother; None takes the defaults.
     :returns: millimetres and milliseconds; see :func:`jitter` and :func:`motion`.
     """
     settings = settings or SmoothingSettings()
     frames = clip_frames(*size, frame_count)
     rng = np.random.default_rng(seed)
-    rest = frames[len(frames) // 2]
-    noisy = (_noisy(rest, rng) for _ in range(frame_count))
     moving = (frames[there_and_back(len(frames), i)] for i in range(frame_count))
     intrinsics = clip_intrinsics(*size)
+    resting: list[Follow] = []
+    for shot in range(_SHOTS):
+        still = frames[(2 * shot + 1) * len(frames) // (2 * _SHOTS)]
+        noisy = (_noisy(still, rng) for _ in range(max(frame_count // _SHOTS, 3 * _SETTLING)))
+        resting += follow(predictor, noisy, intrinsics, settings)
     return {
         'sensor_noise': SENSOR_NOISE,
-        'rest': jitter(follow(predictor, noisy, intrinsics, settings)),
+        'rest': jitter(resting),
         'motion': motion(follow(predictor, moving, intrinsics, settings)),
     }
 
