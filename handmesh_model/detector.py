@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,7 +23,7 @@ from handmesh_model.network.hand_detector import (
     DetectorOutputs,
     HandDetectorNet,
 )
-from handmesh_model.shrinking import shrunk
+from handmesh_model.shrinking import resized
 
 DETECTOR_INPUT = 192
 """Longer side of the picture as the detector sees it, pixels."""
@@ -53,12 +52,8 @@ def letterbox(rgb: np.ndarray, longer_side: int = DETECTOR_INPUT) -> Letterbox:
     """
     height, width = rgb.shape[:2]
     small_width, small_height = _small_size(width, height, longer_side)
-    if longer_side < max(height, width):
-        small = shrunk(rgb, small_width, small_height)
-    else:
-        small = cv2.resize(rgb, (small_width, small_height), interpolation=cv2.INTER_LINEAR)
     image = np.zeros((_padded(small_height), _padded(small_width), 3), dtype=np.uint8)
-    image[:small_height, :small_width] = small
+    image[:small_height, :small_width] = resized(rgb, small_width, small_height)
     return Letterbox(image, small_width / width, small_height / height)
 
 

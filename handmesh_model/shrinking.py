@@ -1,4 +1,4 @@
-"""Pictures made smaller by averaging, fast: OpenCV halves four times faster than it thirds."""
+"""Pictures resized, smaller ones in halves: OpenCV halves four times faster than it thirds."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ def block_means(image: np.ndarray, side: int) -> np.ndarray:
     return image
 
 
-def shrunk(image: np.ndarray, width: int, height: int) -> np.ndarray:
+def resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
     """
-    Scale a picture down by averaging.
+    Scale a picture down by averaging, or up linearly.
 
     :param image: (H, W, 3) uint8.
     :returns: (height, width, 3) uint8.
     """
+    if width >= image.shape[1] and height >= image.shape[0]:
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:
         if image.shape[0] % 2 or image.shape[1] % 2:
             break

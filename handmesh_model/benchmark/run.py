@@ -108,7 +108,7 @@ def _around(options: Options, left_out: dict[str, str], tell: Progress) -> dict[
             report.update(found)
     if 'steadiness' in options.parts:
         count = 64 if options.quick else 210
-        tell(f'steadiness, twice {count} frames')
+        tell(f'steadiness, hands at rest and {count} frames of moving ones')
         report['steadiness'] = measure_steadiness(predictor, count)
     predictor.close()
     return report

@@ -56,14 +56,13 @@ def measure_steadiness(
     seed: int = 0,
 ) -> dict[str, Any]:
     """
-    Jitter of a hand at rest, then lag and prediction on moving hands, by the demo clip.
+    Jitter of hands at rest, then lag and prediction on moving hands, by the demo clip.
 
     Hands at rest are a few frames of the clip, each shown again and again with fresh noise of a
-    sensor.
-    Figures of moving hands compare with what is measured later, not with the truth: they tell what
-    smoothing and prediction add, not how good the network is.
+    sensor. Figures of moving hands compare with what is measured later, not with the truth: they
+    tell what smoothing and prediction add, not how good the network is.
 
-    :param frame_count: frames of the moving hands, and of those at rest together, or more.
+    :param frame_count: frames of the moving hands.
     :param settings: of the smoother; None takes the defaults.
     :returns: millimetres and milliseconds; see :func:`jitter` and :func:`motion`.
     """
@@ -75,7 +74,7 @@ def measure_steadiness(
     resting: list[Follow] = []
     for shot in range(_SHOTS):
         still = frames[(2 * shot + 1) * len(frames) // (2 * _SHOTS)]
-        noisy = (_noisy(still, rng) for _ in range(max(frame_count // _SHOTS, 3 * _SETTLING)))
+        noisy = (_noisy(still, rng) for _ in range(3 * _SETTLING))
         resting += follow(predictor, noisy, intrinsics, settings)
     return {
         'sensor_noise': SENSOR_NOISE,

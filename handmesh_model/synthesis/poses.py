@@ -123,8 +123,18 @@ GESTURES: dict[str, np.ndarray] = {
 """Named poses, (25,) radians each."""
 
 FISTS = (
-    *('fist', 'fist_thumb_side', 'point', 'point_thumb_out', 'l_shape', 'pinky_only'),
-    *('thumb_up', 'thumb_out', 'shaka', 'horns', 'v', 'two_together'),
+    'fist',
+    'fist_thumb_side',
+    'point',
+    'point_thumb_out',
+    'l_shape',
+    'pinky_only',
+    'thumb_up',
+    'thumb_out',
+    'shaka',
+    'horns',
+    'v',
+    'two_together',
 )
 """Fists, and fists from which one finger or two stand: most of what hands say and the hardest to
 read, since curled fingers hide each other and look alike."""

@@ -123,18 +123,18 @@ class DetectorTrainer:
         :returns: figures of the last validation.
         """
         config, state = self.config, self.state
-        validation = Validation(config.renderer, config.real)
-        progress = Progress(config.images, state.samples)
-        data = DataConfig(
-            renderer=config.renderer,
-            render_size=FRAME_SIZE,
-            workers=config.workers,
-            pool_size=config.pool_size,
-            pool_start=min(600, config.pool_size),
-            reuse=config.reuse,
-        )
-        stream = DetectorStream(data, config.batch_size, (config.seed, state.step))
         with stop_signals.asking(self._ask_to_stop):
+            validation = Validation(config.renderer, config.real)
+            progress = Progress(config.images, state.samples)
+            data = DataConfig(
+                renderer=config.renderer,
+                render_size=FRAME_SIZE,
+                workers=config.workers,
+                pool_size=config.pool_size,
+                pool_start=min(600, config.pool_size),
+                reuse=config.reuse,
+            )
+            stream = DetectorStream(data, config.batch_size, (config.seed, state.step))
             try:
                 self._loop(stream, validation, progress)
             finally:

@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import FrameType
 
 import torch
 import torch.distributed as dist
+
+from handmesh_model.training import stop_signals
 
 # Training on a CPU frees and takes the same large blocks again and again; handing them back to the
 # system each time costs up to a fifth of the speed in page faults.
@@ -104,17 +105,13 @@ def launch(command: Sequence[str], ranks: int, threads: int) -> int:
         for rank in range(ranks)
     ]
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
+    def pass_on() -> None:
         for process in processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
 
-    before = {s: signal.signal(s, pass_on) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with stop_signals.asking(pass_on):
         return _wait(processes)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _wait(processes: list[subprocess.Popen]) -> int:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from handmesh_model.shrinking import block_means, blocks_of, shrunk
+from handmesh_model.shrinking import block_means, blocks_of, resized
 
 
 @pytest.fixture
@@ -34,12 +34,17 @@ def test_blocks_are_averaged(picture: np.ndarray, side: int) -> None:
 @pytest.mark.parametrize('size', [(192, 144), (320, 240), (100, 75), (600, 450), (1, 1)])
 def test_pictures_are_scaled_as_in_one_go(picture: np.ndarray, size: tuple[int, int]) -> None:
     at_once = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    in_halves = shrunk(picture, *size)
+    in_halves = resized(picture, *size)
     assert in_halves.shape == at_once.shape
     assert np.abs(in_halves.astype(int) - at_once).mean() < 3
 
 
 def test_odd_sides_lose_nothing() -> None:
     ramp = np.repeat(np.arange(241, dtype=np.uint8)[None, :, None], 161, axis=0).repeat(3, axis=2)
-    small = shrunk(ramp, 24, 16)[0, :, 0].astype(float)
+    small = resized(ramp, 24, 16)[0, :, 0].astype(float)
     np.testing.assert_allclose(small, (np.arange(24) + 0.5) * 241 / 24 - 0.5, atol=1.5)
+
+
+def test_larger_pictures_are_interpolated(picture: np.ndarray) -> None:
+    at_once = cv2.resize(picture, (800, 480), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(resized(picture, 800, 480), at_once)
