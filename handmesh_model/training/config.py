@@ -24,7 +24,8 @@ SCHEDULES = ('cosine', 'steps', 'trapezoid')
 @dataclass(frozen=True)
 class OptimizerConfig:
     """
-    :param name: 'adam' or 'adamw'.
+    :param name: 'adam', 'adamw', or 'muon', which takes AdamW for all but the weight matrices.
+    :param beta1: of Adam and AdamW, as is ``beta2``.
     :param head_factor: learning rate of the heatmap heads over that of the rest. Their inputs are
         means over a whole row, so that peaks need large weights, which small steps reach late.
     :param clip_norm: largest norm of the whole gradient; 0 leaves it as it is.
@@ -39,7 +40,7 @@ class OptimizerConfig:
     clip_norm: float = 1.0
 
     def __post_init__(self) -> None:
-        check_choice('optimizer.name', self.name, ('adam', 'adamw'))
+        check_choice('optimizer.name', self.name, ('adam', 'adamw', 'muon'))
         for name in ('learning_rate', 'weight_decay', 'head_factor', 'clip_norm'):
             check_range(f'optimizer.{name}', getattr(self, name), 0)
         for name in ('beta1', 'beta2'):

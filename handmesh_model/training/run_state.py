@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 
 from handmesh_model.errors import CheckpointError
 from handmesh_model.training.ema import WeightAverage
+from handmesh_model.training.optimizers import OptimizerSet
 
 LAST = 'last.pt'
 _UNREADABLE = (
@@ -52,7 +53,7 @@ def save_run(
     state: RunState,
     net: nn.Module,
     average: WeightAverage | None,
-    optimizer: Optimizer,
+    optimizer: Optimizer | OptimizerSet,
 ) -> Path:
     """Write ``last.pt``; returns its path."""
     stored: dict[str, Any] = {
@@ -73,7 +74,7 @@ def save_run(
 
 
 def load_run(
-    path: Path, net: nn.Module, average: WeightAverage | None, optimizer: Optimizer
+    path: Path, net: nn.Module, average: WeightAverage | None, optimizer: Optimizer | OptimizerSet
 ) -> RunState:
     """
     Bring network, average and optimizer to where the file was written.

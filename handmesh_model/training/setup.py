@@ -1,4 +1,4 @@
-"""From a configuration to the parts of a run: network, losses, optimizer."""
+"""From a configuration to the parts of a run: network and losses."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from pathlib import Path
 
 import torch
 import yaml
-from torch import nn
 
 from handmesh_model.checkpoints import read_checkpoint, state_problems
 from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.lixels import LixelScale
 from handmesh_model.losses import LossWeights
 from handmesh_model.network import HandMeshNet, NetworkConfig
-from handmesh_model.network.soft_argmax import LixelHead
 from handmesh_model.topology import HandTopology
-from handmesh_model.training.config import OptimizerConfig, TrainingConfig
+from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import check_range, from_mapping
 from handmesh_model.training.encoder_weights import load_encoders
 
@@ -102,31 +100,3 @@ def loss_weights(config: TrainingConfig) -> LossWeights:
             f"unknown entry 'loss_ramps.{unknown[0]}'; known are {', '.join(vars(weights))}"
         )
     return weights
-
-
-def build_optimizer(config: OptimizerConfig, net: nn.Module) -> torch.optim.Optimizer:
-    """
-    Adam or AdamW in its fused form, on a CPU five times faster than the plain one.
-
-    Norms and biases are not decayed. Each group's ``factor`` is what its learning rate is of the
-    scheduled one.
-    """
-    heads = {
-        parameter
-        for module in net.modules()
-        if isinstance(module, LixelHead)
-        for layer in (module.x, module.y, module.z)
-        for parameter in layer.parameters()
-    }
-    decayed = [p for p in net.parameters() if p.ndim > 1 and p not in heads]
-    others = [p for p in net.parameters() if p.ndim <= 1 and p not in heads]
-    of_heads = [p for p in net.parameters() if p in heads]
-    groups = [
-        {'params': decayed, 'weight_decay': config.weight_decay, 'factor': 1.0},
-        {'params': others, 'weight_decay': 0.0, 'factor': 1.0},
-        {'params': of_heads, 'weight_decay': 0.0, 'factor': config.head_factor},
-    ]
-    kind = torch.optim.AdamW if config.name == 'adamw' else torch.optim.Adam
-    betas = (config.beta1, config.beta2)
-    groups = [group for group in groups if group['params']]
-    return kind(groups, lr=config.learning_rate, betas=betas, fused=True)

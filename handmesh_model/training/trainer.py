@@ -21,6 +21,7 @@ from handmesh_model.training.dataset_stream import dead_workers_reported
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.gradients import GradientBlock
+from handmesh_model.training.optimizers import build_optimizer
 from handmesh_model.training.progress import Progress
 from handmesh_model.training.run_state import LAST, RunState, load_run, save_run
 from handmesh_model.training.schedule import ramp, rate_factor
@@ -64,7 +65,7 @@ class Trainer:
             torch.set_flush_denormal(True)
         self.net = setup.fastest_layout(setup.build_network(config).to(ranks.device))
         self.scale = setup.lixel_scale(self.net)
-        self.optimizer = setup.build_optimizer(config.optimizer, self.net)
+        self.optimizer = build_optimizer(config.optimizer, self.net)
         reach = config.ema_samples / config.batch_size
         self.average = WeightAverage(self.net, reach) if config.ema_samples else None
         self.state = RunState()

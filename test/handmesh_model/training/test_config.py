@@ -91,7 +91,10 @@ def test_paths_on_the_command_line_belong_to_the_working_directory(
         ({'batch_size': 0}, 'batch_size is 0, expected at least 1'),
         ({'batch_size': 9, 'ranks': 2}, 'batch_size is 9, expected a multiple of ranks = 2'),
         ({'total_samples': -5}, 'total_samples is -5, expected at least 1'),
-        ({'optimizer': {'name': 'sgd'}}, "optimizer.name is 'sgd', expected one of adam, adamw"),
+        (
+            {'optimizer': {'name': 'sgd'}},
+            "optimizer.name is 'sgd', expected one of adam, adamw, muon",
+        ),
         ({'optimizer': {'learning_rate': -1}}, r'optimizer\.learning_rate is -1'),
         ({'optimizer': {'beta2': 1.5}}, r'optimizer\.beta2 is 1\.5, expected 0 to 1'),
         ({'schedule': {'kind': 'linear'}}, "schedule.kind is 'linear', expected one of cosine"),

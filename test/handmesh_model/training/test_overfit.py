@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from handmesh_model.losses import HandMeshLoss, LossWeights
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.gradients import GradientBlock
-from handmesh_model.training.setup import build_network, build_optimizer, lixel_scale
+from handmesh_model.training.optimizers import build_optimizer
+from handmesh_model.training.setup import build_network, lixel_scale
 from handmesh_model.training.validation import to_tensors
 
 MakeRun = Callable[..., TrainingConfig]

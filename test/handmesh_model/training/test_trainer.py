@@ -29,6 +29,7 @@ from handmesh_model.training.config_files import to_mapping
 from handmesh_model.training.data import build_stream
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.gradients import GradientBlock
+from handmesh_model.training.optimizers import build_optimizer
 from handmesh_model.training.schedule import rate_factor
 from handmesh_model.training.trainer import TimeBox, Trainer
 from handmesh_model.training.validation import to_tensors
@@ -197,7 +198,7 @@ def as_if_on_two_ranks(config: TrainingConfig) -> dict[str, Tensor]:
     nets.append(copy.deepcopy(nets[0]))
     ranks = [Ranks(i, 2, CPU) for i in range(2)]
     streams = [build_stream(config, net, rank, 0) for net, rank in zip(nets, ranks, strict=True)]
-    optimizers = [setup.build_optimizer(config.optimizer, net) for net in nets]
+    optimizers = [build_optimizer(config.optimizer, net) for net in nets]
     blocks = [GradientBlock(net) for net in nets]
     criterion = HandMeshLoss(setup.loss_weights(config), nets[0].topology)
     for step in range(config.total_samples // config.batch_size):
