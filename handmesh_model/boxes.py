@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from handmesh_model.hand import HandBox
 
 
@@ -13,3 +17,16 @@ def intersection_over_union(a: HandBox, b: HandBox) -> float:
         return 0.0
     shared = width * height
     return shared / (a.width * a.height + b.width * b.height - shared)
+
+
+def scaled(box: HandBox, factor: float) -> HandBox:
+    """The box, larger or smaller about its middle."""
+    x, y = box.center
+    width, height = box.width * factor / 2, box.height * factor / 2
+    return replace(box, x_min=x - width, x_max=x + width, y_min=y - height, y_max=y + height)
+
+
+def is_near(a: HandBox, b: HandBox) -> bool:
+    """Whether a hand could have gone from one box to the other in a moment."""
+    distance = np.hypot(*np.subtract(a.center, b.center))
+    return bool(distance < 1.5 * max(a.longer_side, b.longer_side))

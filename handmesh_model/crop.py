@@ -91,7 +91,7 @@ def image_from_crop(box: HandBox, size: int, mirrored: bool) -> np.ndarray:
     :param size: side of the crop, pixels.
     :returns: (2, 3) float64.
     """
-    scale = CROP_MARGIN * max(box.width, box.height) / size
+    scale = CROP_MARGIN * box.longer_side / size
     x_scale = -scale if mirrored else scale
     middle = (size - 1) / 2
     x, y = box.center

@@ -71,6 +71,11 @@ class HandBox:
         return self.y_max - self.y_min
 
     @property
+    def longer_side(self) -> float:
+        """Pixels."""
+        return max(self.width, self.height)
+
+    @property
     def diagonal(self) -> float:
         """Pixels."""
         return float(np.hypot(self.width, self.height))

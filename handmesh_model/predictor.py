@@ -275,7 +275,7 @@ def weight_files(weights: str | Path) -> tuple[Path, Path]:
 def recropped(estimate: Estimate) -> HandBox:
     """The box for another look at the same hand: its mesh's, of a size not far from the last."""
     box, before = estimate.box, estimate.source
-    side, side_before = max(box.width, box.height), max(before.width, before.height)
+    side, side_before = box.longer_side, before.longer_side
     wanted = min(max(side, 0.5 * side_before), 2.0 * side_before)
     grow = (wanted - side) / 2
     return replace(
@@ -294,7 +294,7 @@ def _is_settled(estimate: Estimate) -> bool:
 
 
 def _square(box: HandBox) -> HandBox:
-    (x, y), half = box.center, max(box.width, box.height) / 2
+    (x, y), half = box.center, box.longer_side / 2
     return HandBox(x - half, y - half, x + half, y + half)
 
 

@@ -7,32 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from handmesh_model.boxes import intersection_over_union
+from handmesh_model.boxes import intersection_over_union, is_near
 from handmesh_model.crop import check_box, check_image
 from handmesh_model.errors import ConfigError
 from handmesh_model.estimator import Estimate, likelier, mirrored, same_hand
 from handmesh_model.hand import Hand, HandBox, TrackState
-from handmesh_model.predictor import (
-    HandMeshPredictor,
-    check_view,
-    recropped,
-    without_duplicates,
-)
+from handmesh_model.predictor import HandMeshPredictor, check_view, without_duplicates
+from handmesh_model.track import Track
 
-_VOTE_LIMIT = 2.0
-"""Log-odds that one look at both sides can add to or take from the trust in a track's side."""
-_VOTE_RANGE = (-4.0, 6.0)
-"""A side is given up below the first; trust is not saved up beyond the second."""
-_SURE = 4.0
-"""Trust from which a side is only looked at now and then."""
-_SIDE_PERIOD_UNSURE, _SIDE_PERIOD_SURE = 0.06, 1.0
-"""Seconds between two looks at a track's hand as one of the other side."""
-_DAMPING = 0.6
-"""Part of the last frame's motion that is expected of the next."""
-_GROWTH_RANGE = (0.8, 2.0)
-"""How far the detector may correct the size of the mesh's box."""
-_GROWTH_RATE = 0.5
-"""Share of the newest correction in the running one."""
 _SMALLEST_HAND = 24.0
 """Pixels of the picture below which no fingers can be told apart, and textures look like hands."""
 _LONGEST_GAP = 2.0
@@ -68,72 +50,6 @@ class TrackerSettings:
                 raise ConfigError(f'{name} is {getattr(self, name)} s, expected 0 or more')
 
 
-class _Track:
-    """One hand over time; ``hand`` is what was last said of it."""
-
-    def __init__(self, track_id: int, estimate: Estimate, stamp: float) -> None:
-        self.track_id = track_id
-        self.side = estimate.side
-        self.trust = 0.0
-        self.motion = np.zeros(2)
-        self.growth = 1.0
-        self.hand: Hand | None = None
-        self.state = TrackState.TRACKED
-        self.estimate = estimate
-        self.seen = stamp
-        self.side_looked_at = -np.inf
-
-    def see(self, estimate: Estimate, stamp: float) -> None:
-        """Take over what this frame shows."""
-        moved = np.subtract(estimate.box.center, self.estimate.box.center)
-        # After a gap the motion of the last frame says nothing about the next one.
-        self.motion = _DAMPING * moved if self.state is TrackState.TRACKED else np.zeros(2)
-        self.estimate, self.seen, self.state = estimate, stamp, TrackState.TRACKED
-
-    def doubts_side(self, stamp: float) -> bool:
-        """Whether it is time to look at the hand as one of the other side, too."""
-        period = _SIDE_PERIOD_SURE if self.trust >= _SURE else _SIDE_PERIOD_UNSURE
-        return stamp - self.side_looked_at >= period
-
-    def compare_sides(self, other: Estimate, stamp: float) -> None:
-        """
-        Weigh this frame's estimate against the mirrored one, which wins if it did so for long.
-
-        :param other: of the same crop, taken for one of the other side's hand.
-        """
-        self.side_looked_at = stamp
-        vote = self.estimate.side_odds - other.side_odds
-        low, high = _VOTE_RANGE
-        self.trust = min(self.trust + min(max(vote, -_VOTE_LIMIT), _VOTE_LIMIT), high)
-        if self.trust < low:
-            self.side, self.trust, self.estimate = other.side, 0.0, other
-
-    def correct_size(self, detected: HandBox, estimate: Estimate) -> None:
-        """
-        Learn how much larger the detector sees the hand than the mesh is.
-
-        A network that is unsure draws hands too small. Without this the next crop would be smaller
-        too, and the mesh in it smaller again, until the track is a dot.
-        """
-        ratio = _size(detected) / max(_size(estimate.box), 1.0)
-        self.growth *= (float(np.clip(ratio, *_GROWTH_RANGE)) / self.growth) ** _GROWTH_RATE
-
-    def next_box(self) -> HandBox:
-        """Where to look in the next frame."""
-        box = _scaled(recropped(self.estimate), self.growth)
-        limit = 0.3 * max(box.width, box.height)
-        dx, dy = np.clip(self.motion, -limit, limit).tolist()
-        return replace(
-            box,
-            x_min=box.x_min + dx,
-            x_max=box.x_max + dx,
-            y_min=box.y_min + dy,
-            y_max=box.y_max + dy,
-            side=self.side,
-            track_id=self.track_id,
-        )
-
-
 class HandTracker:
     """
     Hands of a video, with ids that stay.
@@ -152,7 +68,7 @@ class HandTracker:
 
     def reset(self) -> None:
         """Forget all tracks; ids go on counting."""
-        self._tracks: list[_Track] = []
+        self._tracks: list[Track] = []
         self._last_stamp = -np.inf
         self._last_search = -np.inf
 
@@ -197,7 +113,7 @@ class HandTracker:
         self._tracks = [track for track in self._tracks if track.state is not TrackState.LOST]
         return hands
 
-    def _end_after_gap(self, stamp: float) -> list[_Track]:
+    def _end_after_gap(self, stamp: float) -> list[Track]:
         """Tracks that end because no frame came for so long that any hand there now is new."""
         if stamp - self._last_stamp <= max(self.settings.hold_time, _LONGEST_GAP):
             return []
@@ -259,7 +175,7 @@ class HandTracker:
             near = [
                 c
                 for c in free
-                if intersection_over_union(c, box) > _SAME_PLACE or (held and _near(c, box))
+                if intersection_over_union(c, box) > _SAME_PLACE or (held and is_near(c, box))
             ]
             if near:
                 best = max(near, key=lambda c: (intersection_over_union(c, box), c.score))
@@ -271,7 +187,7 @@ class HandTracker:
 
     def _drop_duplicates(self) -> None:
         """Of two tracks that came to lie on one hand, the older one stays."""
-        kept: list[_Track] = []
+        kept: list[Track] = []
         for track in self._tracks:
             if track.state is TrackState.TRACKED:
                 if any(same_hand(track.estimate, other.estimate) for other in kept):
@@ -287,12 +203,12 @@ class HandTracker:
             if len(self._tracks) >= self.predictor.max_hands:
                 break
             if _plausible(estimate) and not any(same_hand(estimate, other) for other in tracked):
-                self._tracks.append(_Track(self._next_id, estimate, stamp))
+                self._tracks.append(Track(self._next_id, estimate, stamp))
                 self._next_id += 1
 
     def _hand(
         self,
-        track: _Track,
+        track: Track,
         stamp: float,
         intrinsics: np.ndarray | None,
         distortion: np.ndarray | None,
@@ -306,24 +222,7 @@ class HandTracker:
         return replace(track.hand, state=track.state, lead=track.seen - stamp)
 
 
-def _size(box: HandBox) -> float:
-    return max(box.width, box.height)
-
-
-def _scaled(box: HandBox, factor: float) -> HandBox:
-    """The box, larger or smaller about its middle."""
-    x, y = box.center
-    width, height = box.width * factor / 2, box.height * factor / 2
-    return replace(box, x_min=x - width, x_max=x + width, y_min=y - height, y_max=y + height)
-
-
-def _near(a: HandBox, b: HandBox) -> bool:
-    """Whether a hand could have gone from one box to the other in a moment."""
-    distance = np.hypot(*np.subtract(a.center, b.center))
-    return bool(distance < 1.5 * max(a.width, a.height, b.width, b.height))
-
-
 def _plausible(estimate: Estimate) -> bool:
     """Whether the mesh has about the size of what was cropped, and is large enough to be seen."""
-    size = _size(estimate.box)
-    return size >= _SMALLEST_HAND and 0.25 < size / _size(estimate.source) < 2.5
+    size = estimate.box.longer_side
+    return size >= _SMALLEST_HAND and 0.25 < size / estimate.source.longer_side < 2.5

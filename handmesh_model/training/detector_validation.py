@@ -92,7 +92,7 @@ def _is_asked_for(box: HandBox, width: int, height: int) -> bool:
         _MARGIN * width < x < (1 - _MARGIN) * width
         and _MARGIN * height < y < (1 - _MARGIN) * height
     )
-    return inside and max(box.width, box.height) > _SMALLEST_SHARE * max(width, height)
+    return inside and box.longer_side > _SMALLEST_SHARE * max(width, height)
 
 
 def _example(sample: dict[str, np.ndarray]) -> Example:
