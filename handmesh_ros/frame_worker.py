@@ -17,9 +17,10 @@ from handmesh_model.errors import BackendError, HandmeshError, ImageError, Intri
 from handmesh_model.hand import Hand, HandBox, TrackState
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.compressed_images import compressed_image_to_rgb
-from handmesh_ros.conversions import is_finite, stamp_to_seconds
+from handmesh_ros.conversions import is_finite
 from handmesh_ros.depth_stream import DepthStream
 from handmesh_ros.hand_size_service import HandSizeService
+from handmesh_ros.image_times import ImageTimes
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.monitor import Monitor
 from handmesh_ros.newest import NewestSlot
@@ -91,7 +92,7 @@ class FrameWorker:
         self._steadier = Steadier(surroundings.now, surroundings.fault)
         self._slot: NewestSlot[Image | CompressedImage] = NewestSlot()
         self._thread: threading.Thread | None = None
-        self._last_stamp = float('-inf')
+        self._times = ImageTimes(surroundings.now, surroundings.fault, monitor)
         self._recovery = Recovery()
         self._is_broken = False
         self._forget = threading.Event()
@@ -111,7 +112,7 @@ class FrameWorker:
         self._tracker.reset()
         self._steadier.reset()
         self._outputs.reset()
-        self._last_stamp = float('-inf')
+        self._times.reset()
         self._thread = threading.Thread(target=self._run, name='frames', daemon=True)
         self._thread.start()
 
@@ -196,10 +197,12 @@ class FrameWorker:
         if not (wanted or measuring):
             self._monitor.count('unwatched')
             return
-        stamp = self._stamp_of(message)
-        if self._is_stale(stamp, settings.max_age):
+        stamp = self._times.stamp_of(message.header)
+        if self._times.is_stale(stamp, settings.max_age):
             return
-        self._check_time(stamp)
+        if self._times.went_back(stamp):
+            self._steadier.reset()
+            self._outputs.reset()
         start = time.perf_counter()
         rgb = _to_rgb(message)
         self._monitor.note('decode', time.perf_counter() - start)
@@ -218,48 +221,11 @@ class FrameWorker:
             self._outputs.publish(steady, picture, wanted, settings)
         self._recovery.note_success()
         self._monitor.count('processed')
-        self._node.report(time.perf_counter() - start, self._note_age('latency', stamp))
+        self._node.report(time.perf_counter() - start, self._times.note_age('latency', stamp))
 
     def _check_frame(self, message: Image | CompressedImage) -> None:
         if not message.header.frame_id:
             self._node.fault('frame', 'images have no frame_id: TF and RViz cannot place hands')
-
-    def _stamp_of(self, message: Image | CompressedImage) -> float:
-        """Seconds; of images without a stamp the time at which they are taken up."""
-        stamp = stamp_to_seconds(message.header.stamp)
-        if stamp == 0:
-            self._node.fault(
-                'time', 'images carry no stamp (0): they count as new, TF is not sent'
-            )
-            return self._node.now()
-        return stamp
-
-    def _is_stale(self, stamp: float, max_age: float) -> bool:
-        age = self._note_age('image age', stamp)
-        if max_age <= 0 or age <= max_age:
-            return False
-        self._monitor.count('stale')
-        self._node.fault(
-            'age',
-            f'image dropped: it is {age:.3g} s old, max_age is {max_age:g} s '
-            '(a recording wants use_sim_time, or max_age 0)',
-        )
-        return True
-
-    def _note_age(self, name: str, stamp: float) -> float:
-        age = self._node.now() - stamp
-        # Beyond that, stamps are not of this clock, and statistics would mislead.
-        if 0 <= age < 60:
-            self._monitor.note(name, age)
-        return age
-
-    def _check_time(self, stamp: float) -> None:
-        if stamp < self._last_stamp:
-            back = self._last_stamp - stamp
-            self._node.fault('time', f'image stamps went back by {back:.3g} s: tracks start anew')
-            self._steadier.reset()
-            self._outputs.reset()
-        self._last_stamp = stamp
 
     def _hands(
         self,

@@ -1,0 +1,75 @@
+"""When images were taken, how old they are, and whether their clock runs forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from std_msgs.msg import Header
+
+from handmesh_ros.conversions import stamp_to_seconds
+from handmesh_ros.monitor import Monitor
+
+CREDIBLE_AGE = 60.0
+"""Seconds; beyond that, stamps are not of this clock, and statistics would mislead."""
+
+
+class ImageTimes:
+    """
+    What a node makes of its images' stamps.
+
+    :param now: seconds, by the node's clock.
+    :param fault: say and remember a fault of a kind.
+    :param monitor: gets the images' ages.
+    """
+
+    def __init__(
+        self, now: Callable[[], float], fault: Callable[[str, str], None], monitor: Monitor
+    ) -> None:
+        self._now = now
+        self._fault = fault
+        self._monitor = monitor
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget when the last image was."""
+        self._last_stamp = float('-inf')
+
+    def stamp_of(self, header: Header) -> float:
+        """Seconds; of images without a stamp the time at which they are taken up."""
+        stamp = stamp_to_seconds(header.stamp)
+        if stamp == 0:
+            self._fault('time', 'images carry no stamp (0): they count as new, TF is not sent')
+            return self._now()
+        return stamp
+
+    def is_stale(self, stamp: float, max_age: float) -> bool:
+        """
+        Whether an image is too old to be worth an answer, which is counted and said.
+
+        :param max_age: seconds; 0 takes images of any age.
+        """
+        age = self.note_age('image age', stamp)
+        if max_age <= 0 or age <= max_age:
+            return False
+        self._monitor.count('stale')
+        self._fault(
+            'age',
+            f'image dropped: it is {age:.3g} s old, max_age is {max_age:g} s '
+            '(a recording wants use_sim_time, or max_age 0)',
+        )
+        return True
+
+    def note_age(self, name: str, stamp: float) -> float:
+        """Seconds since the stamp, noted under a name."""
+        age = self._now() - stamp
+        if 0 <= age < CREDIBLE_AGE:
+            self._monitor.note(name, age)
+        return age
+
+    def went_back(self, stamp: float) -> bool:
+        """Whether an image is older than the one asked about before, which is said."""
+        back = self._last_stamp - stamp
+        self._last_stamp = stamp
+        if back > 0:
+            self._fault('time', f'image stamps went back by {back:.3g} s: tracks start anew')
+        return back > 0
