@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -173,10 +174,12 @@ class SyntheticStream(PrefetchingStream[Batch]):
         return self
 
     def _batch(self) -> Batch:
-        pool, reuse = self._team.pool, self.config.reuse
-        pool.allowed = self.start_count + int(self.drawn / reuse)
+        pool = self._team.pool
+        # With this batch: else renders could be drawn more often than promised.
+        due = (self.drawn + self.batch_size) / self.config.reuse
+        pool.allowed = self.start_count + int(due)
         self._team.check()
-        self._team.wait_for(int(self.drawn / reuse / PUSH), lambda: self._closing)
+        self._team.wait_for(math.ceil(due / PUSH), lambda: self._closing)
         batch = empty_batch(self.batch_size, self.augmenter.size, self.layout.vertex_count)
         for row in range(self.batch_size):
             self.augmenter.write(pool.take(self._rng), self._rng, batch, row)
