@@ -41,13 +41,14 @@ class OptimizerSet:
         """
         Bring all parts to what ``state_dict`` had given.
 
-        :raises ValueError: if it was another set of optimizers.
+        :raises KeyError: if it was no set's.
+        :raises ValueError: if it was another set's.
         """
         for part, state in zip(self.parts, stored['parts'], strict=True):
             part.load_state_dict(state)
 
 
-def build_optimizer(config: OptimizerConfig, net: nn.Module) -> OptimizerSet:
+def build_optimizer(config: OptimizerConfig, net: nn.Module) -> Optimizer | OptimizerSet:
     """
     The optimizer that a run asks for.
 
@@ -80,4 +81,5 @@ def build_optimizer(config: OptimizerConfig, net: nn.Module) -> OptimizerSet:
     betas = (config.beta1, config.beta2)
     if groups:
         parts.append(kind(groups, lr=config.learning_rate, betas=betas, fused=True))
-    return OptimizerSet(parts)
+    # One alone keeps the form of state that PyTorch gives it, as runs have always stored it.
+    return parts[0] if len(parts) == 1 else OptimizerSet(parts)

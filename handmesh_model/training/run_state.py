@@ -23,7 +23,6 @@ LAST = 'last.pt'
 _UNREADABLE = (
     OSError,
     RuntimeError,
-    KeyError,
     TypeError,
     ValueError,
     EOFError,
@@ -93,6 +92,10 @@ def load_run(
                 )
             average.updates = stored.get('average_updates', 0)
         return RunState(**stored['state'])
+    except KeyError as error:
+        raise CheckpointError(
+            f"cannot resume from '{path}': it lacks {error}, as if of another network or optimizer"
+        ) from error
     except _UNREADABLE as error:
         raise CheckpointError(f"cannot resume from '{path}': {error}") from error
 

@@ -115,7 +115,9 @@ def test_each_parameter_has_one_optimizer_and_no_bias_decays(name: str) -> None:
 
 
 def test_muon_takes_the_matrices_alone() -> None:
-    muon, adamw = build_optimizer(OptimizerConfig(name='muon'), network()).parts
+    several = build_optimizer(OptimizerConfig(name='muon'), network())
+    assert isinstance(several, OptimizerSet)
+    muon, adamw = several.parts
     assert isinstance(muon, Muon)
     assert isinstance(adamw, torch.optim.AdamW)
     assert {p.ndim for group in muon.param_groups for p in group['params']} == {2, 4}
@@ -139,7 +141,18 @@ def test_state_brings_another_set_to_the_same_steps() -> None:
 
 def test_state_of_other_optimizers_is_refused() -> None:
     net = network()
-    stored = build_optimizer(OptimizerConfig(name='adamw'), net).state_dict()
-    with pytest.raises(ValueError, match='parameter groups'):
-        build_optimizer(OptimizerConfig(name='muon'), net).load_state_dict(stored)
-    assert isinstance(build_optimizer(OptimizerConfig(), net), OptimizerSet)
+    plain = build_optimizer(OptimizerConfig(name='adamw'), net)
+    several = build_optimizer(OptimizerConfig(name='muon'), net)
+    with pytest.raises(KeyError, match='parts'):
+        several.load_state_dict(plain.state_dict())
+    with pytest.raises(ValueError, match='argument 2 is shorter'):
+        several.load_state_dict({'parts': several.state_dict()['parts'][:1]})
+
+
+def test_one_optimizer_alone_keeps_its_own_form_of_state() -> None:
+    net = network()
+    assert isinstance(build_optimizer(OptimizerConfig(name='muon'), net), OptimizerSet)
+    for name, kind in (('adam', torch.optim.Adam), ('adamw', torch.optim.AdamW)):
+        optimizer = build_optimizer(OptimizerConfig(name=name), net)
+        assert type(optimizer) is kind
+        assert set(optimizer.state_dict()) == {'state', 'param_groups'}

@@ -186,6 +186,12 @@ def test_damaged_last_file_is_named(tiny_run: MakeRun) -> None:
         Trainer(config, ALONE)
 
 
+def test_last_file_of_another_optimizer_is_named(tiny_run: MakeRun) -> None:
+    train(tiny_run(), stop_after=1)
+    with pytest.raises(CheckpointError, match=r"last\.pt': it lacks 'parts'"):
+        Trainer(tiny_run(optimizer={'name': 'muon'}), ALONE)
+
+
 def test_batch_that_ranks_cannot_share_is_named(tiny_run: MakeRun) -> None:
     config = tiny_run()
     with pytest.raises(ConfigError, match='batch_size is 8, expected a multiple of the 3 ranks'):
