@@ -1,6 +1,11 @@
-"""Keeps every test's nodes on this machine and in a domain of their own, one a test process."""
+"""
+Keeps every test's nodes on this machine and in a domain of their own, one a test process, and says
+how a test process ended that ended too early.
+"""
 
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,3 +25,18 @@ def _compiled_networks_in_scratch(tmp_path_factory: pytest.TempPathFactory) -> N
 def _ros_logs_in_scratch(tmp_path_factory: pytest.TempPathFactory) -> None:
     """ROS writes a log file for each process that starts a node; the home is no place for them."""
     os.environ['ROS_LOG_DIR'] = str(tmp_path_factory.mktemp('ros_logs'))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Name what a worker of pytest-xdist died of, which xdist does not."""
+    if error is None:
+        return
+    status = node.gateway._io.popen.wait(timeout=30)
+    counters = Path('/proc/vmstat')
+    lines = counters.read_text().splitlines() if counters.is_file() else []
+    kills = next((line.split()[1] for line in lines if line.startswith('oom_kill ')), 'unknown')
+    node.config.get_terminal_writer().line(
+        f'{node.gateway.id} ended with status {status} (a signal where negative); processes that '
+        f'the system has killed for memory since it started: {kills}'
+    )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from handmesh_model.backends.cache import cached, network_digest
-from handmesh_model.backends.openvino import HINTS, MODEL_FILE, import_openvino
+from handmesh_model.backends.openvino import HINTS, MODEL_FILE, import_openvino, runtime
 from handmesh_model.errors import BackendError
 from handmesh_model.network.hand_detector import DetectorOutputs, HandDetectorNet
 
@@ -78,14 +78,13 @@ class OpenVinoDetector(DetectorRunner):
             openvino.save_model(_convert(openvino, net), folder / MODEL_FILE, False)
 
         def load(folder: Path) -> Any:
-            return openvino.Core().read_model(folder / MODEL_FILE)
+            return runtime().read_model(folder / MODEL_FILE)
 
         try:
             self._model = cached('openvino-detector', facts, build, load)
         except (RuntimeError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise BackendError(f'OpenVINO cannot take the detector: {reason}') from error
-        self._core = openvino.Core()
         self._requests: dict[tuple[int, ...], Any] = {}
 
     def run(self, image: np.ndarray | Tensor) -> DetectorOutputs:
@@ -104,7 +103,7 @@ class OpenVinoDetector(DetectorRunner):
                 self._requests.pop(next(iter(self._requests)))
             model = self._model.clone()
             model.reshape({0: list(shape)})
-            compiled = self._core.compile_model(model, 'CPU', HINTS)
+            compiled = runtime().compile_model(model, 'CPU', HINTS)
             self._requests[shape] = compiled.create_infer_request()
         return self._requests[shape]
 

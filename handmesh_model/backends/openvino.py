@@ -6,6 +6,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ HINTS = {
     # Newer CPUs would take bfloat16, which costs accuracy.
     'INFERENCE_PRECISION_HINT': 'f32',
 }
+
+_ONE_AT_A_TIME = threading.Lock()
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +127,26 @@ def import_openvino() -> Any:
     return openvino
 
 
+def runtime() -> Any:
+    """
+    OpenVINO's ``Core``, one for the whole process and for as long as it lives.
+
+    The first compilation of each Core gives its thread a stack for signal handlers (``plugin.cpp``
+    of OpenVINO's Intel CPU plugin, SigAltStackSetup). The memory goes with the Core, but the
+    thread keeps the stack if the Core ends on another thread, or before a later one. The next
+    signal with a handler then ends the process without a word: SIGTERM, or the end of a child.
+
+    :raises BackendError: if OpenVINO is not installed.
+    """
+    with _ONE_AT_A_TIME:
+        return _core()
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:
+    return import_openvino().Core()
+
+
 def artefact(net: HandMeshNet, precision: str, load: Callable[[Path], Loaded]) -> Loaded:
     """
     The converted network of the cache, made first if there is none.
@@ -176,7 +199,7 @@ def convert(module: nn.Module, example: Tensor, output_names: tuple[str, ...]) -
 
 def read_file(folder: Path) -> Any:
     """The model of a folder; its weights stay in the file until it is compiled."""
-    return import_openvino().Core().read_model(folder / MODEL_FILE)
+    return runtime().read_model(folder / MODEL_FILE)
 
 
 def part(model: Any, net: HandMeshNet, refined: bool) -> Any:
@@ -194,7 +217,7 @@ def part(model: Any, net: HandMeshNet, refined: bool) -> Any:
 
 
 def _request(model: Any) -> Any:
-    return import_openvino().Core().compile_model(model, 'CPU', HINTS).create_infer_request()
+    return runtime().compile_model(model, 'CPU', HINTS).create_infer_request()
 
 
 def artefact_facts(net: HandMeshNet, precision: str) -> dict[str, Any]:

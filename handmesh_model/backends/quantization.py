@@ -125,7 +125,7 @@ def nncf_version() -> str | None:
 
 
 def _runner(model: Any) -> Callable[[np.ndarray], np.ndarray]:
-    from handmesh_model.backends.openvino import HINTS, import_openvino
+    from handmesh_model.backends.openvino import HINTS, runtime
 
-    request = import_openvino().Core().compile_model(model, 'CPU', HINTS).create_infer_request()
+    request = runtime().compile_model(model, 'CPU', HINTS).create_infer_request()
     return lambda crop: request.infer([crop])[0].copy()

@@ -1,0 +1,52 @@
+"""What OpenVINO leaves behind when networks go: nothing that a signal could fall into."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from handmesh_model.checkpoints import save_checkpoint
+from handmesh_model.network import HandMeshNet
+
+pytest.importorskip('openvino', reason='openvino is not installed')
+
+SCRIPT = """
+import signal
+import sys
+import threading
+
+import torch
+
+from handmesh_model.backends import create_backend
+from handmesh_model.checkpoints import load_network
+
+def load():
+    return create_backend('openvino', load_network(sys.argv[1]), torch.device('cpu'))
+
+first, second = load(), load()
+
+def close():
+    first.close()
+    second.close()
+
+if sys.argv[2] == 'elsewhere':
+    thread = threading.Thread(target=close)
+    thread.start()
+    thread.join()
+else:
+    close()
+signal.signal(signal.SIGTERM, lambda number, frame: print('handled', flush=True))
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+@pytest.mark.parametrize('where', ['here', 'elsewhere'])
+def test_signals_are_handled_after_networks_were_closed(
+    net: HandMeshNet, tmp_path: Path, where: str
+) -> None:
+    weights = tmp_path / 'net.safetensors'
+    save_checkpoint(weights, net, {})
+    command = [sys.executable, '-c', SCRIPT, str(weights), where]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert (ended.returncode, ended.stdout) == (0, 'handled\n'), ended.stderr
