@@ -20,7 +20,7 @@ from handmesh_model.training.detector_stream import DetectorStream
 from handmesh_model.training.detector_validation import Validation
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.progress import Progress
-from handmesh_model.training.run_state import LAST, RunState, load_run, save_run
+from handmesh_model.training.run_state import LAST, RunState, alone_in, load_run, save_run
 from handmesh_model.training.schedule import rate_factor
 
 WEIGHTS = 'detector.safetensors'
@@ -121,9 +121,10 @@ class DetectorTrainer:
         Train until the pictures or the hours are used up, or until SIGTERM or SIGINT.
 
         :returns: figures of the last validation.
+        :raises ConfigError: if another run is at work in the output folder.
         """
         config, state = self.config, self.state
-        with stop_signals.asking(self._ask_to_stop):
+        with alone_in(config.output), stop_signals.asking(self._ask_to_stop):
             validation = Validation(config.renderer, config.real)
             progress = Progress(config.images, state.samples)
             data = DataConfig(

@@ -97,20 +97,22 @@ def launch(command: Sequence[str], ranks: int, threads: int) -> int:
     environment |= {'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port)}
     if threads:
         environment['OMP_NUM_THREADS'] = str(threads)
-    processes = [
-        subprocess.Popen(
-            [sys.executable, *command],
-            env={**environment, 'RANK': str(rank), 'LOCAL_RANK': str(rank)},
-        )
-        for rank in range(ranks)
-    ]
+    processes: list[subprocess.Popen] = []
+    is_told = False
 
     def pass_on() -> None:
+        nonlocal is_told
+        is_told = True
         for process in processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
 
     with stop_signals.asking(pass_on):
+        for rank in range(ranks):
+            ours = {**environment, 'RANK': str(rank), 'LOCAL_RANK': str(rank)}
+            processes.append(subprocess.Popen([sys.executable, *command], env=ours))
+        if is_told:  # while some were not started yet
+            pass_on()
         return _wait(processes)
 
 

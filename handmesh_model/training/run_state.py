@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import nn
 from torch.optim import Optimizer
 
-from handmesh_model.errors import CheckpointError
+from handmesh_model.checkpoints import state_problems
+from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.optimizers import OptimizerSet
 
@@ -45,6 +49,26 @@ class RunState:
     seconds: float = 0.0
     best: float = float('inf')
     history: list[dict[str, float]] = field(default_factory=list)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """
+    Keep other runs out of a folder: two would write over each other's files.
+
+    :raises ConfigError: if another run is at work there.
+    """
+    lock = FileLock(folder / 'run.lock', timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigError(
+            f"output is '{folder}', where another run is at work; expected a folder of its own"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def save_run(
@@ -82,6 +106,12 @@ def load_run(
     """
     try:
         stored: dict[str, Any] = torch.load(path, map_location='cpu', weights_only=True)
+        problems = state_problems(net.state_dict(), stored['net'])
+        if problems:
+            raise CheckpointError(
+                f"cannot resume from '{path}': it is of another network, {len(problems)} of its "
+                f'weights do not fit; {problems[0]}'
+            )
         net.load_state_dict(stored['net'])
         optimizer.load_state_dict(stored['optimizer'])
         if average is not None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.gradients import GradientBlock
 from handmesh_model.training.optimizers import build_optimizer
 from handmesh_model.training.progress import Progress
-from handmesh_model.training.run_state import LAST, RunState, load_run, save_run
+from handmesh_model.training.run_state import LAST, RunState, alone_in, load_run, save_run
 from handmesh_model.training.schedule import ramp, rate_factor
 from handmesh_model.training.validation import to_tensors, validate
 
@@ -83,7 +84,12 @@ class Trainer:
         Train until the planned samples are done, the time is up, or SIGTERM comes; save; return.
 
         :param box: how long this start may take.
+        :raises ConfigError: if another run is at work in the output folder.
         """
+        with alone_in(self.folder) if self.ranks.is_first else nullcontext():
+            return self._run(box)
+
+    def _run(self, box: TimeBox) -> RunState:
         self._box, self._began, self._before = box, time.monotonic(), self.state.seconds
         self._start_progress = self.state.samples / self.config.total_samples
         if self.ranks.is_first:

@@ -30,6 +30,7 @@ from handmesh_model.training.data import build_stream
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.gradients import GradientBlock
 from handmesh_model.training.optimizers import build_optimizer
+from handmesh_model.training.run_state import alone_in
 from handmesh_model.training.schedule import rate_factor
 from handmesh_model.training.trainer import TimeBox, Trainer
 from handmesh_model.training.validation import to_tensors
@@ -190,6 +191,26 @@ def test_last_file_of_another_optimizer_is_named(tiny_run: MakeRun) -> None:
     train(tiny_run(), stop_after=1)
     with pytest.raises(CheckpointError, match=r"last\.pt': it lacks 'parts'"):
         Trainer(tiny_run(optimizer={'name': 'muon'}), ALONE)
+
+
+def test_last_file_of_another_network_is_named(tiny_run: MakeRun, tmp_path: Path) -> None:
+    train(tiny_run(), stop_after=1)
+    config = tiny_run()
+    wider = {**yaml.safe_load(Path(config.network).read_text()), 'graph_hidden': 24}
+    (tmp_path / 'wider.yaml').write_text(yaml.safe_dump(wider))
+    with pytest.raises(
+        CheckpointError, match=r'another network, 3 of its weights.*expected \(24,'
+    ) as told:
+        Trainer(tiny_run(network=str(tmp_path / 'wider.yaml')), ALONE)
+    assert len(str(told.value)) < 400
+
+
+def test_folder_of_a_run_at_work_is_refused(tiny_run: MakeRun) -> None:
+    trainer = Trainer(tiny_run(), ALONE)
+    with alone_in(trainer.folder), pytest.raises(ConfigError, match='another run is at work'):
+        trainer.run()
+    assert trainer.state.samples == 0
+    assert not (trainer.folder / 'run.json').exists()
 
 
 def test_batch_that_ranks_cannot_share_is_named(tiny_run: MakeRun) -> None:
