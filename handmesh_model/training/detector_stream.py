@@ -11,7 +11,7 @@ from handmesh_model.training.detector_frames import MOST_HANDS, FrameAugmenter, 
 from handmesh_model.training.detector_loss import DetectorTargets, targets_of
 from handmesh_model.training.prefetch import PrefetchingStream
 from handmesh_model.training.sample_pool import PoolLayout
-from handmesh_model.training.synthetic_stream import PUSH, RendererTeam
+from handmesh_model.training.synthetic_stream import RendererTeam
 
 Batch = tuple[torch.Tensor, DetectorTargets]
 
@@ -36,10 +36,8 @@ class DetectorStream(PrefetchingStream[Batch]):
         self._begin(RendererTeam(config, layout, key), config.pool_start, 'frames')
 
     def _batch(self) -> Batch:
-        pool, due = self._team.pool, self._drawn / self.config.reuse
-        pool.allowed = self.config.pool_start + int(due)
-        self._team.check()
-        self._team.wait_for(int(due / PUSH), lambda: self._closing)
+        self._wait_for_renders(self._drawn + self.batch_size, self.config.reuse)
+        pool = self._team.pool
         frames = []
         for _ in range(self.batch_size):
             frame, other = (unpack(pool.take(self._rng)) for _ in range(2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 Batch = TypeVar('Batch')
 PREFETCHED = 2
+PUSH = 1.5
+"""How much more often than configured a render may be drawn before the trainer waits."""
 
 
 class PrefetchingStream(Generic[Batch]):
@@ -58,6 +61,19 @@ class PrefetchingStream(Generic[Batch]):
             except queue.Empty:
                 self._thread.join(0.02)
         self._team.close()
+
+    def _wait_for_renders(self, drawn: int, reuse: float) -> None:
+        """
+        Let the renderers work, and wait until there are enough renders for so many draws.
+
+        :param drawn: pictures drawn over all, those of the batch at hand included.
+        :param reuse: times that each render is to be drawn.
+        :raises RendererError: if the renderers died.
+        """
+        due = drawn / reuse
+        self._team.pool.allowed = self._start_count + int(due)
+        self._team.check()
+        self._team.wait_for(math.ceil(due / PUSH), lambda: self._closing)
 
     def _work(self) -> None:
         try:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import subprocess
 import sys
@@ -36,8 +35,6 @@ ONE_THREAD = dict.fromkeys(
     '1',
 )
 DEATHS_IN_A_ROW = 3
-PUSH = 1.5
-"""How much more often than configured a render may be drawn before the trainer waits."""
 
 log = logging.getLogger(__name__)
 
@@ -174,15 +171,11 @@ class SyntheticStream(PrefetchingStream[Batch]):
         return self
 
     def _batch(self) -> Batch:
-        pool = self._team.pool
         # With this batch: else renders could be drawn more often than promised.
-        due = (self.drawn + self.batch_size) / self.config.reuse
-        pool.allowed = self.start_count + int(due)
-        self._team.check()
-        self._team.wait_for(math.ceil(due / PUSH), lambda: self._closing)
+        self._wait_for_renders(self.drawn + self.batch_size, self.config.reuse)
         batch = empty_batch(self.batch_size, self.augmenter.size, self.layout.vertex_count)
         for row in range(self.batch_size):
-            self.augmenter.write(pool.take(self._rng), self._rng, batch, row)
+            self.augmenter.write(self._team.pool.take(self._rng), self._rng, batch, row)
         self.drawn += self.batch_size
         # First those with a mesh: what the mesh stage sees of the batch are its first rows.
         order = np.argsort(~batch['mesh_valid'], kind='stable')
