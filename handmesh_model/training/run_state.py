@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from handmesh_model.training.optimizers import OptimizerSet
 
 LAST = 'last.pt'
 _UNREADABLE = (
+    AttributeError,
     OSError,
     RuntimeError,
     TypeError,
@@ -60,7 +61,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     """
     lock = FileLock(folder / 'run.lock', timeout=0)
     try:
-        lock.acquire()
+        with suppress(NotImplementedError):  # some file systems have no locks
+            lock.acquire()
     except Timeout as error:
         raise ConfigError(
             f"output is '{folder}', where another run is at work; expected a folder of its own"

@@ -213,6 +213,26 @@ def test_folder_of_a_run_at_work_is_refused(tiny_run: MakeRun) -> None:
     assert not (trainer.folder / 'run.json').exists()
 
 
+def test_file_system_without_locks_is_taken_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(lock: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr('handmesh_model.training.run_state.FileLock.acquire', refuse)
+    with alone_in(tmp_path), alone_in(tmp_path):
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('net', [3, {'bias': 'no tensor'}])
+def test_last_file_with_anything_but_weights_is_named(tiny_run: MakeRun, net: object) -> None:
+    config = tiny_run()
+    Path(config.output).mkdir()
+    torch.save({'net': net, 'optimizer': {}, 'state': {}}, Path(config.output) / 'last.pt')
+    with pytest.raises(CheckpointError, match=r'cannot resume from .*last\.pt'):
+        Trainer(config, ALONE)
+
+
 def test_batch_that_ranks_cannot_share_is_named(tiny_run: MakeRun) -> None:
     config = tiny_run()
     with pytest.raises(ConfigError, match='batch_size is 8, expected a multiple of the 3 ranks'):
