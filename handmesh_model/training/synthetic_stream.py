@@ -152,15 +152,15 @@ class SyntheticStream(PrefetchingStream[Batch]):
         self.augmenter = augmenter
         self.scale = scale
         self.batch_size = batch_size
-        self.start_count = max(batch_size, config.pool_start // ranks)
+        start_count = max(batch_size, config.pool_start // ranks)
         workers = max(1, config.workers // ranks)
-        slots = max(config.pool_size // ranks, self.start_count)
+        slots = max(config.pool_size // ranks, start_count)
         self.layout = PoolLayout(
             -(-slots // workers) * workers, workers, config.render_size, vertex_count
         )
         self.drawn = 0
         self._rng = np.random.default_rng(np.random.SeedSequence(key))
-        self._begin(RendererTeam(config, self.layout, key), self.start_count, 'augment')
+        self._begin(RendererTeam(config, self.layout, key), start_count, 'augment')
 
     @property
     def rendered(self) -> int:
