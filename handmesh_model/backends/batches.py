@@ -84,6 +84,9 @@ class StaticPrograms:
         self._staging = torch.empty(
             largest.inputs.shape, dtype=torch.uint8, device='cpu', pin_memory=pinned
         )
+        # Written through NumPy: PyTorch copies with a team of threads, which costs milliseconds
+        # where they sleep, for some kilobytes.
+        self._staged = self._staging.numpy()
         self._width = largest.outputs.shape[1]
         self._pinned = pinned
 
@@ -104,7 +107,8 @@ class StaticPrograms:
                 if chunk.start:
                     # The copy out of the staging memory before this one may still be under way.
                     synchronize()
-                part = self._staging[:used].copy_(part)
+                self._staged[:used] = part.numpy()
+                part = self._staging[:used]
             # What is behind stays from earlier runs: its rows are not read.
             program.inputs[:used].copy_(part, non_blocking=True)
             program.replay()

@@ -125,6 +125,8 @@ class CapturedProgram:
     def __init__(
         self, run: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device
     ) -> None:
+        # A graph knows weights by their addresses alone: they must live as long as it does.
+        self._run = run
         self.inputs = torch.zeros(shape, dtype=torch.uint8, device=device)
         side = torch.cuda.Stream(device)
         side.wait_stream(torch.cuda.current_stream(device))

@@ -1,14 +1,18 @@
 """What of the CUDA backend a CPU can check: the compiled function, and what it is told."""
 
+import gc
 import os
+import weakref
+from contextlib import nullcontext
 from functools import partial
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 import torch
 
 from handmesh_model.backends import create_backend
-from handmesh_model.backends.cudagraph import CudaGraphBackend, compiled
+from handmesh_model.backends.cudagraph import CapturedProgram, CudaGraphBackend, compiled
 from handmesh_model.backends.edge import ArrayEdge, PackedEdge
 from handmesh_model.errors import BackendError
 
@@ -48,9 +52,42 @@ def test_as_many_programs_can_be_compiled_as_there_are_sizes_and_stages(monkeypa
             assert run(torch.zeros(size, 2)).shape == (size, 1)
 
 
+def test_a_program_keeps_the_weights_that_its_graph_reads(monkeypatch):
+    for name in ('Stream', 'current_stream', 'CUDAGraph'):
+        monkeypatch.setattr(torch.cuda, name, MagicMock())
+    for name in ('stream', 'graph'):
+        monkeypatch.setattr(torch.cuda, name, lambda _: nullcontext())
+    weights = torch.ones(3)
+    alive = weakref.ref(weights)
+    program = CapturedProgram(partial(torch.mul, weights), (3,), torch.device('cpu'))
+    del weights
+    gc.collect()
+    assert alive() is not None
+    del program
+    gc.collect()
+    assert alive() is None
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='PyTorch sees no CUDA device here')
 def test_a_closed_backend_says_so(net):
     backend = CudaGraphBackend(net, torch.device('cuda'), max_batch=1)
     backend.close()
     with pytest.raises(BackendError, match='closed'):
         backend.run(np.zeros((1, 64, 64, 3), np.uint8))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='PyTorch sees no CUDA device here')
+def test_crops_give_what_eager_gives_however_much_memory_is_used_in_between(net):
+    crops = np.random.default_rng(3).integers(0, 255, (2, 64, 64, 3)).astype(np.uint8)
+    expected = create_backend('eager', net, torch.device('cuda')).run(crops)
+    backend = CudaGraphBackend(net, torch.device('cuda'))
+    # Takes what the backend may have let go of.
+    filled = [
+        torch.full((1 << size,), torch.nan, device='cuda')
+        for size in range(8, 24)
+        for _ in range(8)
+    ]
+    result = backend.run(crops)
+    assert len(filled) == 128
+    np.testing.assert_allclose(result.vertices, expected.vertices, rtol=0, atol=0.05)
+    np.testing.assert_allclose(result.joints, expected.joints, rtol=0, atol=0.05)
