@@ -34,5 +34,4 @@ class WeightAverage:
         mine: list[torch.Tensor] = list(self.net.parameters())
         theirs: list[torch.Tensor] = list(net.parameters())
         torch._foreach_lerp_(mine, theirs, 1 - decay)
-        for own, other in zip(self.net.buffers(), net.buffers(), strict=True):
-            own.copy_(other)
+        torch._foreach_copy_(list(self.net.buffers()), list(net.buffers()))

@@ -51,3 +51,11 @@ class GradientBlock:
         if largest:
             self.flat.mul_((largest / (norm + 1e-6)).clamp(max=1.0))
         return norm
+
+    def forget_unless(self, fine: Tensor) -> None:
+        """
+        Make the gradients zero unless a condition holds, without asking for it on the host.
+
+        :param fine: a scalar tensor, bool.
+        """
+        self.flat.copy_(torch.where(fine, self.flat, 0.0))

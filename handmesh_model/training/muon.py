@@ -53,7 +53,7 @@ class Muon(Optimizer):
     scalable for LLM training", 2025.
 
     :param parameters: parameters of two or more axes, or groups of such.
-    :param lr: learning rate.
+    :param lr: learning rate; a number, or a scalar tensor on the parameters' device.
     :param momentum: share of the past in the momentum, which is Nesterov's.
     :param weight_decay: decoupled, times the learning rate, as in AdamW.
     """
@@ -77,10 +77,12 @@ class Muon(Optimizer):
             for shape, parameters in alike.items():
                 directions = [self._direction(p, group['momentum']) for p in parameters]
                 steps = orthogonalized(torch.stack(directions))
-                size = group['lr'] * ADAM_RMS * max(shape) ** 0.5
+                # The rate may be a tensor, so that a recorded step reads it anew.
+                steps = steps * (group['lr'] * (ADAM_RMS * max(shape) ** 0.5))
+                kept = 1 - group['lr'] * group['weight_decay']
                 for parameter, step in zip(parameters, steps, strict=True):
-                    parameter.mul_(1 - group['lr'] * group['weight_decay'])
-                    parameter.sub_(_like_parameter(step, parameter), alpha=size)
+                    parameter.mul_(kept)
+                    parameter.sub_(_like_parameter(step, parameter))
 
     def _direction(self, parameter: nn.Parameter, share: float) -> Tensor:
         state, gradient = self.state[parameter], parameter.grad

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from handmesh_model.network.soft_argmax import LixelHead
@@ -83,3 +84,28 @@ def build_optimizer(config: OptimizerConfig, net: nn.Module) -> Optimizer | Opti
         parts.append(kind(groups, lr=config.learning_rate, betas=betas, fused=True))
     # One alone keeps the form of state that PyTorch gives it, as runs have always stored it.
     return parts[0] if len(parts) == 1 else OptimizerSet(parts)
+
+
+def set_rate(optimizer: Optimizer | OptimizerSet, rate: float) -> None:
+    """Set the scheduled learning rate, times each group's own factor."""
+    for group in optimizer.param_groups:
+        present = group['lr']
+        if isinstance(present, Tensor):
+            present.fill_(rate * group['factor'])
+        else:
+            group['lr'] = rate * group['factor']
+
+
+def fit_device(optimizer: Optimizer | OptimizerSet, device: torch.device) -> None:
+    """
+    Let an optimizer that was made, or loaded, take steps on a device.
+
+    On CUDA steps can be recorded: learning rates are tensors there, to be read anew by each
+    replay. A state that was stored on one kind of device is taken to the other.
+    """
+    on_cuda = device.type == 'cuda'
+    for group in optimizer.param_groups:
+        rate = float(group['lr'])
+        group['lr'] = torch.tensor(rate, device=device) if on_cuda else rate
+        if 'capturable' in group:
+            group['capturable'] = on_cuda

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from handmesh_model.training.dataset_stream import dead_workers_reported
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.gradients import GradientBlock
-from handmesh_model.training.optimizers import build_optimizer
+from handmesh_model.training.optimizers import build_optimizer, fit_device, set_rate
 from handmesh_model.training.progress import Progress
+from handmesh_model.training.replayed_step import CudaRecorder, ReplayedStep
 from handmesh_model.training.run_state import LAST, RunState, alone_in, load_run, save_run
 from handmesh_model.training.schedule import ramp, rate_factor
 from handmesh_model.training.validation import to_tensors, validate
@@ -60,6 +62,9 @@ class Trainer:
         self.ranks = ranks
         self.monitor_real = monitor_real
         self.folder = Path(config.output)
+        self._on_cuda = ranks.device.type == 'cuda'
+        if self._on_cuda:
+            torch.set_float32_matmul_precision('high')
         if ranks.device.type == 'cpu':
             if config.threads:
                 torch.set_num_threads(config.threads)
@@ -73,11 +78,14 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / LAST).is_file():
             self.state = load_run(self.folder / LAST, self.net, self.average, self.optimizer)
+        fit_device(self.optimizer, ranks.device)
         self.gradients = GradientBlock(self.net)
         self.weights = setup.loss_weights(config)
         self.criterion = HandMeshLoss(self.weights, self.net.topology).to(ranks.device)
+        self._replayed: ReplayedStep | None = None
+        if self._on_cuda and ranks.count == 1:
+            self._replayed = ReplayedStep(self._update, CudaRecorder(ranks.device))
         self._stop = False
-        self._on_cuda = ranks.device.type == 'cuda'
 
     def run(self, box: TimeBox = TimeBox()) -> RunState:
         """
@@ -113,7 +121,7 @@ class Trainer:
             batch = to_tensors(next(stream), self.ranks.device)
             terms = self._step(batch)
             for name, value in terms.items():
-                sums[name] = sums.get(name, 0) + value.detach()
+                sums[name] = sums.get(name, 0) + value
             if not self.ranks.is_first:
                 continue
             if self.state.step % self.config.log_every == 0:
@@ -132,27 +140,36 @@ class Trainer:
             config.seed * 1_000_003 + state.step * self.ranks.count + self.ranks.rank
         )
         factor = rate_factor(config.schedule, state.samples, self._run_progress())
-        for group in self.optimizer.param_groups:
-            group['lr'] = config.optimizer.learning_rate * factor * group['factor']
-        self.criterion.weights = self._ramped_weights()
+        set_rate(self.optimizer, config.optimizer.learning_rate * factor)
+        weights = self.criterion.weights = self._ramped_weights()
         self.net.train()
-        half = self._on_cuda and config.mixed_precision
-        with torch.autocast('cuda', torch.bfloat16, enabled=half):
-            count = math.ceil(config.mesh_share * len(batch['image']))
-            outputs = self.net(batch['image'], heads=True, mesh_count=count)
-        terms = self.criterion(outputs, batch)
-        self.gradients.zero()
-        terms['total'].backward()
-        self.gradients.average(self.ranks.count)
-        norm = self.gradients.clip(config.optimizer.clip_norm)
-        if torch.isfinite(norm):
-            self.optimizer.step()
+        terms = self._replayed.run(batch, weights) if self._replayed else self._update(batch)
         state.step += 1
         state.samples += config.batch_size
         state.seconds = self._before + time.monotonic() - self._began
         if self.average is not None and self.ranks.is_first:
             self.average.update(self.net)
-        return {**terms, 'gradient': norm}
+        return terms
+
+    def _update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Take one step along the gradients of a batch; the loss terms and the gradient's norm."""
+        half = self._on_cuda and self.config.mixed_precision
+        # Weights are cast anew in each step, also in a recorded one.
+        with torch.autocast('cuda', torch.bfloat16, enabled=half, cache_enabled=False):
+            count = math.ceil(self.config.mesh_share * len(batch['image']))
+            outputs = self.net(batch['image'], heads=True, mesh_count=count)
+        terms = self.criterion(outputs, batch)
+        self.gradients.zero()
+        terms['total'].backward()
+        self.gradients.average(self.ranks.count)
+        norm = self.gradients.clip(self.config.optimizer.clip_norm)
+        if self._on_cuda:
+            # Asking the device would make it wait: a broken gradient leaves the momentum alone.
+            self.gradients.forget_unless(torch.isfinite(norm))
+            self.optimizer.step()
+        elif torch.isfinite(norm):
+            self.optimizer.step()
+        return {**{name: term.detach() for name, term in terms.items()}, 'gradient': norm}
 
     def _ramped_weights(self) -> Any:
         factors = {
@@ -204,7 +221,7 @@ class Trainer:
         self._validation_set = validation_samples(config, self.net, self.folder)
 
     def _log(self, means: dict[str, float], stream: Any) -> None:
-        rate = self.optimizer.param_groups[0]['lr']
+        rate = float(self.optimizer.param_groups[0]['lr'])
         for name, value in means.items():
             self._board.add_scalar(f'train/{name}', value, self.state.samples)
         left = None if self._box.hours is None else self._box.hours * 3600 * (1 - self._elapsed())
