@@ -1,4 +1,4 @@
-"""Recorded training steps: what they give, when they are recorded, and what they ask of the parts."""
+"""Recorded training steps: what they give, when there are any, what they ask of the parts."""
 
 from __future__ import annotations
 
