@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WEIGHTS_FOLDER = Path(__file__).parent / 'weights'
-SHIPPED = {'open': 'open-v1/mesh.safetensors'}
+SHIPPED = {'open': 'open-v1/mesh.safetensors', 'open-large': 'open-v1/mesh-large.safetensors'}
 """Names of shipped weights and their files."""
 FORMAT = 'handmesh-network-1'
 _TOPOLOGY = 'topology.'
@@ -81,7 +81,7 @@ def load_network(path_or_name: str | Path) -> HandMeshNet:
     """
     Build a network from its weights file.
 
-    :param path_or_name: a file, or 'open' for the shipped weights.
+    :param path_or_name: a file, or one of :data:`SHIPPED`.
     :returns: the network in eval mode, float32, on the CPU.
     :raises CheckpointError: if the file is missing, damaged, or contradicts itself.
     """

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from handmesh_model.backends import choose_device, create_backend
 from handmesh_model.boxes import intersection_over_union
@@ -40,7 +41,8 @@ class HandMeshPredictor:
     >>> predictor = HandMeshPredictor()
     >>> hands = predictor.predict(rgb, intrinsics)
 
-    :param weights: 'open' for the shipped ones, a folder with mesh.safetensors (and
+    :param weights: 'auto' for the shipped ones that suit the device, 'open' for those of the small
+        network, 'open-large' for those of the large one, a folder with mesh.safetensors (and
         detector.safetensors), or the mesh network's file; without a detector beside it the shipped
         one is used.
     :param device: 'auto', 'cpu', 'cuda', 'cuda:1', ...
@@ -55,7 +57,7 @@ class HandMeshPredictor:
 
     def __init__(
         self,
-        weights: str | Path = 'open',
+        weights: str | Path = 'auto',
         device: str = 'auto',
         backend: str = 'auto',
         max_hands: int = 2,
@@ -66,8 +68,10 @@ class HandMeshPredictor:
             raise ConfigError(f'max_hands is {max_hands!r}, expected a whole number of at least 1')
         self.max_hands = max_hands
         self.hand_size = hand_size
-        mesh_file, self._detector_file = weight_files(weights)
         self.device = choose_device(device)
+        self.weights = chosen_weights(weights, self.device)
+        """What ``weights`` came to."""
+        mesh_file, self._detector_file = weight_files(self.weights)
         net = load_network(mesh_file)
         self.topology: HandTopology = net.topology
         # Every hand may be looked at as one of the other side, too.
@@ -259,11 +263,22 @@ def check_view(
     return matrix, check_depth(depth, *rgb.shape[:2])
 
 
+def chosen_weights(weights: str | Path, device: torch.device) -> str | Path:
+    """
+    What 'auto' means on a device: the large network where there is a GPU for it.
+
+    :param weights: as for :class:`HandMeshPredictor`.
+    """
+    if weights != 'auto':
+        return weights
+    return 'open-large' if device.type == 'cuda' else 'open'
+
+
 def weight_files(weights: str | Path) -> tuple[Path, Path]:
     """
     Files of mesh network and detector.
 
-    :param weights: as for :class:`HandMeshPredictor`.
+    :param weights: as for :class:`HandMeshPredictor`, but for 'auto'.
     :raises CheckpointError: if there is no such file.
     """
     folder = Path(weights)

@@ -107,7 +107,7 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
     )
     add('--intrinsics', default='', help='JSON or YAML file with the camera matrix')
     add('--field-of-view', type=float, default=60.0, help='degrees, where no matrix is known')
-    add('--weights', default='open', help="'open' or a checkpoint")
+    add('--weights', default='auto', help="'auto', 'open', 'open-large' or a checkpoint")
     add('--device', default='auto', help="'auto', 'cpu' or 'cuda'")
     add('--timeout', type=float, default=0.0, help='seconds until the demo gives up')
     return parser.parse_args(args)

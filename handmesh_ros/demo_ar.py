@@ -192,7 +192,7 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
     add('--scenes', nargs='+', default=list(SCENES), choices=list(SCENES), metavar='SCENE')
     add('--out', default='out/demo-ar', help='folder for the results')
     add('--rate', type=float, default=RATE, help='images a second at most')
-    add('--weights', default='open', help="'open' or a checkpoint")
+    add('--weights', default='auto', help="'auto', 'open', 'open-large' or a checkpoint")
     add('--device', default='auto', help="'auto', 'cpu' or 'cuda'")
     add('--timeout', type=float, default=0.0, help='seconds until a scene gives up')
     return parser.parse_args(args)

@@ -145,7 +145,7 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
         default=1.0,
         help='of the true hands: 0.25 plays, follows and simulates four times slower',
     )
-    add('--weights', default='open', help="'open' or a checkpoint")
+    add('--weights', default='auto', help="'auto', 'open', 'open-large' or a checkpoint")
     add('--device', default='auto', help="'auto', 'cpu' or 'cuda'")
     return parser.parse_args(args)
 

@@ -130,7 +130,7 @@ class HandmeshNode(LifecycleNode):
         predictor = tracker.predictor
         topology = predictor.topology
         self._network = {
-            'weights': settings.weights,
+            'weights': str(predictor.weights),
             'device': str(predictor.device),
             'backend': f'{predictor.backend.name}, {predictor.backend.precision}',
             'mesh': f'{topology.name}, {topology.vertex_count} vertices',

@@ -51,7 +51,10 @@ class NodeParameters:
         True, 'Configure and activate by itself when the node starts.', read_only=True
     )
     weights: str = parameter(
-        'open', "Network weights: 'open' (shipped) or the path of a checkpoint.", read_only=True
+        'auto',
+        "Network weights: 'open' and 'open-large' are shipped, 'auto' takes the large ones on "
+        'CUDA; or the path of a checkpoint.',
+        read_only=True,
     )
     device: str = parameter(
         'auto', "Where the network runs: 'auto', 'cpu', 'cuda' or 'cuda:N'.", read_only=True

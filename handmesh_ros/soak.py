@@ -200,7 +200,7 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
     add('--source', default='demo', help='folder of images, image or video file')
     add('--out', default='out/soak', help='folder for soak.json')
     add('--device', default='auto', help="'auto', 'cpu' or 'cuda'")
-    add('--weights', default='open', help="'open' or a checkpoint")
+    add('--weights', default='auto', help="'auto', 'open', 'open-large' or a checkpoint")
     add('--verbose', action='store_true', help="show the node's log, with what it refuses")
     return parser.parse_args(args)
 

@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         '--parts', nargs='+', choices=PARTS, default=list(PARTS), help='measure only these'
     )
-    parser.add_argument('--weights', default='open', help="'open' or a checkpoint")
+    parser.add_argument('--weights', default='open', help="'open', 'open-large' or a checkpoint")
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda', 'cuda:N'")
     parser.add_argument(
         '--backend', default='auto', help='of all but the comparison of the backends'

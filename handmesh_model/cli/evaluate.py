@@ -32,7 +32,9 @@ def add_parser(subparsers: Any) -> None:
         "for synthetic what 'handmesh synthesize dataset' wrote",
     )
     parser.add_argument('--dataset', required=True, choices=DATASETS)
-    parser.add_argument('--weights', default='open', help="'open', a folder or a file")
+    parser.add_argument(
+        '--weights', default='open', help="'open', 'open-large', a folder or a file"
+    )
     parser.add_argument('--out', type=Path, default=Path('out/evaluation'), help='results folder')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda', ...")
     parser.add_argument(

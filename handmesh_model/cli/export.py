@@ -18,7 +18,9 @@ def add_parser(subparsers: Any) -> None:
         'outputs, and outputs.json, which says what these are. An OpenVINO '
         'network also goes into the cache that the backend loads from.',
     )
-    parser.add_argument('--weights', default='open', help="'open', a folder or a file")
+    parser.add_argument(
+        '--weights', default='open', help="'open', 'open-large', a folder or a file"
+    )
     parser.add_argument('--format', required=True, choices=FORMATS)
     parser.add_argument('--precision', default='auto', help="'float32', 'float16' or 'int8'")
     parser.add_argument('--batch', type=int, default=1, help='crops in one run; openvino has 1')

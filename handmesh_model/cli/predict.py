@@ -30,7 +30,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument('images', nargs='+', type=Path, help='picture files, or folders of them')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
-    parser.add_argument('--weights', default='open', help="'open', a folder or a file")
+    parser.add_argument(
+        '--weights', default='auto', help="'auto', 'open', 'open-large', a folder or a file"
+    )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda', ...")
     parser.add_argument('--backend', default='auto', help="'auto' or a backend's name")
     parser.add_argument(

@@ -70,7 +70,9 @@ def _add_probe(what: Any) -> None:
         'photographs, laid out as for: handmesh evaluate --dataset real-images.',
     )
     probe.add_argument('folder', type=Path)
-    probe.add_argument('--weights', default='open', help="'open', a folder or a file")
+    probe.add_argument(
+        '--weights', default='open', help="'open', 'open-large', a folder or a file"
+    )
     probe.add_argument('--count', type=int, default=0, help='photographs to use; 0 for all')
     probe.add_argument('--seed', type=int, default=1)
     probe.add_argument('--out', type=Path, default=Path('out/probes'))

@@ -52,6 +52,7 @@ class RefineStage(nn.Module):
     ) -> None:
         super().__init__()
         self.heatmap_size = config.heatmap_size
+        self.local_channels = tuple(local_channels)
         self.offset = config.offset
         self.global_feature = (
             nn.Linear(pooled_channels, config.global_channels) if config.global_channels else None

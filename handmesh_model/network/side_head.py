@@ -26,6 +26,7 @@ class SideHead(nn.Module):
 
     def __init__(self, pooled_channels: int, joint_count: int, hidden: int) -> None:
         super().__init__()
+        self.pooled_channels = pooled_channels
         channels = pooled_channels + 2 * len(LixelHeatmaps._fields) * joint_count
         self.hidden = nn.Linear(channels, hidden)
         self.out = nn.Linear(hidden, 1)

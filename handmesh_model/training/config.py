@@ -197,7 +197,8 @@ class TrainingConfig:
     :param threads: torch threads of each rank on a CPU; 0 leaves torch's choice.
     :param ema_samples: the moving average of the weights reaches back about so many samples; 0 for
         none.
-    :param init_weights: weights to start from, 'open' or a file; empty for random ones.
+    :param init_weights: weights to start from, a shipped name or a file; empty for random ones.
+        Those of a narrower network are widened, see :mod:`handmesh_model.training.widening`.
     :param encoder_weights: a torchvision ResNet's weights (ImageNet's) for both encoders, relative
         to this file; empty for none.
     :param mesh_share: part of each batch that goes through mesh and refine stage; the joint stage,

@@ -24,7 +24,7 @@ PATHS = (
     ('validation', 'options', 'root'),
 )
 """Entries that are paths, relative to the file that they stand in."""
-NO_PATH = (None, '', 'open')
+NO_PATH = (None, '', 'open', 'open-large')
 
 
 def read_values(path: str | Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from handmesh_model.checkpoints import read_checkpoint, state_problems
+from handmesh_model.checkpoints import load_network, read_checkpoint, state_problems, topology_hash
 from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.lixels import LixelScale
 from handmesh_model.losses import LossWeights
@@ -16,6 +16,7 @@ from handmesh_model.topology import HandTopology
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import check_range, from_mapping
 from handmesh_model.training.encoder_weights import load_encoders
+from handmesh_model.training.widening import is_wider, widen
 
 LEAST_WIDTH = 8
 ADDED_PARTS = ('joint_stage.skips.', 'mesh_stage.skips.', 'joint_stage.maps.')
@@ -53,17 +54,24 @@ def build_network(config: TrainingConfig) -> HandMeshNet:
     if config.encoder_weights:
         load_encoders(net, Path(config.encoder_weights))
     if config.init_weights:
-        state = read_checkpoint(config.init_weights).state
-        own = net.state_dict()
-        state |= {k: v for k, v in own.items() if k.startswith(ADDED_PARTS) and k not in state}
-        problems = state_problems(own, state)
-        if problems:
-            raise CheckpointError(
-                f"'{config.init_weights}' does not fit the network to train:\n  "
-                + '\n  '.join(problems)
-            )
-        net.load_state_dict(state)
+        _start_from(net, config.init_weights)
     return net
+
+
+def _start_from(net: HandMeshNet, weights: str) -> None:
+    checkpoint = read_checkpoint(weights)
+    same_mesh = topology_hash(net.topology) == topology_hash(checkpoint.topology)
+    if same_mesh and is_wider(net.config, checkpoint.config):
+        widen(net, load_network(weights))
+        return
+    own, state = net.state_dict(), checkpoint.state
+    state |= {k: v for k, v in own.items() if k.startswith(ADDED_PARTS) and k not in state}
+    problems = state_problems(own, state)
+    if problems:
+        raise CheckpointError(
+            f"'{weights}' does not fit the network to train:\n  " + '\n  '.join(problems)
+        )
+    net.load_state_dict(state)
 
 
 def fastest_layout(net: HandMeshNet) -> HandMeshNet:

@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import yaml
 
 import handmesh_model
 from handmesh_model.backends import NetworkResult
 from handmesh_model.camera import project
+from handmesh_model.checkpoints import read_checkpoint
 from handmesh_model.crop import apply_affine, image_from_crop, invert_affine
 from handmesh_model.errors import (
     BackendError,
@@ -19,12 +22,14 @@ from handmesh_model.errors import (
     ShapeError,
 )
 from handmesh_model.hand import HandBox, ScaleSource
-from handmesh_model.predictor import HandMeshPredictor
+from handmesh_model.network import NetworkConfig
+from handmesh_model.predictor import HandMeshPredictor, chosen_weights
 from handmesh_model.topology import HandTopology
 
 K = np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]])
 IMAGE = np.random.default_rng(0).integers(0, 255, (240, 320, 3)).astype(np.uint8)
 BOX = HandBox(100, 60, 200, 180, side='right')
+CONFIGS = Path(__file__).parents[2] / 'config'
 
 
 @pytest.fixture(scope='module')
@@ -242,3 +247,29 @@ def test_bad_settings_are_named(
 ) -> None:
     with pytest.raises(error, match=text):
         HandMeshPredictor(**({'weights': weights_folder} | arguments))
+
+
+@pytest.mark.parametrize(
+    ('weights', 'device', 'chosen'),
+    [
+        ('auto', 'cpu', 'open'),
+        ('auto', 'cuda', 'open-large'),
+        ('auto', 'cuda:1', 'open-large'),
+        ('open', 'cuda', 'open'),
+        ('my/weights', 'cpu', 'my/weights'),
+    ],
+)
+def test_auto_takes_the_large_network_where_there_is_a_gpu(
+    weights: str, device: str, chosen: str
+) -> None:
+    assert chosen_weights(weights, torch.device(device)) == chosen
+
+
+@pytest.mark.parametrize(('name', 'size'), [('open', 'compact'), ('open-large', 'large')])
+def test_shipped_weights_are_of_the_networks_that_the_configurations_describe(
+    name: str, size: str
+) -> None:
+    checkpoint = read_checkpoint(name)
+    values = yaml.safe_load((CONFIGS / f'network_{size}.yaml').read_text())
+    assert checkpoint.config == NetworkConfig.from_dict(values)
+    assert checkpoint.topology == HandTopology.open_hand()

@@ -26,7 +26,7 @@ def test_every_row_is_described_and_its_default_fits(table):
 def test_settings_are_frozen_and_complete():
     settings = settings_from(NodeParameters, {'max_hands': 1})
     assert settings.max_hands == 1
-    assert settings.weights == 'open'
+    assert settings.weights == 'auto'
     with pytest.raises(FrozenInstanceError):
         settings.max_hands = 2
 
