@@ -13,7 +13,12 @@ from handmesh_model.benchmark.timing import Effort
 from handmesh_model.evaluation.network_costs import measure_costs, table, variants
 from handmesh_model.network import NetworkConfig
 
-COMPACT = Path(__file__).parent.parent / 'config' / 'network_compact.yaml'
+CONFIGS = Path(__file__).parent.parent / 'config'
+
+
+def described(name: str) -> NetworkConfig:
+    """What the configuration of a network says."""
+    return NetworkConfig.from_dict(yaml.safe_load((CONFIGS / f'network_{name}.yaml').read_text()))
 
 
 def main() -> int:
@@ -22,9 +27,9 @@ def main() -> int:
     parser.add_argument('--backend', default='auto')
     parser.add_argument('--seconds', type=float, default=30.0, help='of timing; 0 counts only')
     arguments = parser.parse_args()
-    compact = NetworkConfig.from_dict(yaml.safe_load(COMPACT.read_text()))
+    networks = {**variants(described('compact')), 'large (`open-large`)': described('large')}
     effort = Effort(seconds=arguments.seconds) if arguments.seconds > 0 else None
-    print(table(measure_costs(variants(compact), effort, arguments.backend)), end='')
+    print(table(measure_costs(networks, effort, arguments.backend)), end='')
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -36,16 +35,16 @@ def make_network(name: str) -> HandMeshNet:
     One of the networks that are measured.
 
     :param name: 'paper': the paper's, untrained, since speed does not depend on the weights;
-        anything else names weights as :class:`handmesh_model.predictor.HandMeshPredictor` does.
+        anything else names weights as :func:`handmesh_model.predictor.weight_files` knows them.
     """
     from handmesh_model.checkpoints import load_network
     from handmesh_model.network import HandMeshNet, NetworkConfig
-    from handmesh_model.predictor import MESH_FILE
+    from handmesh_model.predictor import weight_files
     from handmesh_model.topology import HandTopology
 
     if name == 'paper':
         return HandMeshNet(NetworkConfig(), HandTopology.open_hand()).eval()
-    return load_network(Path(name) / MESH_FILE if Path(name).is_dir() else name)
+    return load_network(weight_files(name)[0])
 
 
 def measure_network(

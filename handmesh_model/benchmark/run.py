@@ -22,6 +22,7 @@ Progress = Callable[[str], None]
 PARTS = ('network', 'stages', 'tracking', 'steadiness', 'ros')
 """What can be measured on its own, in this order."""
 NETWORKS = ('paper', 'open', 'open-large')
+"""``open`` is what ``Options.weights`` names."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Options:
 
     :param parts: some of :data:`PARTS`.
     :param quick: a short run, to see that all is well.
-    :param weights: of the open network: 'open' or a checkpoint.
+    :param weights: of the open network: 'open', 'open-large' or a checkpoint.
     :param device: 'auto', 'cpu', 'cuda', ...
     :param backend: of everything but the comparison of backends.
     :param mediapipe: an interpreter that imports mediapipe; empty to go without.
@@ -76,7 +77,7 @@ def _networks(options: Options, tell: Progress) -> dict[str, Any]:
     effort = Effort(2.0, 3, 20, 1) if options.quick else Effort(20.0, 10, 300, 3)
     batches = BATCHES[:1] if options.quick else BATCHES
     reports = {}
-    for name in NETWORKS:
+    for name in networks_of(options):
         tell(f'network {name}')
         make = partial(make_network, options.weights if name == 'open' else name)
         # Calibrating takes minutes, and the paper's network is untrained here.
@@ -84,6 +85,11 @@ def _networks(options: Options, tell: Progress) -> dict[str, Any]:
         reports[name] = measure_network(make, device, effort, batches, with_int8, tell)
     fastest = {name: medians(found) for name, found in reports.items()}
     return {'network_ms': fastest, 'network': reports}
+
+
+def networks_of(options: Options) -> tuple[str, ...]:
+    """Names of the networks to measure: the shipped ones together, other weights by themselves."""
+    return NETWORKS if options.weights == 'open' else NETWORKS[:2]
 
 
 def _around(options: Options, left_out: dict[str, str], tell: Progress) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument('--dataset', required=True, choices=DATASETS)
     parser.add_argument(
-        '--weights', default='open', help="'open', 'open-large', a folder or a file"
+        '--weights', default='open', help="'open', 'open-large', 'auto', a folder or a file"
     )
     parser.add_argument('--out', type=Path, default=Path('out/evaluation'), help='results folder')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda', ...")
@@ -59,6 +59,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, write."""
+    from handmesh_model.backends import choose_device
+    from handmesh_model.predictor import chosen_weights
+
+    arguments.weights = chosen_weights(arguments.weights, choose_device(arguments.device))
     if arguments.dataset == 'real-images':
         _evaluate_real_images(arguments)
     elif arguments.dataset == 'no-hands':
@@ -122,9 +126,9 @@ def _network(arguments: argparse.Namespace) -> Any:
     """The mesh network, on its device."""
     from handmesh_model.backends import choose_device
     from handmesh_model.checkpoints import load_network
+    from handmesh_model.predictor import weight_files
 
-    weights = Path(arguments.weights)
-    net = load_network(weights / 'mesh.safetensors' if weights.is_dir() else arguments.weights)
+    net = load_network(weight_files(arguments.weights)[0])
     return net.to(choose_device(arguments.device))
 
 
@@ -132,7 +136,7 @@ def _evaluate_benchmark(arguments: argparse.Namespace) -> None:
     from handmesh_model.evaluation.benchmark_report import BenchmarkRun
     from handmesh_model.evaluation.estimates import NetworkRunner
 
-    weights, net = Path(arguments.weights), _network(arguments)
+    net = _network(arguments)
     device = next(net.parameters()).device
     run = BenchmarkRun(
         arguments.dataset,
@@ -140,23 +144,20 @@ def _evaluate_benchmark(arguments: argparse.Namespace) -> None:
         str(arguments.weights),
         arguments.out,
         arguments.boxes,
-        _detector(weights, device) if arguments.boxes in (None, 'detected') else None,
+        _detector(arguments.weights, device) if arguments.boxes in (None, 'detected') else None,
         arguments.limit,
         arguments.submission,
     )
     run.report(NetworkRunner(net, batch_size=arguments.batch_size))
 
 
-def _detector(weights: Path, device: Any) -> Any:
+def _detector(weights: str, device: Any) -> Any:
     """The detector beside the weights, else the shipped one, else None."""
-    from handmesh_model.checkpoints import weights_path
     from handmesh_model.detector import HandDetector, load_detector
     from handmesh_model.errors import CheckpointError
-    from handmesh_model.predictor import DETECTOR_FILE
+    from handmesh_model.predictor import weight_files
 
-    own = (weights if weights.is_dir() else weights.parent) / DETECTOR_FILE
     try:
-        file = own if own.is_file() else weights_path('open').parent / DETECTOR_FILE
-        return HandDetector(load_detector(file), device)
+        return HandDetector(load_detector(weight_files(weights)[1]), device)
     except CheckpointError:
         return None

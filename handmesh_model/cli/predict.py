@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         results[str(path)] = {'name': name, 'hands': [to_plain(hand) for hand in hands]}
         print(f'{path}: {_summary(hands)}')
     document = {
-        'weights': str(arguments.weights),
+        'weights': str(predictor.weights),
         'topology': predictor.topology.name,
         'joint_names': JOINT_NAMES,
         'intrinsics': None if intrinsics is None else intrinsics.tolist(),

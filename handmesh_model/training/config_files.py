@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from handmesh_model.checkpoints import SHIPPED
 from handmesh_model.errors import ConfigError
 
 T = TypeVar('T')
@@ -24,7 +25,7 @@ PATHS = (
     ('validation', 'options', 'root'),
 )
 """Entries that are paths, relative to the file that they stand in."""
-NO_PATH = (None, '', 'open', 'open-large')
+NO_PATH = (None, '', *SHIPPED)
 
 
 def read_values(path: str | Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -96,16 +97,22 @@ def set_rate(optimizer: Optimizer | OptimizerSet, rate: float) -> None:
             group['lr'] = rate * group['factor']
 
 
-def fit_device(optimizer: Optimizer | OptimizerSet, device: torch.device) -> None:
+def fit_device(
+    optimizer: Optimizer | OptimizerSet, device: torch.device, recorded: bool = False
+) -> None:
     """
     Let an optimizer that was made, or loaded, take steps on a device.
 
-    On CUDA steps can be recorded: learning rates are tensors there, to be read anew by each
-    replay. A state that was stored on one kind of device is taken to the other.
+    A state that was stored on one kind of device is taken to the other.
+
+    :param recorded: whether steps are to be recorded: learning rates are tensors then, to be read
+        anew by each replay.
     """
-    on_cuda = device.type == 'cuda'
+    if recorded:
+        # The first steps, which are not recorded, may well be a little slower.
+        warnings.filterwarnings('ignore', '.*capturable=True')
     for group in optimizer.param_groups:
         rate = float(group['lr'])
-        group['lr'] = torch.tensor(rate, device=device) if on_cuda else rate
+        group['lr'] = torch.tensor(rate, device=device) if recorded else rate
         if 'capturable' in group:
-            group['capturable'] = on_cuda
+            group['capturable'] = recorded

@@ -56,7 +56,9 @@ class CudaRecorder:
         torch.cuda.synchronize(self._stream.device)
         graph = torch.cuda.CUDAGraph()
         # Other threads may use the device meanwhile.
-        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode='thread_local'):
+        recording = torch.cuda.graph(graph, stream=self._stream, capture_error_mode='thread_local')
+        # A recording that fails leaves its stream behind as the present one.
+        with torch.cuda.stream(torch.cuda.current_stream(self._stream.device)), recording:
             results = compute(batch)
         return graph.replay, results
 
@@ -113,5 +115,7 @@ class ReplayedStep:
         try:
             self._replay, self._results = self._recorder.record(self._compute, self._batch)
         except RuntimeError as error:
-            self._refused = True
-            log.warning('training steps cannot be recorded, going on without: %s', error)
+            self._refused, self._batch = True, {}
+            # The end of a broken recording fails, too, and says less.
+            cause = str(error.__context__ or error).splitlines()[0]
+            log.warning('training steps cannot be recorded, going on without: %s', cause)

@@ -7,7 +7,12 @@ from pathlib import Path
 import torch
 import yaml
 
-from handmesh_model.checkpoints import load_network, read_checkpoint, state_problems, topology_hash
+from handmesh_model.checkpoints import (
+    blank_network,
+    read_checkpoint,
+    state_problems,
+    topology_hash,
+)
 from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.lixels import LixelScale
 from handmesh_model.losses import LossWeights
@@ -62,8 +67,9 @@ def _start_from(net: HandMeshNet, weights: str) -> None:
     checkpoint = read_checkpoint(weights)
     same_mesh = topology_hash(net.topology) == topology_hash(checkpoint.topology)
     if same_mesh and is_wider(net.config, checkpoint.config):
-        widen(net, load_network(weights))
-        return
+        narrow = blank_network(checkpoint.config, checkpoint.topology)
+        narrow.load_state_dict(checkpoint.state, assign=True)
+        return widen(net, narrow)
     own, state = net.state_dict(), checkpoint.state
     state |= {k: v for k, v in own.items() if k.startswith(ADDED_PARTS) and k not in state}
     problems = state_problems(own, state)

@@ -63,8 +63,6 @@ class Trainer:
         self.monitor_real = monitor_real
         self.folder = Path(config.output)
         self._on_cuda = ranks.device.type == 'cuda'
-        if self._on_cuda:
-            torch.set_float32_matmul_precision('high')
         if ranks.device.type == 'cpu':
             if config.threads:
                 torch.set_num_threads(config.threads)
@@ -78,12 +76,14 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / LAST).is_file():
             self.state = load_run(self.folder / LAST, self.net, self.average, self.optimizer)
-        fit_device(self.optimizer, ranks.device)
         self.gradients = GradientBlock(self.net)
         self.weights = setup.loss_weights(config)
         self.criterion = HandMeshLoss(self.weights, self.net.topology).to(ranks.device)
         self._replayed: ReplayedStep | None = None
-        if self._on_cuda and ranks.count == 1:
+        # The render loss asks the device for how much it drew; ranks talk to each other.
+        records = self._on_cuda and ranks.count == 1 and not self.weights.render
+        fit_device(self.optimizer, ranks.device, records)
+        if records:
             self._replayed = ReplayedStep(self._update, CudaRecorder(ranks.device))
         self._stop = False
 
@@ -164,7 +164,7 @@ class Trainer:
         self.gradients.average(self.ranks.count)
         norm = self.gradients.clip(self.config.optimizer.clip_norm)
         if self._on_cuda:
-            # Asking the device would make it wait: a broken gradient leaves the momentum alone.
+            # Asking the device would make it wait: a broken gradient counts as none.
             self.gradients.forget_unless(torch.isfinite(norm))
             self.optimizer.step()
         elif torch.isfinite(norm):

@@ -136,3 +136,8 @@ def test_interpreter_without_mediapipe_is_told(
         Peer(sys.executable)
     with pytest.raises(BackendError, match="cannot start '/no/python'"):
         Peer('/no/python')
+
+
+def test_other_weights_are_measured_in_the_place_of_the_shipped_ones() -> None:
+    assert run.networks_of(run.Options()) == ('paper', 'open', 'open-large')
+    assert run.networks_of(run.Options(weights='my.safetensors')) == ('paper', 'open')

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from handmesh_model.training.config import OptimizerConfig
+from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.gradients import GradientBlock
 from handmesh_model.training.optimizers import build_optimizer, fit_device, set_rate
 from handmesh_model.training.replayed_step import (
@@ -21,6 +22,7 @@ from handmesh_model.training.replayed_step import (
     CudaRecorder,
     ReplayedStep,
 )
+from handmesh_model.training.trainer import Trainer
 
 needs_cuda = pytest.mark.skipif(
     not torch.cuda.is_available(), reason='PyTorch sees no CUDA device here'
@@ -39,8 +41,12 @@ class FakeRecorder:
 
     def record(self, compute: Compute, batch: Batch) -> tuple[Callable[[], None], Batch]:
         self.records += 1
-        results = {'total': torch.zeros(())}
-        return lambda: results['total'].copy_(compute(batch)['total']) and None, results
+        results: dict[str, Tensor] = {}
+
+        def replay() -> None:
+            results.update(compute(batch))
+
+        return replay, results
 
 
 def total(batch: Batch) -> dict[str, Tensor]:
@@ -53,24 +59,24 @@ def batch_of(value: float) -> dict[str, Tensor]:
 
 def test_replayed_steps_give_what_computed_ones_give() -> None:
     recorder = FakeRecorder()
-    step = ReplayedStep(total, recorder)
-    results = [step.run(batch_of(i), 'same')['total'].item() for i in range(CALM_STEPS + 5)]
+    replayed = ReplayedStep(total, recorder)
+    results = [replayed.run(batch_of(i), 'same')['total'].item() for i in range(CALM_STEPS + 5)]
     assert results == [3.0 * i for i in range(CALM_STEPS + 5)]
     assert (recorder.runs, recorder.records) == (CALM_STEPS, 1)
-    assert step.recorded
+    assert replayed.recorded
 
 
 def test_changing_settings_are_not_recorded() -> None:
     recorder = FakeRecorder()
-    step = ReplayedStep(total, recorder)
+    replayed = ReplayedStep(total, recorder)
     for i in range(3 * CALM_STEPS):
-        step.run(batch_of(i), i)
+        replayed.run(batch_of(i), i)
     assert recorder.records == 0
     for i in range(CALM_STEPS + 2):
-        step.run(batch_of(i), 'calm')
+        replayed.run(batch_of(i), 'calm')
     assert recorder.records == 1
-    assert step.run(batch_of(7), 'other')['total'] == 21
-    assert not step.recorded
+    assert replayed.run(batch_of(7), 'other')['total'] == 21
+    assert not replayed.recorded
 
 
 def test_device_that_refuses_is_asked_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -80,9 +86,9 @@ def test_device_that_refuses_is_asked_once(caplog: pytest.LogCaptureFixture) -> 
             raise RuntimeError('operation not permitted')
 
     recorder = Refusing()
-    step = ReplayedStep(total, recorder)
+    replayed = ReplayedStep(total, recorder)
     with caplog.at_level(logging.WARNING):
-        results = [step.run(batch_of(i), 0)['total'].item() for i in range(3 * CALM_STEPS)]
+        results = [replayed.run(batch_of(i), 0)['total'].item() for i in range(3 * CALM_STEPS)]
     assert results == [3.0 * i for i in range(3 * CALM_STEPS)]
     assert recorder.records == 1
     assert [r.message for r in caplog.records] == [
@@ -95,6 +101,13 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(128, 5))
 
 
+def step(net: nn.Module, optimizer: Any) -> None:
+    torch.manual_seed(3)
+    net.zero_grad()
+    net(torch.randn(2, 3, 6, 6)).square().mean().backward()
+    optimizer.step()
+
+
 @pytest.mark.parametrize('name', ['adam', 'adamw', 'muon'])
 def test_rates_in_tensors_give_the_same_steps(name: str) -> None:
     config = OptimizerConfig(name, learning_rate=0.01)
@@ -105,30 +118,56 @@ def test_rates_in_tensors_give_the_same_steps(name: str) -> None:
     for rate in (0.01, 0.003):
         for net, optimizer in zip(nets, optimizers, strict=True):
             set_rate(optimizer, rate)
-            torch.manual_seed(3)
-            net.zero_grad()
-            net(torch.randn(2, 3, 6, 6)).square().mean().backward()
-            optimizer.step()
+            step(net, optimizer)
     assert isinstance(optimizers[1].param_groups[0]['lr'], Tensor)
     assert float(optimizers[1].param_groups[0]['lr']) == pytest.approx(0.003)
     for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         torch.testing.assert_close(a, b)
 
 
-def test_state_from_a_gpu_is_taken_to_the_cpu() -> None:
-    optimizer = build_optimizer(OptimizerConfig('muon', learning_rate=0.5), network())
-    stored = copy.deepcopy(optimizer.state_dict())
-    for part in stored['parts']:
-        for group in part['param_groups']:
-            group['lr'] = torch.tensor(0.25)
-            if 'capturable' in group:
-                group['capturable'] = True
-    optimizer.load_state_dict(stored)
-    fit_device(optimizer, torch.device('cpu'))
-    for group in optimizer.param_groups:
-        assert group['lr'] == 0.25
-        assert not isinstance(group['lr'], Tensor)
-        assert not group.get('capturable', False)
+def test_state_of_recorded_steps_goes_on_without_recording() -> None:
+    config = OptimizerConfig('muon', learning_rate=0.01)
+    ends = []
+    for recorded in (False, True):
+        net = network()
+        optimizer = build_optimizer(config, net)
+        step(net, optimizer)
+        stored = copy.deepcopy(optimizer.state_dict())
+        for part in stored['parts'] if recorded else ():
+            for group in part['param_groups']:
+                group['lr'] = torch.tensor(group['lr'])
+                if 'capturable' in group:
+                    group['capturable'] = True
+        optimizer = build_optimizer(config, net)
+        optimizer.load_state_dict(stored)
+        fit_device(optimizer, torch.device('cpu'))
+        assert not any(isinstance(group['lr'], Tensor) for group in optimizer.param_groups)
+        step(net, optimizer)
+        ends.append(net.state_dict())
+    for a, b in zip(*(end.values() for end in ends), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize('on_cuda', [False, True])
+def test_a_trainers_steps_can_be_replayed(tiny_run: Any, tmp_path: Any, on_cuda: bool) -> None:
+    ends = []
+    for replayed in (False, True):
+        config = tiny_run(
+            output=str(tmp_path / str(replayed)),
+            total_samples=8 * (CALM_STEPS + 20),
+            mixed_precision=False,
+            loss_ramps={'normal': [0, 0.5, 40, 1]},
+        )
+        trainer = Trainer(config, Ranks(0, 1, torch.device('cpu')))
+        recorder = FakeRecorder()
+        if replayed:
+            trainer._replayed = ReplayedStep(trainer._update, recorder)
+        trainer._on_cuda = on_cuda
+        trainer.run()
+        assert recorder.records == replayed
+        ends.append(trainer.net.state_dict())
+    for name, a, b in zip(ends[0], *(end.values() for end in ends), strict=True):
+        torch.testing.assert_close(a, b, msg=name)
 
 
 @pytest.mark.parametrize(('broken', 'kept'), [(torch.nan, 0.0), (torch.inf, 0.0), (1.0, 1.0)])
@@ -150,7 +189,7 @@ def test_recorded_steps_of_a_network_are_those_computed() -> None:
     for recorded in (False, True):
         net = network().to(device)
         optimizer = build_optimizer(OptimizerConfig('muon', learning_rate=0.01), net)
-        fit_device(optimizer, device)
+        fit_device(optimizer, device, recorded=True)
         gradients = GradientBlock(net)
 
         def compute(batch: Batch) -> dict[str, Tensor]:
@@ -160,11 +199,12 @@ def test_recorded_steps_of_a_network_are_those_computed() -> None:
             optimizer.step()  # noqa: B023
             return {'total': loss.detach()}
 
-        step = ReplayedStep(compute, CudaRecorder(device))
+        replayed = ReplayedStep(compute, CudaRecorder(device))
+        totals = []
         for i, batch in enumerate(batches):
             set_rate(optimizer, 0.01 / (1 + i))
-            step.run(batch, 0 if recorded else i)
-        assert step.recorded == recorded
-        ends.append([p.detach().clone() for p in net.parameters()])
+            totals.append(replayed.run(batch, 0 if recorded else i)['total'].item())
+        assert replayed.recorded == recorded
+        ends.append([torch.tensor(totals, device=device), *net.state_dict().values()])
     for a, b in zip(*ends, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
