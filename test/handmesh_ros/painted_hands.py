@@ -90,7 +90,7 @@ class PaintedBackend(Backend):
 class PaintedPredictor(predictor.HandMeshPredictor):
     def __init__(
         self,
-        weights='open',
+        weights='auto',
         device='auto',
         backend='auto',
         max_hands=2,
@@ -99,6 +99,7 @@ class PaintedPredictor(predictor.HandMeshPredictor):
     ):
         self.max_hands = max_hands
         self.hand_size = hand_size
+        self.weights = weights
         self.device = torch.device('cpu')
         self.topology = HandTopology.open_hand()
         self.stopwatch = Stopwatch()
