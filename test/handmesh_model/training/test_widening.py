@@ -71,9 +71,7 @@ def test_only_widths_may_differ_and_none_shrink(tiny_config: Any) -> None:
     assert is_wider(shortcut, config) == (config.width != config.mesh_width)
 
 
-def test_a_run_begins_with_the_weights_of_a_narrower_network(
-    tiny_run: Any, tmp_path: Any, topology: Any
-) -> None:
+def test_a_run_begins_with_the_weights_of_a_narrower_network(tiny_run: Any, tmp_path: Any) -> None:
     run = tiny_run()
     narrow = build_network(run)
     path = tmp_path / 'narrow.safetensors'
