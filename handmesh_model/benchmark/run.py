@@ -81,7 +81,7 @@ def _networks(options: Options, tell: Progress) -> dict[str, Any]:
         tell(f'network {name}')
         make = partial(make_network, options.weights if name == 'open' else name)
         # Calibrating takes minutes, and the paper's network is untrained here.
-        with_int8 = name == 'open' and not options.quick
+        with_int8 = name != 'paper' and not options.quick
         reports[name] = measure_network(make, device, effort, batches, with_int8, tell)
     fastest = {name: medians(found) for name, found in reports.items()}
     return {'network_ms': fastest, 'network': reports}

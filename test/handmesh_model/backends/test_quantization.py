@@ -6,7 +6,9 @@ import torch
 
 from handmesh_model.backends import create_backend, quantization
 from handmesh_model.backends.quantization import rendered_crops, vertex_distance
+from handmesh_model.checkpoints import load_network
 from handmesh_model.errors import BackendError
+from handmesh_model.predictor import weight_files
 
 CPU = torch.device('cpu')
 
@@ -48,6 +50,17 @@ def test_int8_stays_near_float32_and_is_made_once(net, few_crops, monkeypatch, t
     again = create_backend('openvino', net, CPU, 'int8')
     for a, b in zip(again.run(crops[0]), small.run(crops[0]), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('weights', ['open', 'open-large'])
+def test_the_shipped_weights_are_accepted_in_int8(weights, monkeypatch, tmp_path):
+    monkeypatch.setenv('HANDMESH_CACHE', str(tmp_path))
+    attempts = []
+    monkeypatch.setattr(quantization.log, 'info', lambda *text: attempts.append(text))
+    backend = create_backend('openvino', load_network(weight_files(weights)[0]), CPU, 'int8')
+    assert backend.precision == 'int8'
+    assert not attempts, 'the mesh stage had to stay float32'
 
 
 def test_int8_that_moves_vertices_too_far_is_refused(net, few_crops, monkeypatch, tmp_path):
