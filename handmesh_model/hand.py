@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 Side = Literal['left', 'right']
+SIDES: tuple[Side, ...] = get_args(Side)
 
 HAND_SIZE_RANGE = (0.04, 0.15)
 """Metres from wrist to middle knuckle that a human hand can have."""

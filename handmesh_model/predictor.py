@@ -18,7 +18,7 @@ from handmesh_model.depth_image import DepthView, check_depth
 from handmesh_model.detector import HandDetector, load_detector
 from handmesh_model.errors import BackendError, ConfigError, IntrinsicsError
 from handmesh_model.estimator import Estimate, HandEstimator, same_hand
-from handmesh_model.hand import HAND_SIZE_RANGE, Hand, HandBox
+from handmesh_model.hand import HAND_SIZE_RANGE, SIDES, Hand, HandBox, Side
 from handmesh_model.placement import place_in_camera
 from handmesh_model.stopwatch import Stopwatch
 from handmesh_model.topology import HandTopology
@@ -50,9 +50,11 @@ class HandMeshPredictor:
     :param max_hands: hands at most that are reported in one picture.
     :param hand_size: metres from wrist to middle knuckle of the user, if known.
     :param precision: 'auto' or one of :data:`handmesh_model.backends.PRECISIONS`.
+    :param side: 'left' or 'right' takes every hand for one of this side, whatever boxes say; None
+        judges each.
     :raises CheckpointError: if weights are missing or damaged.
     :raises BackendError: if device or backend cannot be used here.
-    :raises ConfigError: if a number is outside its range.
+    :raises ConfigError: if a number is outside its range, or there is no such side.
     """
 
     def __init__(
@@ -63,11 +65,13 @@ class HandMeshPredictor:
         max_hands: int = 2,
         hand_size: float | None = None,
         precision: str = 'auto',
+        side: str | None = None,
     ) -> None:
         if isinstance(max_hands, bool) or not isinstance(max_hands, int) or max_hands < 1:
             raise ConfigError(f'max_hands is {max_hands!r}, expected a whole number of at least 1')
         self.max_hands = max_hands
         self.hand_size = hand_size
+        self.side = side
         self.device = choose_device(device)
         self.weights = chosen_weights(weights, self.device)
         """What ``weights`` came to."""
@@ -92,6 +96,23 @@ class HandMeshPredictor:
         if metres is not None and not low <= metres <= high:
             raise ConfigError(f'hand_size is {metres} m, expected {low} to {high} m or None')
         self._hand_size = metres
+
+    @property
+    def side(self) -> Side | None:
+        """The side that every hand is taken for; None if each is judged."""
+        return self._side
+
+    @side.setter
+    def side(self, side: str | None) -> None:
+        if side is not None and side not in SIDES:
+            raise ConfigError(f"side is {side!r}, expected 'left', 'right' or None")
+        self._side: Side | None = side  # type: ignore[assignment]
+
+    def sided(self, boxes: Sequence[HandBox]) -> list[HandBox]:
+        """The boxes with the side that every hand is taken for, if there is such."""
+        if self.side is None:
+            return list(boxes)
+        return [replace(box, side=self.side) for box in boxes]
 
     def predict(
         self,
@@ -130,7 +151,7 @@ class HandMeshPredictor:
             estimates = self._find(rgb)
         else:
             height, width = rgb.shape[:2]
-            boxes = [check_box(box, width, height) for box in boxes]
+            boxes = self.sided([check_box(box, width, height) for box in boxes])
             estimates = self.estimator.estimate(rgb, boxes)
             estimates = self.estimator.with_likelier_sides(rgb, estimates, doubt_given=False)
         return [
@@ -168,8 +189,9 @@ class HandMeshPredictor:
 
     def _find(self, rgb: np.ndarray) -> list[Estimate]:
         """Detect, estimate, look again where the first crop was off, keep what is a hand."""
-        estimates = self.estimator.estimate(rgb, self.detect(rgb))
-        estimates = self.estimator.with_likelier_sides(rgb, estimates)
+        estimates = self.estimator.estimate(rgb, self.sided(self.detect(rgb)))
+        if self.side is None:
+            estimates = self.estimator.with_likelier_sides(rgb, estimates)
         estimates = [e for e in estimates if e.presence >= PRESENCE_THRESHOLD / 2]
         off = [i for i, estimate in enumerate(estimates) if not _is_settled(estimate)]
         again = self.estimator.estimate(rgb, [recropped(estimates[i]) for i in off])

@@ -124,8 +124,11 @@ class HandTracker:
 
     def _advance(self, rgb: np.ndarray, stamp: float, boxes: Sequence[HandBox] | None) -> None:
         """Bring the tracks to this frame: one run of the network for old and new ones together."""
+        side = self.predictor.side
+        for track in self._tracks:
+            track.side = side or track.side
         old = [track.next_box() for track in self._tracks]
-        candidates = list(boxes) if boxes is not None else self._search(rgb, stamp)
+        candidates = self.predictor.sided(self._search(rgb, stamp) if boxes is None else boxes)
         matches, new = self._assign(old, candidates)
         # The mesh of a hand just seen makes a better crop than the detector's box does.
         own = [boxes is None and track.state is TrackState.TRACKED for track in self._tracks]
@@ -133,8 +136,11 @@ class HandTracker:
             box if match is None or keep else replace(match, side=box.side, track_id=box.track_id)
             for box, match, keep in zip(old, matches, own, strict=True)
         ]
-        doubtful = [i for i, track in enumerate(self._tracks) if track.doubts_side(stamp)]
-        boxes_mirrored = [mirrored(box) for box in [*(old[i] for i in doubtful), *new]]
+        doubtful = [
+            i for i, track in enumerate(self._tracks) if side is None and track.doubts_side(stamp)
+        ]
+        doubted = [*(old[i] for i in doubtful), *(new if side is None else [])]
+        boxes_mirrored = [mirrored(box) for box in doubted]
         estimates = self.predictor.estimator.estimate(rgb, [*old, *new, *boxes_mirrored])
         looked_at, others = estimates[: len(old) + len(new)], estimates[len(old) + len(new) :]
         others_of_old = dict(zip(doubtful, others[: len(doubtful)], strict=True))
@@ -151,8 +157,11 @@ class HandTracker:
             else:
                 track.state = TrackState.HELD
         self._drop_duplicates()
-        pairs = zip(looked_at[len(old) :], others[len(doubtful) :], strict=True)
-        self._begin([likelier(*pair) for pair in pairs], stamp)
+        found = looked_at[len(old) :]
+        if side is None:
+            pairs = zip(found, others[len(doubtful) :], strict=True)
+            found = [likelier(*pair) for pair in pairs]
+        self._begin(found, stamp)
 
     def _search(self, rgb: np.ndarray, stamp: float) -> list[HandBox]:
         """Ask the detector, if it is worth its time."""

@@ -25,7 +25,7 @@ from handmesh_ros.images import image_to_rgb
 from handmesh_ros.monitor import Monitor
 from handmesh_ros.newest import NewestSlot
 from handmesh_ros.outputs import JOINTS_ONLY, HandOutputs, Picture
-from handmesh_ros.parameters import NodeParameters
+from handmesh_ros.parameters import ANY_SIDE, NodeParameters
 from handmesh_ros.recovery import Recovery
 from handmesh_ros.steadying import Steadier
 
@@ -298,7 +298,9 @@ class FrameWorker:
 
     def _take_over(self, settings: NodeParameters) -> None:
         """Let changes of parameters count from this image on."""
-        self._tracker.predictor.hand_size = settings.hand_size or None
+        predictor = self._tracker.predictor
+        predictor.hand_size = settings.hand_size or None
+        predictor.side = None if settings.side == ANY_SIDE else settings.side
         self._tracker.settings = replace(
             self._tracker.settings,
             enter_presence=settings.enter_presence,

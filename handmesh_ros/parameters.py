@@ -13,7 +13,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from handmesh_model.errors import ConfigError
-from handmesh_model.hand import HAND_SIZE_RANGE
+from handmesh_model.hand import HAND_SIZE_RANGE, SIDES
+
+ANY_SIDE = 'auto'
+"""Value of ``side`` that leaves it to the network."""
 
 Settings = TypeVar('Settings')
 
@@ -107,6 +110,11 @@ class NodeParameters:
         low=HAND_SIZE_RANGE[0],
         high=HAND_SIZE_RANGE[1],
         special=0.0,
+    )
+    side: str = parameter(
+        ANY_SIDE,
+        "Take every hand for one of this side, whatever boxes say; 'auto' judges each.",
+        choices=(ANY_SIDE, *SIDES),
     )
     enter_presence: float = parameter(
         0.5, 'Presence from which a new hand is believed.', low=0.0, high=1.0

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from handmesh_model.hand import SIDES
+
 DATASETS = (
     'real-images',
     'no-hands',
@@ -49,6 +51,9 @@ def add_parser(subparsers: Any) -> None:
         help='look for hands, take the boxes that the dataset has, or the whole picture; by '
         'default detected for real-images, reference else (detected without labels)',
     )
+    parser.add_argument(
+        '--side', choices=SIDES, help='take every hand for one of this side, for real-images'
+    )
     parser.add_argument('--limit', type=int, default=0, help='samples at most; 0 for all')
     parser.add_argument('--batch-size', type=int, default=32, help='crops in one forward pass')
     parser.add_argument(
@@ -70,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.dataset == 'synthetic':
         _evaluate_synthetic(arguments)
     else:
+        _refuse(arguments, 'side')
         _evaluate_benchmark(arguments)
     return 0
 
@@ -93,14 +99,14 @@ def _evaluate_real_images(arguments: argparse.Namespace) -> None:
 def _evaluate_no_hands(arguments: argparse.Namespace) -> None:
     from handmesh_model.evaluation.no_hands import report_no_hands
 
-    _refuse(arguments, 'boxes', 'limit', 'submission')
+    _refuse(arguments, 'boxes', 'side', 'limit', 'submission')
     report_no_hands(_predictor(arguments), arguments.folder, arguments.out, str(arguments.weights))
 
 
 def _evaluate_synthetic(arguments: argparse.Namespace) -> None:
     from handmesh_model.evaluation.synthetic import report_synthetic
 
-    _refuse(arguments, 'boxes', 'submission')
+    _refuse(arguments, 'boxes', 'side', 'submission')
     net = _network(arguments)
     report_synthetic(net, arguments.folder, arguments.out, arguments.limit, str(arguments.weights))
 
@@ -118,7 +124,11 @@ def _predictor(arguments: argparse.Namespace) -> Any:
     from handmesh_model.predictor import HandMeshPredictor
 
     return HandMeshPredictor(
-        arguments.weights, arguments.device, arguments.backend, precision=arguments.precision
+        arguments.weights,
+        arguments.device,
+        arguments.backend,
+        precision=arguments.precision,
+        side=arguments.side,
     )
 
 

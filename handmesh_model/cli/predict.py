@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from handmesh_model.errors import HandmeshError, ImageError
-from handmesh_model.hand import Hand
+from handmesh_model.hand import SIDES, Hand
 from handmesh_model.image_files import image_files
 from handmesh_model.joints import JOINT_NAMES
 from handmesh_model.topology import HandTopology
@@ -42,6 +42,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         '--hand-size', type=float, help='metres from wrist to middle knuckle, if known'
     )
+    parser.add_argument('--side', choices=SIDES, help='take every hand for one of this side')
     parser.add_argument(
         '--intrinsics',
         type=float,
@@ -72,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.max_hands,
         arguments.hand_size,
         arguments.precision,
+        arguments.side,
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}

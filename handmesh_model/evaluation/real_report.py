@@ -53,6 +53,7 @@ def report_real_images(
         'folder': str(root),
         'weights': weights,
         'backend': predictor.backend.name,
+        'side': predictor.side,
         'boxes': 'reference' if reference_boxes else 'detected',
         'summary': table,
         'images': {name: _per_image(result) for name, result in results.items()},

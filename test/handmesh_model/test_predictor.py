@@ -156,6 +156,22 @@ def test_box_without_side_is_tried_mirrored_if_it_looks_left(
     assert predictor.predict(image, boxes=[BOX])[0].side == 'right'
 
 
+@pytest.mark.parametrize('seen', [0.02, 0.98])
+def test_side_that_the_user_knows_is_not_asked_for(
+    predictor: HandMeshPredictor, monkeypatch: pytest.MonkeyPatch, seen: float
+) -> None:
+    right = np.full(2, seen, np.float32)
+    asked = scripted(predictor, monkeypatch, right=right)
+    monkeypatch.setattr(predictor, 'detect', lambda rgb: [HandBox(100, 60, 200, 180)])
+    monkeypatch.setattr(predictor, 'side', 'left')
+    (hand,) = predictor.predict(IMAGE)
+    assert hand.side == 'left'
+    found = predictor.predict(IMAGE, boxes=[BOX, HandBox(100, 60, 200, 180)])
+    assert [hand.side for hand in found] == ['left', 'left']
+    # The box that was found is looked at once more, as the scripted mesh is a point in it.
+    assert [len(crops) for crops in asked] == [1, 1, 2]
+
+
 def test_given_boxes_are_answered_one_by_one_in_order(predictor: HandMeshPredictor) -> None:
     boxes = [BOX, HandBox(10, 10, 60, 60, side='left'), HandBox(250, 100, 310, 160, side='right')]
     hands = predictor.predict(IMAGE, K, boxes)
@@ -240,6 +256,7 @@ def test_network_that_gives_nan_is_an_error(
         ({'max_hands': 0}, ConfigError, '0'),
         ({'hand_size': 9.0}, ConfigError, '9'),
         ({'hand_size': float('nan')}, ConfigError, 'nan'),
+        ({'side': 'upper'}, ConfigError, "side is 'upper', expected 'left', 'right' or None"),
     ],
 )
 def test_bad_settings_are_named(

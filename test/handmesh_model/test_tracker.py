@@ -80,7 +80,7 @@ def make(
     estimator.estimate = world.estimate  # type: ignore[method-assign]
     predictor.estimator, predictor.topology, predictor.max_hands = estimator, topology, 2
     predictor.detect = world.detect  # type: ignore[method-assign]
-    predictor.stopwatch, predictor.hand_size = Stopwatch(), None
+    predictor.stopwatch, predictor.hand_size, predictor.side = Stopwatch(), None, None
     return world, HandTracker(predictor, TrackerSettings(**settings))
 
 
@@ -231,6 +231,22 @@ def test_wrong_side_of_the_detector_is_put_right_at_once(topology: HandTopology)
     wrong = HandBox(100, 150, 200, 250, side='right')
     assert states(tracker.update(IMAGE, 0.0, boxes=[wrong])) == [(0, 'left', 'tracked')]
     assert world.searches == 0
+
+
+def test_side_that_the_user_knows_is_taken_for_every_hand(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'left')}, detect_period=0.0)
+    looks = []
+    look = world.look
+    world.look = lambda box: (looks.append(box.side), look(box))[1]  # type: ignore[method-assign]
+    tracker.predictor.side = 'right'
+    for i in range(20):
+        assert states(tracker.update(IMAGE, i / 30)) == [(0, 'right', 'tracked')]
+    assert set(looks) == {'right'}
+    tracker.predictor.side = 'left'
+    assert states(tracker.update(IMAGE, 0.7)) == [(0, 'left', 'tracked')]
+    tracker.predictor.side = None
+    world.hands['a'] = (150, 200, 'right')
+    assert states(tracker.update(IMAGE, 3.0))[-1][1] == 'right'
 
 
 def test_two_tracks_on_one_hand_become_one(topology: HandTopology) -> None:

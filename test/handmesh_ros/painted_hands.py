@@ -96,7 +96,9 @@ class PaintedPredictor(predictor.HandMeshPredictor):
         max_hands=2,
         hand_size=None,
         precision='auto',
+        side=None,
     ):
+        self.side = side
         self.max_hands = max_hands
         self.hand_size = hand_size
         self.weights = weights

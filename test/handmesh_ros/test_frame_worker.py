@@ -1,6 +1,7 @@
 """The worker, all but ROS: what becomes of images, and of a network that fails."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,18 @@ def test_meshes_are_refined_for_those_who_look_at_them(bench, topic):
     bench.outputs.topics |= {'hands'}
     assert [hand.refined for hand in bench.serve_good(1.1)] == [True] * 2
     assert bench.worker.refined
+
+
+def test_side_that_the_user_knows_counts_from_the_next_image_on(bench):
+    def sides(stamp):
+        return sorted(hand.side for hand in bench.serve_good(stamp))
+
+    assert sides(1.0) == ['left', 'right']
+    bench.settings = replace(bench.settings, side='left')
+    assert sides(1.1) == ['left', 'left']
+    bench.settings = replace(bench.settings, side='auto')
+    bench.worker.forget()
+    assert sides(1.2) == ['left', 'right']
 
 
 def test_boxes_of_others_stand_in_for_the_detector(bench):

@@ -136,6 +136,7 @@ class KnowingPredictor:
     def __init__(self, root, topology):
         self.topology = topology
         self.backend = SimpleNamespace(name='knowing')
+        self.side = None
         self.boxes = []
         self._hands = [
             (i, as_hand(sample, place(i, sample.side == 'left'), shift=float(i)))
