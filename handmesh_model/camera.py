@@ -121,14 +121,16 @@ def undistort(
     Move pixels to where an ideal pinhole camera with the same K would see them.
 
     :param points_image: (N, 2) pixels of the image as it came from the camera.
-    :param distortion: coefficients in OpenCV's order: 4, 5, 8, 12 or 14 of them (4 for a fisheye);
-        None or all zero leaves the pixels alone.
+    :param distortion: coefficients in OpenCV's order: 4, 5, 8, 12 or 14 of them (4 for a fisheye).
+        None or none leave the pixels alone, as all zero ones do unless ``fisheye``.
+    :param fisheye: whether they are of OpenCV's fisheye model, where all zero ones are of the
+        ideal equidistant lens, r = f theta.
     :raises IntrinsicsError: if there are other numbers of coefficients, or one is not finite.
     """
     points = _check_points('points_image', points_image, 2)
     matrix = check_intrinsics(intrinsics)
     coefficients = np.zeros(0) if distortion is None else np.asarray(distortion, float).ravel()
-    if not coefficients.any():
+    if not (coefficients.size if fisheye else coefficients.any()):
         return points
     if not np.isfinite(coefficients).all():
         raise IntrinsicsError(f'distortion {coefficients.tolist()} holds NaN or infinity')

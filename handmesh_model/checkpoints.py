@@ -122,9 +122,9 @@ def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
     if header.get('format') != FORMAT:
         raise CheckpointError(f"'{path}' has format {header.get('format')!r}, expected '{FORMAT}'")
     try:
-        config = NetworkConfig.from_dict(json.loads(header['config']))
-        topology = _topology(tensors, json.loads(header['topology']))
-        facts = json.loads(header['facts'])
+        config = NetworkConfig.from_dict(_description(header, 'config'))
+        topology = _topology(tensors, _description(header, 'topology'))
+        facts = _description(header, 'facts')
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"'{path}' has a damaged description: {error}") from error
     state = {
@@ -176,6 +176,14 @@ def topology_hash(topology: HandTopology) -> str:
 
 def _is_float(value: Tensor) -> bool:
     return value.is_floating_point()
+
+
+def _description(header: Mapping[str, str], name: str) -> dict[str, Any]:
+    """An entry of the header. Raises KeyError, TypeError or ValueError if it cannot be used."""
+    value = json.loads(header[name])
+    if not isinstance(value, dict):
+        raise TypeError(f'{name} is a {type(value).__name__}, expected names with values')
+    return value
 
 
 def _topology(tensors: dict[str, Tensor], description: dict[str, str]) -> HandTopology:

@@ -14,6 +14,11 @@ from handmesh_model.shrinking import block_means, blocks_of
 
 CROP_MARGIN = 1.25
 """Side of the crop over the longer side of the box around the hand's vertices."""
+LARGEST_BOX = 16
+"""Longer side of a box over that of the picture: a larger one shows no hand, and huge ones take
+seconds and gigabytes to crop."""
+_WARP_LIMIT = 32767
+"""Pixels on a side from which OpenCV refuses to warp a picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,8 @@ def check_box(box: HandBox, width: int, height: int) -> HandBox:
 
     :param width: of the image, pixels.
     :param height: of the image, pixels.
-    :raises ImageError: if a coordinate is not finite, the box has no area, or it lies outside.
+    :raises ImageError: if a coordinate is not finite, the box has no area, it lies outside, or it
+        is more than :data:`LARGEST_BOX` times as large as the image.
     """
     corners = (box.x_min, box.y_min, box.x_max, box.y_max)
     shown = '(' + ', '.join(f'{value:g}' for value in corners) + ')'
@@ -77,6 +83,12 @@ def check_box(box: HandBox, width: int, height: int) -> HandBox:
         raise ImageError(
             f'box (x_min, y_min, x_max, y_max) = {shown} lies outside the image of '
             f'{width} x {height} pixels, expected an overlap'
+        )
+    largest = LARGEST_BOX * max(width, height)
+    if box.longer_side > largest:
+        raise ImageError(
+            f'box (x_min, y_min, x_max, y_max) = {shown} is {box.longer_side:g} pixels long in an '
+            f'image of {width} x {height} pixels, expected at most {largest}'
         )
     return box
 
@@ -123,7 +135,7 @@ def _warp(rgb: np.ndarray, affine: np.ndarray, out: np.ndarray) -> None:
     """Resample the image under an axis-aligned affine into ``out``, zero padded."""
     affine = affine.copy()
     side = blocks_of(affine[1, 1])
-    if side > 1:
+    if side > 1 or max(rgb.shape[:2]) >= _WARP_LIMIT:
         rgb, affine = _averaged(rgb, affine, out.shape[0], side)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (out.shape[1], out.shape[0])
@@ -136,7 +148,8 @@ def _averaged(
     """
     The part of the image under the crop, averaged over blocks of ``side`` squared pixels.
 
-    Bilinear sampling alone would skip pixels where the crop is smaller than what it shows.
+    Bilinear sampling alone would skip pixels where the crop is smaller than what it shows. Blocks
+    of one pixel leave the part as it is.
     """
     height, width = rgb.shape[:2]
     corners = affine[:, :2] @ np.array([[-1, size], [-1, size]]) + affine[:, 2:]

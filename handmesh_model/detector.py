@@ -188,7 +188,13 @@ def load_detector(path: str | Path) -> HandDetectorNet:
         raise CheckpointError(f"cannot read detector weights '{path}': {error}") from error
     if 'detector' not in metadata:
         raise CheckpointError(f"'{path}' holds no detector; its metadata are {sorted(metadata)}")
-    net = HandDetectorNet(**json.loads(metadata['detector']))
+    try:
+        net = HandDetectorNet(**json.loads(metadata['detector']))
+    # Torch raises RuntimeError for a width that no layer can have.
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"'{path}' has a damaged description of its detector: {error}"
+        ) from error
     try:
         net.load_state_dict(state)
     except RuntimeError as error:

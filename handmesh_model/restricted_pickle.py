@@ -218,12 +218,32 @@ def _sparse_array(record: SparseRecord) -> np.ndarray:
             f'a sparse matrix of shape {shape}, expected at most {LARGEST_SIDE} a side'
         )
     by_rows = shape if isinstance(record, RowsRecord) else shape[::-1]
-    if starts.shape != (by_rows[0] + 1,) or len(data) != len(indices):
+    indices, starts = _whole_numbers('indices', indices), _whole_numbers('indptr', starts)
+    # Also keeps numpy from repeating a line as often as a damaged file may say.
+    counts = np.diff(starts)
+    if (
+        data.shape != indices.shape
+        or starts.shape != (by_rows[0] + 1,)
+        or starts[0] != 0
+        or starts[-1] != len(indices)
+        or (counts < 0).any()
+        or (indices < 0).any()
+    ):
         raise ValueError('a sparse matrix whose arrays contradict each other')
     dense = np.zeros(by_rows)
-    lines = np.repeat(np.arange(by_rows[0]), np.diff(starts))
+    lines = np.repeat(np.arange(by_rows[0]), counts)
     np.add.at(dense, (lines, indices), data)
     return dense if isinstance(record, RowsRecord) else dense.T
+
+
+def _whole_numbers(name: str, array: np.ndarray) -> np.ndarray:
+    """The array as int64, whose differences do not wrap around as those of unsigned ones do."""
+    if array.ndim != 1 or array.dtype.kind not in 'iu':
+        raise ValueError(
+            f"a sparse matrix with '{name}' of shape {array.shape} and dtype {array.dtype}, "
+            'expected a row of integers'
+        )
+    return array.astype(np.int64)
 
 
 def _chumpy_array(record: ChumpyRecord) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +17,8 @@ FAMILIES = ('DICT_APRILTAG_36h11', 'DICT_4X4_250', 'DICT_5X5_250', 'DICT_6X6_250
 """OpenCV's names of the tags that are looked for."""
 TAG_SIZE_RANGE = (0.01, 1.0)
 """Metres that a tag's side can have."""
+_Detector = Callable[[np.ndarray], Sequence[Any]]
+"""Takes an (H, W) uint8 grey picture; the first of its results are tags' (1, 4, 2) corners."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +66,7 @@ def find_tag_plane(
     side = check_tag_size(tag_size)
     matrix = check_intrinsics(intrinsics)
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    found = [corners[0] for d in _detectors() for corners in d.detectMarkers(grey)[0]]
+    found = [corners[0] for detect in _detectors() for corners in detect(grey)[0]]
     if not found:
         return None
     largest = max(found, key=lambda corners: abs(cv2.contourArea(corners)))
@@ -81,12 +85,17 @@ def find_tag_plane(
 
 
 @lru_cache(maxsize=1)
-def _detectors() -> list[cv2.aruco.ArucoDetector]:
-    settings = cv2.aruco.DetectorParameters()
-    settings.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
+def _detectors() -> list[_Detector]:
+    """One for each of the families."""
+    # Its type information knows OpenCV's new interface only.
+    aruco: Any = cv2.aruco
+    # Before OpenCV 4.7 (Ubuntu 24.04 has 4.6) setting a value of DetectorParameters() crashes.
+    is_new = hasattr(aruco, 'ArucoDetector')
+    settings = aruco.DetectorParameters() if is_new else aruco.DetectorParameters_create()
+    settings.cornerRefinementMethod = aruco.CORNER_REFINE_SUBPIX
+    families = [aruco.getPredefinedDictionary(getattr(aruco, name)) for name in FAMILIES]
+    if is_new:
+        return [aruco.ArucoDetector(family, settings).detectMarkers for family in families]
     return [
-        cv2.aruco.ArucoDetector(
-            cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name)), settings
-        )
-        for name in FAMILIES
+        partial(aruco.detectMarkers, dictionary=family, parameters=settings) for family in families
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -136,30 +135,45 @@ class HandTopology:
         """
         Read a topology written by :meth:`save`.
 
-        :raises TopologyError: if the file is missing, is no npz, or lacks an array.
+        :raises TopologyError: if the file is missing, damaged or no npz, lacks an array, or has
+            arrays that contradict each other.
         """
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                arrays = {key: data[key] for key in data.files}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise TopologyError(f"cannot read topology '{path}': {error}") from error
+        arrays = _arrays_of(path)
         missing = [key for key in ('faces', 'joint_regressor') if key not in arrays]
         if missing:
             raise TopologyError(
                 f"topology '{path}' lacks {', '.join(missing)}; it holds {', '.join(arrays)}"
             )
-        return cls(
-            arrays['faces'],
-            arrays['joint_regressor'],
-            arrays.get('vertex_parts'),
-            arrays.get('template'),
-            str(arrays.get('name', 'custom')),
-        )
+        try:
+            return cls(
+                arrays['faces'],
+                arrays['joint_regressor'],
+                arrays.get('vertex_parts'),
+                arrays.get('template'),
+                str(arrays.get('name', 'custom')),
+            )
+        except TopologyError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise TopologyError(f"topology '{path}' has unfit arrays: {error}") from error
 
     @classmethod
     def open_hand(cls) -> HandTopology:
         """The project's own hand, derived from CC0 data (see ``assets/README.md``)."""
         return _open_hand()
+
+
+def _arrays_of(path: str | Path) -> dict[str, np.ndarray]:
+    """:raises TopologyError: if the file is missing, damaged or no npz."""
+    try:
+        data = np.load(path, allow_pickle=False)
+        if isinstance(data, np.ndarray):
+            raise ValueError(f'one array of shape {data.shape}, expected an npz with several')
+        with data:
+            return {key: data[key] for key in data.files}
+    # A damaged file raises whatever zipfile, zlib and numpy stumble over.
+    except Exception as error:
+        raise TopologyError(f"cannot read topology '{path}': {error}") from error
 
 
 @lru_cache(maxsize=1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
@@ -12,7 +13,12 @@ from handmesh_model.crop import check_box, check_image
 from handmesh_model.errors import ConfigError
 from handmesh_model.estimator import Estimate, likelier, mirrored, same_hand
 from handmesh_model.hand import Hand, HandBox, TrackState
-from handmesh_model.predictor import HandMeshPredictor, check_view, without_duplicates
+from handmesh_model.predictor import (
+    SPARE_CANDIDATES,
+    HandMeshPredictor,
+    check_view,
+    without_duplicates,
+)
 from handmesh_model.track import Track
 
 _SMALLEST_HAND = 24.0
@@ -56,14 +62,19 @@ class HandTracker:
 
     :param predictor: finds and estimates hands; its ``max_hands`` is the tracker's too.
     :param settings: when tracks begin and end.
+    :param ids: of new tracks, one after the other; None counts from 0. Trackers that share one
+        never call two hands the same.
     """
 
     def __init__(
-        self, predictor: HandMeshPredictor, settings: TrackerSettings | None = None
+        self,
+        predictor: HandMeshPredictor,
+        settings: TrackerSettings | None = None,
+        ids: Iterator[int] | None = None,
     ) -> None:
         self.predictor = predictor
         self.settings = settings or TrackerSettings()
-        self._next_id = 0
+        self._ids = count() if ids is None else ids
         self.reset()
 
     def reset(self) -> None:
@@ -71,6 +82,11 @@ class HandTracker:
         self._tracks: list[Track] = []
         self._last_stamp = -np.inf
         self._last_search = -np.inf
+
+    def take_over(self, other: HandTracker) -> None:
+        """Go on with the hands of another tracker, which is not used afterwards."""
+        self._tracks = other._tracks
+        self._last_stamp, self._last_search = other._last_stamp, other._last_search
 
     def update(
         self,
@@ -176,7 +192,12 @@ class HandTracker:
     def _assign(
         self, old: list[HandBox], candidates: list[HandBox]
     ) -> tuple[list[HandBox | None], list[HandBox]]:
-        """The candidate that each track is seen in, if any, and those that are nobody's."""
+        """
+        The candidate that each track is seen in, if any, and those that are nobody's.
+
+        Of the latter the surest come first, and no more than the detector would give: elsewhere
+        others may send any number, and the network looks at each twice.
+        """
         free = list(candidates)
         matches: list[HandBox | None] = [None] * len(old)
         for i, (track, box) in enumerate(zip(self._tracks, old, strict=True)):
@@ -192,7 +213,10 @@ class HandTracker:
                 # What else lies on a tracked hand is that hand once more.
                 free = [c for c in free if c is best or intersection_over_union(c, box) < 0.3]
                 free.remove(best)
-        return matches, free if len(old) < self.predictor.max_hands else []
+        if len(old) >= self.predictor.max_hands:
+            return matches, []
+        free.sort(key=lambda c: -c.score)
+        return matches, free[: self.predictor.max_hands + SPARE_CANDIDATES]
 
     def _drop_duplicates(self) -> None:
         """Of two tracks that came to lie on one hand, the older one stays."""
@@ -212,8 +236,7 @@ class HandTracker:
             if len(self._tracks) >= self.predictor.max_hands:
                 break
             if _plausible(estimate) and not any(same_hand(estimate, other) for other in tracked):
-                self._tracks.append(Track(self._next_id, estimate, stamp))
-                self._next_id += 1
+                self._tracks.append(Track(next(self._ids), estimate, stamp))
 
     def _hand(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from handmesh_model.errors import ConfigError
 
 STORAGES = ('mcap', 'sqlite3')
+_OTHER_PACKAGE = re.compile(r'^\s*(\w+)/\w+', re.MULTILINE)
+"""The package in the type of a field."""
 
 
 class BagWriter:
@@ -48,9 +51,15 @@ class BagWriter:
         :param is_latched: transient local, so that whoever replays the bag latches it again.
         :raises ConfigError: if the definition of the message cannot be found.
         """
-        self._connections[topic] = self._writer.add_connection(
-            topic, kind, typestore=_store_with(kind), offered_qos_profiles=[_qos(is_latched)]
-        )
+        from rosbags.typesys.base import TypesysError
+
+        store = _store_with(kind)
+        try:
+            self._connections[topic] = self._writer.add_connection(
+                topic, kind, typestore=store, offered_qos_profiles=[_qos(is_latched)]
+            )
+        except TypesysError as error:
+            raise ConfigError(f"the definition of '{kind}' is incomplete: {error}") from error
         self.counts[topic] = 0
 
     def write(self, topic: str, nanoseconds: int, data: bytes) -> None:
@@ -104,7 +113,7 @@ def _store_with(kind: str) -> Any:
 
 
 def _register_package(store: Any, package: str) -> None:
-    """Read the definitions that an installed package brings."""
+    """Read the definitions that an installed package brings, and those that it refers to."""
     from rosbags.typesys import get_types_from_msg
 
     for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
@@ -112,8 +121,13 @@ def _register_package(store: Any, package: str) -> None:
         found = sorted(folder.glob('*.msg')) if prefix else []
         if found:
             types: dict[str, Any] = {}
+            others: set[str] = set()
             for file in found:
-                name = f'{package}/msg/{file.stem}'
-                types |= get_types_from_msg(file.read_text(encoding='utf-8'), name)
+                text = file.read_text(encoding='utf-8')
+                types |= get_types_from_msg(text, f'{package}/msg/{file.stem}')
+                others.update(_OTHER_PACKAGE.findall(text))
             store.register({name: t for name, t in types.items() if name not in store.types})
+            known = {name.partition('/')[0] for name in store.types}
+            for other in sorted(others - known):
+                _register_package(store, other)
             return

@@ -14,14 +14,16 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import cv2
 import numpy as np
 
-from handmesh_model.camera import check_intrinsics
 from handmesh_model.errors import HandmeshError, ImageError
+
+if TYPE_CHECKING:
+    from handmesh_ros.calibration import Calibration
 
 BAG_SUFFIXES = ('.mcap', '.db3')
 METADATA = 'metadata.yaml'
@@ -36,8 +38,8 @@ MAX_PIXELS = 1 << 26
 MAX_METADATA = 16 << 20
 MAX_TOPICS = 10_000
 _EXPECTED = "expected none or chunks inside MCAP ('ros2 bag convert' writes it anew)"
-_INFO_SEARCH = 200
-"""Messages of camera_info that are looked through for a calibrated one."""
+_SEARCH = 200
+"""Messages that are looked through for a calibrated camera_info, or an image that can be read."""
 
 
 def is_bag(path: Path) -> bool:
@@ -55,8 +57,8 @@ class Bag:
     :param topic: of the images.
     :param count: how many the bag says it has.
     :param rate: images a second, by their times in the bag; 0 if there are too few to tell.
-    :param intrinsics: (3, 3) pixels of the camera_info beside the images, if that is calibrated
-        and without distortion, whose images can be told like that.
+    :param intrinsics: (3, 3) pixels of the camera_info beside the images, if that is calibrated,
+        for images of their size, and without distortion, whose images can be told like that.
     """
 
     path: Path
@@ -98,6 +100,23 @@ def open_bag(path: Path, topic: str = '') -> Bag:
         seconds = reader.duration * 1e-9
         rate = (count - 1) / seconds if count > 1 and seconds > 0 else 0.0
         return Bag(path, chosen, count, rate, _intrinsics(reader, chosen, path))
+
+
+def _intrinsics(reader: Any, topic: str, path: Path) -> np.ndarray | None:
+    """The camera matrix of a topic's images, if the bag has one that fits them."""
+    calibration = _calibration(reader, topic, path)
+    if calibration is None or calibration.size is None:
+        return None if calibration is None else calibration.intrinsics
+    connections = [c for c in reader.connections if _is_image(c) and c.topic == topic]
+    for number, (connection, _, data) in enumerate(_messages(reader, connections, path)):
+        if number >= _SEARCH:
+            break
+        try:
+            height, width = _decode(connection.msgtype, data).shape[:2]
+        except ImageError:
+            continue
+        return calibration.intrinsics if calibration.size == (width, height) else None
+    return None
 
 
 def _choose(images: dict[str, Any], topic: str, path: Path) -> str:
@@ -270,8 +289,11 @@ def _decode_compressed(message: Any) -> np.ndarray:
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
-def _intrinsics(reader: Any, topic: str, path: Path) -> np.ndarray | None:
-    """Of the camera_info in the images' namespace, or of the only one."""
+def _calibration(reader: Any, topic: str, path: Path) -> Calibration | None:
+    """By the camera_info in the images' namespace, or by the only one."""
+    # Needs sensor_msgs, as for images.
+    from handmesh_ros.calibration import camera_info_to_calibration
+
     infos = [c for c in reader.connections if c.msgtype == INFO]
     names = {c.topic for c in infos}
     base = topic.removesuffix('/compressed').rpartition('/')[0]
@@ -280,13 +302,12 @@ def _intrinsics(reader: Any, topic: str, path: Path) -> np.ndarray | None:
         return None
     wanted = [c for c in infos if c.topic == (beside if beside in names else c.topic)]
     for number, (_, _, data) in enumerate(_messages(reader, wanted, path)):
-        if number >= _INFO_SEARCH:
+        if number >= _SEARCH:
             break
-        info = _parse(INFO, data)
-        if not np.any(info.k) or np.any(info.d):
-            continue
         try:
-            return check_intrinsics(np.reshape(info.k, (3, 3)))
+            calibration = camera_info_to_calibration(_parse(INFO, data))
         except HandmeshError:
             continue
+        if not calibration.distortion.size:
+            return calibration
     return None

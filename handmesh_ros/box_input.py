@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import RegionOfInterest
 
-from handmesh_model.errors import ConfigError
+from handmesh_model.crop import check_box
+from handmesh_model.errors import ConfigError, ImageError
 from handmesh_model.hand import HandBox, Side
 from handmesh_ros import distro
 from handmesh_ros.conversions import stamp_to_seconds
@@ -70,16 +72,11 @@ def _side(name: str) -> Side | None:
 
 def usable(box: HandBox, width: int, height: int) -> bool:
     """Whether a crop can be cut around a box of an image of this size."""
-    corners = (box.x_min, box.y_min, box.x_max, box.y_max)
-    return bool(
-        np.isfinite((*corners, box.score)).all()
-        and box.x_min < box.x_max
-        and box.y_min < box.y_max
-        and box.x_max >= 0
-        and box.y_max >= 0
-        and box.x_min <= width - 1
-        and box.y_min <= height - 1
-    )
+    try:
+        check_box(box, width, height)
+    except ImageError:
+        return False
+    return math.isfinite(box.score)
 
 
 class BoxInput:
@@ -137,7 +134,7 @@ class BoxInput:
         if len(good) < len(boxes):
             self._fault(
                 f"{len(boxes) - len(good)} of {len(boxes)} boxes on '{self.topic}' are empty, not "
-                f'finite or outside the image of {width} x {height} pixels'
+                f'finite, outside the image of {width} x {height} pixels or far larger than it'
             )
         return good
 

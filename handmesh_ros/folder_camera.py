@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from rclpy.duration import Duration
@@ -28,7 +28,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from handmesh_model.errors import ConfigError
+from handmesh_model.errors import ConfigError, ImageError
 from handmesh_ros import executable, sources
 from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.images import rgb_to_image
@@ -57,12 +57,13 @@ class FolderCamera(Node):
     Plays a source once, or forever.
 
     :param name: of the node.
+    :param options: of ``rclpy.node.Node``.
     :raises ImageError: if the source cannot be read.
     :raises ConfigError: if a parameter or the file of the camera matrix is wrong.
     """
 
-    def __init__(self, name: str = 'folder_camera') -> None:
-        super().__init__(name)
+    def __init__(self, name: str = 'folder_camera', **options: Any) -> None:
+        super().__init__(name, **options)
         self.settings = ParameterServer(self, CameraParameters).check()
         log = self.get_logger()
         self._source = sources.open_source(
@@ -108,7 +109,8 @@ class FolderCamera(Node):
             due = time.monotonic()
             end = due + (self.settings.duration or float('inf'))
             for frame in self._frames():
-                self._wait_until(lambda: False, until=due)
+                if not self._is_time(due):
+                    continue
                 if time.monotonic() > end:
                     break
                 due = max(due + 1 / self._rate, time.monotonic())
@@ -116,6 +118,17 @@ class FolderCamera(Node):
                 unanswered += not self._show(frame, file)
         self._images.wait_for_all_acked(Duration(seconds=2))
         self.get_logger().info(f'Done: {sent} images sent, {unanswered} unanswered')
+
+    def _is_time(self, due: float) -> bool:
+        """
+        Wait until a picture may be sent; whether it may be at all.
+
+        A live one is sent at once or never: held back, its stamp would be later than it was taken.
+        """
+        live = self._source.is_live
+        self._wait_until(lambda: False, until=time.monotonic() if live else due)
+        # Half a picture's time early is in time, since a camera's own clock trembles.
+        return not live or time.monotonic() >= due - 0.5 / self._source.rate
 
     def _show(self, frame: sources.Frame, file: TextIO) -> bool:
         """Send a picture; in lockstep, whether it was answered."""
@@ -146,9 +159,16 @@ class FolderCamera(Node):
         return self._wait_until(lambda: self._answered >= stamp, until=end)
 
     def _frames(self) -> Iterator[sources.Frame]:
-        yield from self._source.frames()
-        while self.settings.loop:
-            yield from self._source.frames()
+        """:raises ImageError: if the source gives nothing any more."""
+        while True:
+            has_any = False
+            for frame in self._source.frames():
+                has_any = True
+                yield frame
+            if not has_any:
+                raise ImageError(f'{self._source.name} gives no pictures any more')
+            if not self.settings.loop:
+                return
 
     def _frames_file(self) -> TextIO:
         path = Path(self.settings.frames_file or os.devnull)
@@ -186,7 +206,7 @@ class FolderCamera(Node):
         self, is_true: Callable[[], bool], until: float = float('inf'), notice: str = ''
     ) -> bool:
         """
-        Serve callbacks until something holds.
+        Serve callbacks until something holds, at least once.
 
         :param until: time.monotonic() to give up at.
         :param notice: said every few seconds meanwhile.
@@ -195,14 +215,14 @@ class FolderCamera(Node):
         next_notice = time.monotonic() + _WAIT_NOTICE
         while not is_true():
             now = time.monotonic()
-            if now >= until:
-                return False
             if notice and now > next_notice:
                 next_notice = now + _WAIT_NOTICE
                 self.get_logger().info(notice)
-            self._executor.spin_once(timeout_sec=min(until - now, 0.05))
+            self._executor.spin_once(timeout_sec=min(max(until - now, 0.0), 0.05))
             if executable.is_over(self):
                 raise ExternalShutdownException
+            if time.monotonic() >= until:
+                return is_true()
         return True
 
 

@@ -184,8 +184,9 @@ class FrameWorker:
         try:
             # First, since both may not fit into memory.
             self._tracker.predictor.close()
-            self._tracker = self._node.load(attempt)
-            self._is_broken = False
+            tracker = self._node.load(attempt)
+            tracker.take_over(self._tracker)
+            self._tracker, self._is_broken = tracker, False
         except Exception as error:  # the next attempt may go better
             reason = f'{type(error).__name__}: {error}'
             self._node.fault('inference', f'cannot load the network anew: {reason}')

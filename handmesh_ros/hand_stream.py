@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rclpy.lifecycle import LifecycleNode
@@ -45,9 +46,16 @@ class HandStream:
         from handmesh_model.visualization import draw_hands_with_caption
 
         self._monitor = monitor
+        self._ros = node
         self._node = surroundings
         settings = surroundings.settings()
         topology = tracker.predictor.topology
+        # First, since it may fail, and nothing else is there then that would have to be closed.
+        self._boxes: BoxInput | None = None
+        if settings.boxes != DETECTOR:
+            self._boxes = BoxInput(
+                node, settings.boxes, lambda text: surroundings.fault('boxes', text)
+            )
         self._outputs = HandOutputs(node, topology, draw_hands_with_caption, self._caption)
         around = surroundings._replace(boxes=self._boxes_for)
         self._worker = FrameWorker(tracker, self._outputs, monitor, around)
@@ -58,11 +66,6 @@ class HandStream:
             self._worker.offer,
             lambda text: surroundings.fault('qos', text),
         )
-        self._boxes: BoxInput | None = None
-        if settings.boxes != DETECTOR:
-            self._boxes = BoxInput(
-                node, settings.boxes, lambda text: surroundings.fault('boxes', text)
-            )
         self.is_running = False
         """Whether images are taken as soon as somebody listens."""
         self._last_listened = float('-inf')
@@ -96,7 +99,7 @@ class HandStream:
         """Take no more images, and let RViz forget the hands while publishers are active."""
         if self.is_running:
             self.is_running = False
-            self._input.release()
+            self._release()
             if self._worker.stop():
                 self._outputs.clear()
 
@@ -134,11 +137,19 @@ class HandStream:
         if is_measuring or not settings.lazy or self._outputs.wanted(settings):
             self._last_listened = now
         if now - self._last_listened >= LAZY_PAUSE:
-            self._input.release()
+            self._release()
             return
         if not self._input.is_taking:
             self._monitor.begin()
+            if self._node.depth is not None:
+                self._node.depth.open(self._ros)
         self._input.take()
+
+    def _release(self) -> None:
+        """Take no images, nor the depth that goes with them."""
+        self._input.release()
+        if self._node.depth is not None:
+            self._node.depth.close()
 
     def watch_for_images(self) -> None:
         """Say once that no image comes, and why that may be."""
@@ -163,12 +174,13 @@ def no_boxes(stamp: float, width: int, height: int) -> list[HandBox] | None:
     return None
 
 
-def load_tracker(settings: NodeParameters, attempt: int = 0) -> HandTracker:
+def load_tracker(settings: NodeParameters, attempt: int, ids: Iterator[int]) -> HandTracker:
     """
     A network, ready to follow hands.
 
     :param attempt: 0 at first; in the place of a network that fails, 1 loads the same once more,
         and later ones fall back to what runs anywhere, if that is allowed.
+    :param ids: of its hands.
     :raises HandmeshError: if weights, device or backend cannot be used.
     """
     # PyTorch takes seconds to import; a node that only waits does without.
@@ -186,5 +198,6 @@ def load_tracker(settings: NodeParameters, attempt: int = 0) -> HandTracker:
             settings.max_hands,
             settings.hand_size or None,
             precision,
-        )
+        ),
+        ids=ids,
     )

@@ -15,6 +15,7 @@ import gc
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -75,13 +76,12 @@ class HandmeshNode(LifecycleNode):
         self._latency = LatencyOutputs(self)
         self._control = ControlServices(self, self._enable, self._reset_tracks)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        period = self._server.settings.diagnostics_period
+        self._track_ids = count()
         # Simulated time may stand still or jump; watching goes on.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timers_made = [
-            self.create_timer(period, self._publish_diagnostics, clock=steady),
-            self.create_timer(_LOOK_PERIOD, self._look_around, clock=steady),
-        ]
+        period = self._server.settings.diagnostics_period
+        self._diagnosing = self.create_timer(period, self._publish_diagnostics, clock=steady)
+        self.create_timer(_LOOK_PERIOD, self._look_around, clock=steady)
 
     def autostart(self) -> None:
         """Configure and activate, unless told not to; after a failure the node waits for help."""
@@ -96,8 +96,8 @@ class HandmeshNode(LifecycleNode):
         """Load the network and make the publishers."""
         try:
             self._server.check()
-            tracker = self._load(0)
-            self._stream = HandStream(self, tracker, self._monitor, self._surroundings())
+            self._set_pace()
+            self._stream = self._make_stream()
         except HandmeshError as error:
             return self._cannot('configure', str(error))
         except Exception as error:  # rclpy would swallow it
@@ -105,6 +105,21 @@ class HandmeshNode(LifecycleNode):
             return self._cannot('configure', f'{type(error).__name__}: {error}\n{where}')
         self._state = 'inactive'
         return SUCCESS
+
+    def _set_pace(self) -> None:
+        """Diagnose as often as the parameter says by now."""
+        self._diagnosing.timer_period_ns = round(1e9 * self._server.settings.diagnostics_period)
+        # The new period would else begin with the end of the old one.
+        self._diagnosing.reset()
+
+    def _make_stream(self) -> HandStream:
+        tracker = self._load(0)
+        try:
+            return HandStream(self, tracker, self._monitor, self._surroundings())
+        except BaseException:
+            self._network = {}
+            tracker.predictor.close()
+            raise
 
     def _cannot(self, what: str, why: str) -> TransitionCallbackReturn:
         self._fault('parameters', f'cannot {what}: {why}')
@@ -126,7 +141,7 @@ class HandmeshNode(LifecycleNode):
 
     def _load(self, attempt: int) -> HandTracker:
         settings = self._server.settings
-        tracker = load_tracker(settings, attempt)
+        tracker = load_tracker(settings, attempt, self._track_ids)
         predictor = tracker.predictor
         topology = predictor.topology
         self._network = {
@@ -148,7 +163,6 @@ class HandmeshNode(LifecycleNode):
         super().on_activate(state)
         self._stream.announce()
         self._camera.open()
-        self._depth.open(self)
         if self._is_enabled and not self._start():
             self._halt()
             super().on_deactivate(state)
@@ -194,7 +208,6 @@ class HandmeshNode(LifecycleNode):
 
     def _halt(self) -> None:
         self._camera.close()
-        self._depth.close()
         if self._stream is not None:
             self._stream.stop()
 

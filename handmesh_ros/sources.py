@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from handmesh_ros import bags
 DEMO_CLIP = Path(handmesh_model.__file__).parent / 'assets' / 'demo_clip.mp4'
 FOLDER_RATE = 10.0
 """Images a second of a folder, which has no rate of its own."""
+_KEPT_BY_DRIVERS = 16
+"""Pictures that a camera's driver may have ready, at most; four are usual."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +51,7 @@ class Source:
     :param count: number of pictures, None where it is not known.
     :param rate: pictures a second.
     :param intrinsics: (3, 3) pixels if a file beside the source tells them.
+    :param is_live: pictures come by themselves, each as it is taken.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Source:
     count: int | None
     rate: float
     intrinsics: np.ndarray | None = None
+    is_live: bool = False
 
 
 Warn = Callable[[str], object]
@@ -168,7 +173,25 @@ def _camera(number: int) -> Source:
     # Opened once: many cameras need seconds to start, and some do not start twice.
     capture = _open_capture(number, title)
     rate = capture.get(cv2.CAP_PROP_FPS)
-    return Source(title, lambda: _captured(capture, title), None, rate if rate > 0 else 30.0)
+    rate = rate if rate > 0 else 30.0
+
+    def frames() -> Iterator[Frame]:
+        _skip_kept(capture, 1 / rate)
+        return _captured(capture, title)
+
+    return Source(title, frames, None, rate, is_live=True)
+
+
+def _skip_kept(capture: cv2.VideoCapture, period: float) -> None:
+    """
+    Pass over the pictures that a driver has kept since the camera was opened: those come at once.
+
+    :param period: seconds between two pictures.
+    """
+    for _ in range(_KEPT_BY_DRIVERS):
+        begun = time.monotonic()
+        if not capture.grab() or time.monotonic() - begun > period / 2:
+            return
 
 
 def _open_capture(what: str | int, title: str) -> cv2.VideoCapture:

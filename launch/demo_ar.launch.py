@@ -4,7 +4,7 @@ Starts a camera made of files (or the embedded clip), handmesh_node, the AR node
     ros2 launch handmesh_ros demo_ar.launch.py source:=/path/to/clip.mp4 stage:=pour rviz:=true
 """
 
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, NotEqualsSubstitution, PathJoinSubstitution
@@ -50,12 +50,16 @@ def generate_launch_description() -> LaunchDescription:
             output='screen',
         )
 
-    def include(name, passed, **more):
+    def include(name, passed):
         return IncludeLaunchDescription(
             PythonLaunchDescriptionSource(PathJoinSubstitution([LAUNCH, name])),
-            launch_arguments=[(argument, value[argument]) for argument in passed],
-            **more,
+            launch_arguments=passed,
         )
+
+    of_ar = [(name, value[name]) for name in _OF_AR]
+    # Left out, it would be this file's, and RViz would open twice. In a group of its own, since
+    # what is passed to one file would be seen by the next one, too.
+    of_handmesh = [*((name, value[name]) for name in _OF_HANDMESH), ('rviz', 'false')]
 
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description)
@@ -66,7 +70,9 @@ def generate_launch_description() -> LaunchDescription:
             *declared,
             camera('folder_camera', IfCondition(is_network)),
             camera('true_hands', IfCondition(NotEqualsSubstitution(value['hands'], 'network'))),
-            include('handmesh.launch.py', _OF_HANDMESH, condition=IfCondition(is_network)),
-            include('ar.launch.py', _OF_AR),
+            GroupAction(
+                [include('handmesh.launch.py', of_handmesh)], condition=IfCondition(is_network)
+            ),
+            include('ar.launch.py', of_ar),
         ]
     )

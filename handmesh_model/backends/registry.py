@@ -91,7 +91,11 @@ def choose_backends(
         known = ', '.join(('auto', *PRECISIONS))
         raise BackendError(f"precision is '{precision}', expected one of {known}")
     if name == 'auto':
-        fitting = [BACKENDS[n] for n in _AUTOMATIC if BACKENDS[n].problem(device) is None]
+        problems = {n: BACKENDS[n].problem(device) for n in _AUTOMATIC}
+        fitting = [BACKENDS[n] for n, problem in problems.items() if problem is None]
+        if not fitting:
+            reasons = '; '.join(filter(None, problems.values()))
+            raise BackendError(f"no backend can run on '{device}' here: {reasons}")
         with_it = [k for k in fitting if precision in ('auto', *k.precisions)]
         # Where none has the precision, the last one's message tells so.
         return [(kind, _precision(kind, precision)) for kind in with_it or fitting[-1:]]

@@ -107,13 +107,17 @@ def read_image(path: Path) -> np.ndarray:
     """
     A picture file as (H, W, 3) uint8 RGB.
 
-    :raises ImageError: if there is no such file or it is no picture.
+    :raises ImageError: if there is no such file, it is no picture, or it is too large for OpenCV.
     """
     try:
         data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     except OSError as error:
         raise ImageError(f"cannot read '{path}': {error.strerror}") from error
-    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error as error:
+        # OpenCV refuses so what claims to have more pixels than it reads.
+        raise ImageError(f"'{path}' cannot be read by OpenCV: {error.err}") from error
     if bgr is None:
         raise ImageError(f"'{path}' is no picture that OpenCV can read ({data.size} bytes)")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)

@@ -6,9 +6,15 @@ import argparse
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 
+from handmesh_model.cli import INTERRUPTED, USER_ERROR
+from handmesh_model.errors import HandmeshError
 from handmesh_model.training.config import load_training_config
+
+_PEER_SECONDS = 3.0
+"""How long a rank that lost another leaves it to that one to say why."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -59,11 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
     from handmesh_model.training.trainer import TimeBox, Trainer
 
     ranks = join_ranks()
-    try:
-        trainer = Trainer(config, ranks, arguments.monitor_real)
-        trainer.run(TimeBox(arguments.hours, arguments.finish))
-    finally:
-        leave_ranks(ranks)
+    trainer = Trainer(config, ranks, arguments.monitor_real)
+    trainer.run(TimeBox(arguments.hours, arguments.finish))
+    # An error has to be told before: others end when this rank leaves, and that ends this one.
+    leave_ranks(ranks)
     return 0
 
 
@@ -83,10 +88,32 @@ def _command(arguments: argparse.Namespace) -> list[str]:
 
 
 def main() -> int:
-    """What a rank runs: this command alone."""
+    """
+    What a rank runs: this command alone.
+
+    :returns: exit codes as ``handmesh`` gives them; an error that all ranks met is told once.
+    """
     parser = argparse.ArgumentParser(prog='handmesh train')
     _add_arguments(parser)
-    return run(parser.parse_args())
+    arguments = parser.parse_args()
+    try:
+        return run(arguments)
+    except (HandmeshError, OSError) as error:
+        _tell(error)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        _tell('interrupted')
+        return INTERRUPTED
+
+
+def _tell(error: object) -> None:
+    from handmesh_model.training.distributed import PeerError, is_first_to_fail
+
+    if isinstance(error, PeerError):
+        # The command that started both ends this one when it sees the other's end.
+        time.sleep(_PEER_SECONDS)
+    if is_first_to_fail():
+        print(f'handmesh train: {error}', file=sys.stderr)
 
 
 if __name__ == '__main__':

@@ -81,6 +81,15 @@ class SeenHand:
     joints: np.ndarray
     camera_from_wrist: np.ndarray | None
 
+    @property
+    def identity(self) -> tuple[int, Side]:
+        """
+        What one hand that moves on keeps.
+
+        A track that changes side keeps its id, but its wrist frame turns by half a turn.
+        """
+        return self.track_id, self.side
+
 
 @dataclass(frozen=True, eq=False)
 class Command:
@@ -149,12 +158,16 @@ class GraspTeleop:
         self._last: float | None = None
 
     def see(self, hand: SeenHand, now: float) -> None:
-        """A hand was seen; one that is not newer than the one before it changes nothing."""
+        """
+        A hand was seen; one that is not newer than the one before it changes nothing.
+
+        Another one than before, by :attr:`SeenHand.identity`, has to grip anew.
+        """
         # After a jump back in time the first hand is not newer, the next ones are.
         before, self._stamp = self._stamp, hand.stamp
         if hand.stamp <= before or not np.isfinite(hand.joints).all():
             return
-        if self._goal is not None and self._goal.hand.track_id != hand.track_id:
+        if self._goal is not None and self._goal.hand.identity != hand.identity:
             self._let_go()
         angles = joint_angles(hand.joints, hand.side)
         wrist = None

@@ -106,7 +106,9 @@ class DatasetStream:
             shut_down()
 
     def _settle(self, worker: int) -> None:
-        # The trainer decides what an interrupt means; its loaders must not die of it first.
+        # The trainer decides what an interrupt means, or a signal to its whole group; its loaders
+        # must not die of it first.
+        os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.nice(self._nice)

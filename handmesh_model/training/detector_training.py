@@ -22,6 +22,7 @@ from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.progress import Progress
 from handmesh_model.training.run_state import LAST, RunState, alone_in, load_run, save_run
 from handmesh_model.training.schedule import rate_factor
+from handmesh_model.training.term_means import TermMeans
 
 WEIGHTS = 'detector.safetensors'
 RENDERER = 'handmesh_model.training.detector_frames:frame_renderer'
@@ -148,16 +149,13 @@ class DetectorTrainer:
     def _loop(self, stream: DetectorStream, validation: Validation, progress: Progress) -> None:
         config, state = self.config, self.state
         start, saved = time.monotonic(), time.monotonic()
-        before, sums = state.seconds, dict[str, float]()
+        before, means = state.seconds, TermMeans()
         while self._done() < 1 and not self._told_to_stop:
-            for name, value in self._step(*next(stream)).items():
-                sums[name] = sums.get(name, 0.0) + value
+            means.add(self._step(*next(stream)))
             now = time.monotonic()
             state.seconds = before + now - start
             if state.step % _LOG_STEPS == 0:
-                means = {name: value / _LOG_STEPS for name, value in sums.items()}
-                progress.update(state.samples, means)
-                sums = {}
+                progress.update(state.samples, means.take())
             if now - saved > _SAVE_SECONDS:
                 self._save()
                 saved = now

@@ -57,8 +57,9 @@ class DeviceStream:
         self.batch_size = batch_size
         self.start_count = max(batch_size, config.pool_start // ranks)
         self.drawn, self.fetched = 0, 0
-        self.slots = max(config.device_pool // ranks, self.start_count)
         workers = max(1, config.workers // ranks)
+        # One for each worker at least, whose renders travel together.
+        self.slots = max(config.device_pool // ranks, self.start_count, workers)
         self.layout = PoolLayout(_RING * workers, workers, config.render_size, vertex_count)
         self._factors = torch.tensor(scale.factors, dtype=torch.float32, device=device)
         self._offsets = torch.tensor(scale.offsets, dtype=torch.float32, device=device)
@@ -119,7 +120,9 @@ class DeviceStream:
         """Bring some finished renders over and let go of their slots."""
         pool, workers = self._team.pool, self.layout.workers
         finished = pool.finished.copy()
-        room = CHUNK // workers + 1
+        # No more than there are slots: what an assignment to one slot twice leaves there is
+        # undefined, and may be the picture of one render with the labels of another.
+        room = min(CHUNK // workers + 1, self.slots // workers)
         turns = [
             np.arange(first, min(last, first + room))
             for first, last in zip(self._next, finished, strict=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
+
+from handmesh_model.training.distributed import reduce_over_ranks
 
 
 class GradientBlock:
@@ -35,9 +36,13 @@ class GradientBlock:
         self.flat.zero_()
 
     def average(self, ranks: int) -> None:
-        """Replace the gradients by their mean over all ranks."""
+        """
+        Replace the gradients by their mean over all ranks.
+
+        :raises PeerError: if another rank is gone.
+        """
         if ranks > 1:
-            dist.all_reduce(self.flat)
+            reduce_over_ranks(self.flat)
             self.flat.div_(ranks)
 
     def clip(self, largest: float) -> Tensor:

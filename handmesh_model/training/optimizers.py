@@ -41,13 +41,13 @@ class OptimizerSet:
 
     def load_state_dict(self, stored: dict[str, Any]) -> None:
         """
-        Bring all parts to what ``state_dict`` had given.
+        Bring all parts to what ``state_dict`` had given, see :func:`load_state`.
 
         :raises KeyError: if it was no set's.
         :raises ValueError: if it was another set's.
         """
         for part, state in zip(self.parts, stored['parts'], strict=True):
-            part.load_state_dict(state)
+            load_state(part, state)
 
 
 def build_optimizer(config: OptimizerConfig, net: nn.Module) -> Optimizer | OptimizerSet:
@@ -85,6 +85,30 @@ def build_optimizer(config: OptimizerConfig, net: nn.Module) -> Optimizer | Opti
         parts.append(kind(groups, lr=config.learning_rate, betas=betas, fused=True))
     # One alone keeps the form of state that PyTorch gives it, as runs have always stored it.
     return parts[0] if len(parts) == 1 else OptimizerSet(parts)
+
+
+def load_state(optimizer: Optimizer | OptimizerSet, stored: dict[str, Any]) -> None:
+    """
+    Bring an optimizer to a stored state. Its settings stay those that it was made with, but for
+    the learning rate, which is the schedule's.
+
+    :param stored: what ``state_dict`` of one made for the same network had given.
+    :raises KeyError: if it is another kind of optimizer's.
+    :raises ValueError: if its parameters are grouped otherwise.
+    """
+    if isinstance(optimizer, OptimizerSet):
+        return optimizer.load_state_dict(stored)
+    before, made = stored['param_groups'], optimizer.param_groups
+    if len(before) != len(made):
+        raise ValueError(f'it has {len(before)} groups of parameters, expected {len(made)}')
+    # PyTorch takes over all that was stored, and puts the state where fused or recorded steps, as
+    # the groups have them, look for it: they must be right before.
+    kept = ('params', 'lr')
+    groups = [
+        {**old, **{name: value for name, value in new.items() if name not in kept}}
+        for old, new in zip(before, made, strict=True)
+    ]
+    optimizer.load_state_dict({**stored, 'param_groups': groups})
 
 
 def set_rate(optimizer: Optimizer | OptimizerSet, rate: float) -> None:

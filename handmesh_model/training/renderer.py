@@ -2,8 +2,8 @@
 The process that renders training samples: ``python -m handmesh_model.training.renderer``, started
 by the trainer.
 
-It imports no torch, uses one thread, stands back behind the trainer and leaves when the trainer is
-gone.
+It imports no torch, uses one thread, stands back behind the trainer and leaves when the trainer
+says so or is gone. Signals that ask for an end are left to the trainer.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -77,16 +78,16 @@ def fill(
 
 def main() -> None:
     """Run one renderer, told what to do by a JSON argument."""
+    # Slurm and systemd ask every process: the trainer may still have a step to end, and to save.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     told = json.loads(sys.argv[1])
-    parent = os.getppid()
     os.nice(told['nice'])
     pool = SamplePool(PoolLayout(**told['layout']), told['descriptor'])
     render = load_renderer(told['renderer'])
-    fill(pool, told['worker'], render, told['key'], lambda: os.getppid() == parent)
+    # By its id: a trainer killed while this process was starting is no parent any more.
+    fill(pool, told['worker'], render, told['key'], lambda: os.getppid() == told['trainer'])
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()

@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from handmesh_model.checkpoints import state_problems
 from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.training.ema import WeightAverage
-from handmesh_model.training.optimizers import OptimizerSet
+from handmesh_model.training.optimizers import OptimizerSet, load_state
 
 LAST = 'last.pt'
 _UNREADABLE = (
@@ -102,7 +102,8 @@ def load_run(
     path: Path, net: nn.Module, average: WeightAverage | None, optimizer: Optimizer | OptimizerSet
 ) -> RunState:
     """
-    Bring network, average and optimizer to where the file was written.
+    Bring network, average and optimizer to where the file was written; settings of the optimizer
+    stay as they are.
 
     :raises CheckpointError: if the file is damaged or belongs to another network.
     """
@@ -115,7 +116,7 @@ def load_run(
                 f'weights do not fit; {problems[0]}'
             )
         net.load_state_dict(stored['net'])
-        optimizer.load_state_dict(stored['optimizer'])
+        load_state(optimizer, stored['optimizer'])
         if average is not None:
             average.net.load_state_dict(net.state_dict())
             for name, parameter in average.net.named_parameters():

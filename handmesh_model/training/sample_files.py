@@ -90,7 +90,8 @@ class SampleFile:
 def _folder_labels(folder: Path) -> dict[str, np.ndarray]:
     """The labels of all samples, whose files each hold a run of them."""
     card = read_json(require(folder, CARD, NAME))
-    files = sorted(folder.glob('labels_*.npz'))
+    # Names have six digits at least: from a million samples on, their order is not the samples'.
+    files = sorted(folder.glob('labels_*.npz'), key=_first_sample)
     if not files:
         raise DatasetError(f"{NAME}: '{folder}' holds no labels_*.npz")
     parts = [read_npz(file, LABELS) for file in files]
@@ -103,3 +104,14 @@ def _folder_labels(folder: Path) -> dict[str, np.ndarray]:
         )
     require(folder, f'images/{count - 1:06d}.png', NAME)
     return labels
+
+
+def _first_sample(file: Path) -> int:
+    """The sample that a file of labels starts with, which its name says."""
+    number = file.stem.removeprefix('labels_')
+    if not (number.isascii() and number.isdigit()):
+        raise DatasetError(
+            f"{NAME}: '{file}' is named for sample '{number}', expected a number as in "
+            'labels_000000.npz'
+        )
+    return int(number)

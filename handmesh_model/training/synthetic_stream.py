@@ -70,13 +70,18 @@ class RendererTeam:
             'renderer': self.config.renderer,
             'key': [*self.key, self._starts, worker],
             'nice': self.config.nice,
+            'trainer': os.getpid(),
         }
         self._starts += 1
         command = [sys.executable, '-m', 'handmesh_model.training.renderer', json.dumps(told)]
         environment = {**os.environ, **ONE_THREAD}
         # The renderer finds what the trainer finds, also modules of an uninstalled source tree.
         environment['PYTHONPATH'] = os.pathsep.join(p or '.' for p in sys.path)
-        return subprocess.Popen(command, pass_fds=[descriptor], env=environment)
+        # A signal to the trainer's whole group, as of Ctrl-C, is the trainer's to answer; in a
+        # session of their own, renderers go on until it has.
+        return subprocess.Popen(
+            command, pass_fds=[descriptor], env=environment, start_new_session=True
+        )
 
     def check(self) -> None:
         """

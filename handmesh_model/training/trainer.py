@@ -28,10 +28,14 @@ from handmesh_model.training.progress import Progress
 from handmesh_model.training.replayed_step import CudaRecorder, ReplayedStep
 from handmesh_model.training.run_state import LAST, RunState, alone_in, load_run, save_run
 from handmesh_model.training.schedule import ramp, rate_factor
+from handmesh_model.training.term_means import TermMeans
 from handmesh_model.training.validation import to_tensors, validate
 
 CUDA_STOP_EVERY = 20
-"""Steps between two looks at whether any rank is to stop, where asking costs a synchronization."""
+"""
+Steps between two looks at whether any rank is to stop and how much of the time is spent, where
+asking costs a synchronization.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +104,7 @@ class Trainer:
     def _run(self, box: TimeBox) -> RunState:
         self._box, self._began, self._before = box, time.monotonic(), self.state.seconds
         self._start_progress = self.state.samples / self.config.total_samples
+        self._agreed_elapsed = 0.0
         if self.ranks.is_first:
             self._prepare_logging()
         self.ranks.barrier()
@@ -116,17 +121,15 @@ class Trainer:
 
     def _loop(self, stream: SampleStream) -> None:
         saved = time.monotonic()
-        sums: dict[str, Tensor] = {}
+        means = TermMeans()
         while not self._done():
             batch = to_tensors(next(stream), self.ranks.device)
             terms = self._step(batch)
-            for name, value in terms.items():
-                sums[name] = sums.get(name, 0) + value
             if not self.ranks.is_first:
                 continue
+            means.add(terms)
             if self.state.step % self.config.log_every == 0:
-                self._log({k: float(v) / self.config.log_every for k, v in sums.items()}, stream)
-                sums = {}
+                self._log(means.take(), stream)
             if self._validation_due():
                 self._validate()
             if time.monotonic() - saved > self.config.checkpoint_minutes * 60:
@@ -189,15 +192,18 @@ class Trainer:
         planned = self.state.samples / self.config.total_samples
         if not self._box.finish:
             return planned
+        # Ranks must not go by clocks of their own: with rates of their own, their weights part.
+        elapsed = self._elapsed() if self.ranks.count == 1 else self._agreed_elapsed
         start = self._start_progress
-        return max(planned, start + (1 - start) * self._elapsed())
+        return max(planned, start + (1 - start) * elapsed)
 
     def _done(self) -> bool:
         if self.state.samples >= self.config.total_samples:
             return True
         if self._on_cuda and self.ranks.count > 1 and self.state.step % CUDA_STOP_EVERY:
             return False
-        return self.ranks.any(self._stop or self._elapsed() >= 1)
+        stop, self._agreed_elapsed = self.ranks.most(float(self._stop), self._elapsed())
+        return bool(stop) or self._agreed_elapsed >= 1
 
     def _ask_to_stop(self) -> None:
         self._stop = True

@@ -79,6 +79,21 @@ def test_no_distortion_leaves_pixels_alone(coefficients: np.ndarray | None) -> N
     np.testing.assert_array_equal(undistort(points, K, coefficients), points)
 
 
+def test_fisheye_without_coefficients_leaves_pixels_alone() -> None:
+    points = np.array([[3.0, 4.0]])
+    for coefficients in (None, np.zeros(0)):
+        np.testing.assert_array_equal(undistort(points, K, coefficients, fisheye=True), points)
+
+
+def test_fisheye_of_zeros_is_the_equidistant_lens() -> None:
+    """An angle theta from the axis is seen at r = f theta, where a pinhole has f tan(theta)."""
+    theta = np.array([0.0, 0.1, 0.5, 1.2])
+    distorted = np.stack([320 + 600 * theta, np.full(4, 240.0)], axis=1)
+    straight = undistort(distorted, K, np.zeros(4), fisheye=True)
+    np.testing.assert_allclose(straight[:, 0], 320 + 600 * np.tan(theta), atol=1e-3)
+    np.testing.assert_allclose(straight[:, 1], 240, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ('matrix', 'error', 'text'),
     [

@@ -139,9 +139,14 @@ def test_missing_extra_and_misshapen_tensors_are_listed(path):
         ('config', 'no json'),
         ('config', json.dumps({'colour': 1})),
         ('config', json.dumps([1])),
+        ('config', '[]'),
+        ('config', '""'),
+        ('config', 'null'),
+        ('topology', '[]'),
         ('topology', '{}'),
         ('topology', json.dumps({'name': 'x', 'sha256': 'y'})),
         ('facts', None),
+        ('facts', '[]'),
     ],
 )
 def test_a_damaged_description_is_refused(path, key, value):

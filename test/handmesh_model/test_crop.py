@@ -106,6 +106,9 @@ def test_bad_images_are_named(image: object, error: type, text: str) -> None:
         (HandBox(8, 0, 5, 5), 'no area'),
         (HandBox(400, 10, 450, 60), '320 x 240'),
         (HandBox(10, -90, 50, -10), 'outside'),
+        (HandBox(-2e6, 0, 2e6, 9), r'4e\+06 pixels long.*320 x 240 pixels, expected at most 5120'),
+        (HandBox(0, -5000, 9, 121), r'\(0, -5000, 9, 121\) is 5121 pixels long'),
+        (HandBox(-1e308, -1e308, 1e308, 1e308), 'inf pixels long'),
     ],
 )
 def test_bad_boxes_are_named(box: HandBox, text: str) -> None:
@@ -113,6 +116,24 @@ def test_bad_boxes_are_named(box: HandBox, text: str) -> None:
         check_box(box, 320, 240)
 
 
-def test_good_box_passes_unchanged() -> None:
-    box = HandBox(-5, -5, 20, 20)
+@pytest.mark.parametrize('box', [HandBox(-5, -5, 20, 20), HandBox(0, -5000, 9, 120)])
+def test_good_box_passes_unchanged(box: HandBox) -> None:
     assert check_box(box, 320, 240) is box
+
+
+@pytest.mark.parametrize('axis', [0, 1])
+@pytest.mark.parametrize('box_size', [20, 60, 300])
+def test_pictures_that_opencv_cannot_warp_are_cropped(axis: int, box_size: int) -> None:
+    shape = (33000, 90, 3) if axis == 0 else (90, 33000, 3)
+    image = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+    part = image[32000:] if axis == 0 else image[:, 32000:]
+    # The last crops reach over the picture's end.
+    for near in (400, 700, 960):
+        (x, y), (dx, dy) = ((10, near), (0, 32000)) if axis == 0 else ((near, 10), (32000, 0))
+        box = HandBox(x, y, x + box_size, y + box_size)
+        there = HandBox(x + dx, y + dy, x + dx + box_size, y + dy + box_size)
+        for flip in (False, True):
+            expected = crop_hands(part, [box], 64, [flip]).images
+            actual = crop_hands(image, [there], 64, [flip]).images
+            np.testing.assert_array_equal(actual, expected)
+    assert not crop_hands(image, [HandBox(-99, -99, -50, -50)], 64).images.any()

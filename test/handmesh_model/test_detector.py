@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from handmesh_model.detector import (
     HandDetector,
@@ -134,6 +135,26 @@ def test_damaged_weights_are_named(tmp_path: Path, weights_folder: Path) -> None
         load_detector(tmp_path / 'text')
     with pytest.raises(CheckpointError, match='no detector'):
         load_detector(weights_folder / 'mesh.safetensors')
+
+
+@pytest.mark.parametrize(
+    'description',
+    [
+        '',
+        'no json',
+        '[]',
+        '5',
+        '{"breadth": 8}',
+        '{"width": "8"}',
+        '{"width": -8}',
+        '{"width": 4}',
+    ],
+)
+def test_damaged_descriptions_are_named(tmp_path: Path, description: str) -> None:
+    path = tmp_path / 'd.safetensors'
+    save_file(HandDetectorNet(8).state_dict(), path, {'detector': description})
+    with pytest.raises(CheckpointError, match=r'd\.safetensors'):
+        load_detector(path)
 
 
 def test_untrained_detector_finds_nothing() -> None:

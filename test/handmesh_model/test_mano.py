@@ -217,6 +217,30 @@ def test_a_sparse_matrix_that_contradicts_itself_is_refused(hand, save, changes)
         import_mano(save(hand))
 
 
+@pytest.mark.parametrize(
+    ('name', 'change'),
+    [
+        ('indptr', lambda a: a + 3),
+        ('indptr', lambda a: a[::-1]),
+        ('indptr', lambda a: np.where(np.arange(len(a)) == 5, 17, a)),
+        ('indptr', lambda a: np.where(np.arange(len(a)) == 5, 17, a).astype(np.uint32)),
+        ('indptr', lambda a: np.minimum(a.astype(np.int64) * 2**40, 2**40)),
+        ('indptr', lambda a: np.minimum(a, 15)),
+        ('indptr', lambda a: a.astype(float)),
+        ('indptr', lambda a: a[:, None]),
+        ('indices', lambda a: a - 16),
+        ('indices', lambda a: a.astype(float)),
+        ('indices', lambda a: a[:, None]),
+        ('data', lambda a: a[:, None]),
+    ],
+)
+def test_sparse_rows_are_held_against_each_other(hand, save, name, change):
+    matrix = broken_matrix()
+    hand['J_regressor'] = broken_matrix(**{name: change(vars(matrix)[name].copy())})
+    with pytest.raises(TopologyError, match=r'J_regressor.*a sparse matrix'):
+        import_mano(save(hand))
+
+
 def test_an_array_with_too_few_bytes_is_refused(hand, save):
     path = save(hand, 4)
     whole = path.read_bytes()

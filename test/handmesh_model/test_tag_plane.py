@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from handmesh_model import tag_plane
 from handmesh_model.camera import project
 from handmesh_model.errors import ConfigError
 from handmesh_model.tag_plane import FAMILIES, find_tag_plane
@@ -14,9 +15,9 @@ SIDE = 0.08
 
 def picture(family, tilt, distance, lens=None):
     """A tag of 8 cm on a white wall, tilted about the vertical; and the wall's plane."""
-    cells = cv2.aruco.generateImageMarker(
-        cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, family)), 7, 400
-    )
+    # Named otherwise before OpenCV 4.7.
+    draw = getattr(cv2.aruco, 'generateImageMarker', None) or cv2.aruco.drawMarker
+    cells = draw(cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, family)), 7, 400)
     sheet = np.full((600, 600), 255, np.uint8)
     sheet[100:500, 100:500] = cells
     turn = np.array([[np.cos(tilt), 0, np.sin(tilt)], [0, 1, 0], [-np.sin(tilt), 0, np.cos(tilt)]])
@@ -54,6 +55,40 @@ def test_lens_is_undone():
     plane = find_tag_plane(rgb, K, SIDE, lens)
     assert plane is not None
     assert plane.distance == pytest.approx(away, rel=0.02)
+
+
+@pytest.fixture
+def old_opencv(monkeypatch):
+    """Tags as OpenCV finds them before version 4.7; all the settings that are used, by family."""
+    if not hasattr(cv2.aruco, 'ArucoDetector'):
+        pytest.skip('OpenCV is that old')
+    new_detector, new_settings = cv2.aruco.ArucoDetector, cv2.aruco.DetectorParameters
+    used = []
+
+    def detect(image, dictionary, corners=None, ids=None, parameters=None):
+        used.append(parameters.cornerRefinementMethod)
+        return new_detector(dictionary, parameters).detectMarkers(image)
+
+    def crash():
+        pytest.fail('these settings crash when they are changed')
+
+    monkeypatch.delattr(cv2.aruco, 'ArucoDetector')
+    monkeypatch.setattr(cv2.aruco, 'DetectorParameters', crash)
+    monkeypatch.setattr(cv2.aruco, 'DetectorParameters_create', new_settings, raising=False)
+    monkeypatch.setattr(cv2.aruco, 'detectMarkers', detect, raising=False)
+    tag_plane._detectors.cache_clear()
+    yield used
+    tag_plane._detectors.cache_clear()
+
+
+def test_plane_of_a_tag_is_found_by_an_old_opencv(old_opencv):
+    for family in FAMILIES:
+        rgb, normal, away = picture(family, 0.3, 0.4)
+        plane = find_tag_plane(rgb, K, SIDE)
+        assert plane is not None
+        assert plane.distance == pytest.approx(away, rel=0.02)
+        assert np.degrees(np.arccos(plane.normal @ normal)) < 5
+    assert old_opencv == [cv2.aruco.CORNER_REFINE_SUBPIX] * len(FAMILIES) ** 2
 
 
 def test_picture_without_a_tag_has_no_plane():

@@ -1,5 +1,7 @@
 """Hand topology: checks, round trip, the open hand."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -78,3 +80,36 @@ def test_unreadable_files_are_refused(tmp_path):
     np.savez(tmp_path / 'partial.npz', faces=np.zeros((1, 3), int))
     with pytest.raises(TopologyError, match='lacks joint_regressor'):
         HandTopology.load(tmp_path / 'partial.npz')
+
+
+def test_damaged_files_are_refused(tmp_path):
+    path = tmp_path / 'strip.npz'
+    HandTopology(*strip()).save(path)
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        start = archive.infolist()[0].header_offset + 60
+    for damaged in (
+        b'',
+        whole[:100],
+        whole[: len(whole) // 2],
+        whole[:start] + b'\xff' * 40 + whole[start + 40 :],
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(TopologyError, match=r'strip\.npz'):
+            HandTopology.load(path)
+
+
+def test_a_single_array_is_no_topology(tmp_path):
+    np.save(tmp_path / 'one.npy', np.zeros((3, 3)))
+    with pytest.raises(TopologyError, match=r'one\.npy.*one array of shape \(3, 3\)'):
+        HandTopology.load(tmp_path / 'one.npy')
+
+
+@pytest.mark.parametrize(
+    'change', [{'faces': np.array(['a'])}, {'vertex_parts': np.zeros(0)}], ids=str
+)
+def test_unfit_arrays_of_a_file_are_refused(tmp_path, change):
+    faces, regressor = strip()
+    np.savez(tmp_path / 'unfit.npz', **{'faces': faces, 'joint_regressor': regressor} | change)
+    with pytest.raises(TopologyError, match=r'unfit\.npz'):
+        HandTopology.load(tmp_path / 'unfit.npz')

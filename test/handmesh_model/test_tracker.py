@@ -261,6 +261,17 @@ def test_two_tracks_on_one_hand_become_one(topology: HandTopology) -> None:
     ]
 
 
+def test_of_many_boxes_from_elsewhere_the_surest_are_looked_at(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (550, 400, 'right')})
+    looks = []
+    look = world.look
+    world.look = lambda box: (looks.append(box), look(box))[1]  # type: ignore[method-assign]
+    boxes = [HandBox(8 * i, 0, 8 * i + 40, 40, score=0.01 * i) for i in range(50)]
+    hands = tracker.update(IMAGE, 0.0, boxes=[*boxes, world.box('a')])
+    assert states(hands) == [(0, 'right', 'tracked')]
+    assert [box.score for box in looks] == pytest.approx([0.9, 0.49, 0.48, 0.47] * 2)
+
+
 def test_no_more_hands_than_wanted(topology: HandTopology) -> None:
     places: dict[str, tuple[float, float, Side]] = {
         str(i): (80 + 150 * i, 200, 'right') for i in range(4)

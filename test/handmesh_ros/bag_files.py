@@ -29,19 +29,25 @@ def image(rgb, stamp=0.0, **changes):
     return TYPES['sensor_msgs/msg/Image'](**(fields | changes))
 
 
-def camera_info(intrinsics, stamp=0.0, distortion=()):
-    roi = TYPES['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
+def camera_info(intrinsics, stamp=0.0, distortion=(), size=(0, 0), binning=0, offset=(0, 0)):
+    """
+    A sensor_msgs/CameraInfo.
+
+    :param size: width and height.
+    :param offset: x and y of a region of interest.
+    """
+    roi = TYPES['sensor_msgs/msg/RegionOfInterest'](*offset, 0, 0, False)
     return TYPES['sensor_msgs/msg/CameraInfo'](
         header=header(stamp),
-        height=0,
-        width=0,
+        height=size[1],
+        width=size[0],
         distortion_model='plumb_bob',
         d=np.array(distortion, float),
         k=np.array(intrinsics, float).ravel(),
         r=np.eye(3).ravel(),
         p=np.zeros(12),
-        binning_x=0,
-        binning_y=0,
+        binning_x=binning,
+        binning_y=binning,
         roi=roi,
     )
 

@@ -20,6 +20,8 @@ from robot import TIMEOUT, parameters
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from handmesh_model.errors import ConfigError
+from handmesh_ros import bag_writer
 from handmesh_ros.msg import Hand
 
 GOLDEN = Path(__file__).with_name('golden_bag.json')
@@ -116,6 +118,28 @@ def test_what_the_recorder_cannot_do_is_named(start, tmp_path):
         assert process.process.wait(TIMEOUT) == 1
         assert said in process.text()
         assert 'Traceback' not in process.text()
+
+
+@pytest.fixture
+def packages(tmp_path, monkeypatch):
+    """A package whose messages refer to another one, and to one that is not installed."""
+    for package, name, text in (
+        ('arms', 'Arm', 'grippers/Gripper gripper\nstd_msgs/Header header\n'),
+        ('arms', 'Lost', 'nowhere/Thing thing\n'),
+        ('grippers', 'Gripper', 'float64 opening\n'),
+    ):
+        folder = tmp_path / 'share' / package / 'msg'
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f'{name}.msg').write_text(text)
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
+
+
+def test_definitions_that_others_refer_to_are_found(packages, tmp_path):
+    writer = bag_writer.BagWriter(tmp_path / 'bag')
+    writer.add('/arm', 'arms/msg/Arm')
+    with pytest.raises(ConfigError, match="definition of 'arms/msg/Lost' is incomplete"):
+        writer.add('/lost', 'arms/msg/Lost')
+    writer.close()
 
 
 def test_definitions_of_the_messages_are_found():

@@ -68,6 +68,20 @@ def test_a_distorted_camera_gives_no_matrix(tmp_path):
     assert open_source(str(path)).intrinsics is None
 
 
+def test_region_and_binning_are_taken_off_the_matrix(tmp_path):
+    info = camera_info(MATRIX, size=(64, 48), binning=2, offset=(20, 10))
+    path = write(tmp_path / 'bag', [('/camera_info', info), ('/image', image(RGBS[0]))])
+    expected = [[150, 0, 40], [0, 155, 20], [0, 0, 1]]
+    np.testing.assert_allclose(open_source(str(path)).intrinsics, expected)
+
+
+def test_matrix_of_images_of_another_size_is_not_taken(tmp_path):
+    info = camera_info(MATRIX, size=(64, 48))
+    unreadable = image(RGBS[0], encoding='no such')
+    messages = [('/camera_info', info), ('/image', unreadable), ('/image', image(RGBS[0]))]
+    assert open_source(str(write(tmp_path / 'bag', messages))).intrinsics is None
+
+
 @pytest.mark.parametrize(
     'changes',
     [

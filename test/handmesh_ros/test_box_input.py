@@ -82,6 +82,7 @@ def test_a_turned_detection_gives_the_upright_box_around_it():
         ((100, 0, 120, 10), False),
         ((math.nan, 0, 10, 10), False),
         ((0, 0, math.inf, 10), False),
+        ((0, 0, 2**32, 10), False),
     ],
 )
 def test_boxes_that_no_crop_can_be_cut_around_are_known(values, is_usable):
@@ -112,7 +113,8 @@ def test_old_boxes_are_not_used_and_bad_ones_are_said():
     assert not said
     assert boxes.for_image(100.0, 8, 8, 0.5) == []
     assert said == [
-        "1 of 1 boxes on '/boxes' are empty, not finite or outside the image of 8 x 8 pixels"
+        "1 of 1 boxes on '/boxes' are empty, not finite, outside the image of 8 x 8 pixels or far "
+        'larger than it'
     ]
 
 

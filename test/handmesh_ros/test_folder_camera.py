@@ -2,16 +2,19 @@
 
 import json
 import signal
+import time
 
 import cv2
 import numpy as np
 import pytest
 from painted_hands import paint
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from robot import TIMEOUT, parameters, time_of
 from sensor_msgs.msg import CameraInfo, Image
 
 from handmesh_ros.conversions import stamp_to_nanoseconds
+from handmesh_ros.folder_camera import FolderCamera
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.msg import HandArray
 from handmesh_ros.sources import assumed_intrinsics
@@ -105,6 +108,77 @@ def test_loops_until_told_to_end(ros, camera, folder):
     assert process.end(signal.SIGTERM) == 0
     assert 'Traceback' not in process.text()
     viewer.close()
+
+
+def test_a_loop_without_pictures_ends_with_1(ros, camera, folder):
+    viewer = Viewer(ros)
+    process = camera(source=folder, rate=50.0, loop='true')
+    from robot import Robot
+
+    Robot.wait(viewer, lambda: viewer.images, TIMEOUT)
+    for file in folder.glob('*.png'):
+        file.unlink()
+    assert viewer.watch(process) == 1, process.text()
+    assert 'gives no pictures any more' in process.text()
+    viewer.close()
+
+
+def test_ends_when_told_to_though_it_is_behind(ros, camera, folder):
+    big = np.zeros((2160, 3840, 3), np.uint8)
+    for i in range(4):
+        cv2.imwrite(str(folder / f'{i}.png'), big)
+    viewer = Viewer(ros)
+    process = camera(source=folder, rate=240.0, loop='true')
+    from robot import Robot
+
+    Robot.wait(viewer, lambda: viewer.images, TIMEOUT)
+    assert process.end(signal.SIGINT) == 0
+    viewer.close()
+
+
+class LiveCamera:
+    """A capture of 50 pictures a second whose driver keeps four, on a clock of its own."""
+
+    PERIOD = 0.02
+
+    def __init__(self, _):
+        self.begun = time.monotonic()
+        self.taken = 0
+
+    def isOpened(self):
+        return True
+
+    def get(self, _):
+        return 1 / self.PERIOD
+
+    def grab(self):
+        newest = int((time.monotonic() - self.begun) / self.PERIOD)
+        self.taken = max(self.taken + 1, newest - 3)
+        time.sleep(max(0.0, self.begun + self.taken * self.PERIOD - time.monotonic()))
+        return True
+
+    def read(self):
+        self.grab()
+        age = time.monotonic() - self.begun - self.taken * self.PERIOD
+        return True, np.full((4, 4, 3), min(round(1000 * age), 255), np.uint8)
+
+    def release(self):
+        pass
+
+
+@pytest.mark.parametrize(('rate', 'count'), [(0.0, 50), (10.0, 10)])
+def test_live_pictures_are_sent_as_they_are_taken(ros, monkeypatch, rate, count):
+    monkeypatch.setattr(cv2, 'VideoCapture', LiveCamera)
+    values = {'source': '0', 'rate': rate, 'subscribers': 0, 'duration': 1.0}
+    node = FolderCamera(parameter_overrides=[Parameter(k, value=v) for k, v in values.items()])
+    time.sleep(0.2)  # so long somebody may wait for subscribers
+    ages = []
+    monkeypatch.setattr(node, 'publish', lambda frame, header: ages.append(frame.rgb.max() / 1000))
+    node.play()
+    assert len(ages) == pytest.approx(count, abs=0.2 * count + 2)
+    assert np.median(ages) < LiveCamera.PERIOD / 2, 'milliseconds between taking and sending'
+    assert max(ages[:3]) < 2 * LiveCamera.PERIOD
+    node.destroy_node()
 
 
 def test_takes_the_matrix_from_a_file(ros, camera, folder):

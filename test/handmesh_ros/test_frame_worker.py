@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -132,6 +133,41 @@ def test_a_network_that_keeps_failing_is_loaded_anew():
     assert bench.outputs.published == []
     assert 'RuntimeError: CUDA out of memory, say' in bench.faults[0][1]
     assert len(bench.serve_good(9.0)) == 2
+    bench.close()
+
+
+class Ill(PaintedPredictor):
+    """Fails as long as it is ill."""
+
+    is_ill = False
+
+    def begin(self, rgb, refine=True):
+        if self.is_ill:
+            raise BackendError('ill')
+        super().begin(rgb, refine)
+
+
+def test_hands_stay_the_same_ones_while_a_network_is_loaded_anew(monkeypatch):
+    monkeypatch.setattr(recovery, 'PAUSE', 0.0)
+    made, ids = [], count()
+
+    def make(attempt):
+        made.append(Ill())
+        return HandTracker(made[-1], ids=ids)
+
+    def fall_ill(stamp):
+        made[-1].is_ill = True
+        for _ in range(recovery.PATIENCE):
+            assert bench.serve(image(BOTH, stamp)) == 'failed'
+
+    bench = Bench(make)
+    first = {hand.side: hand.track_id for hand in bench.serve_good(1.0)}
+    fall_ill(1.1)
+    assert {hand.side: hand.track_id for hand in bench.serve_good(1.5)} == first
+    fall_ill(1.6)
+    later = [(hand.track_id, hand.state.value) for hand in bench.serve_good(30.0)]
+    assert sorted(later) == [(0, 'lost'), (1, 'lost'), (2, 'tracked'), (3, 'tracked')]
+    assert len(made) == 3
     bench.close()
 
 

@@ -93,10 +93,15 @@ def test_ar_launch_gives_the_nodes_parameters_that_they_have(stand_ins):
 
 def test_ar_demo_launch_passes_arguments_that_exist(stand_ins):
     load('demo_ar.launch.py').generate_launch_description()
+    actions = stand_ins['launch.actions']
     passed = [
         {name for name, _ in call.kwargs['launch_arguments']}
-        for call in stand_ins['launch.actions'].IncludeLaunchDescription.call_args_list
+        for call in actions.IncludeLaunchDescription.call_args_list
     ]
+    # The file's own RViz argument would be seen by both included files, which would open two.
+    hands = actions.IncludeLaunchDescription.call_args_list[0].kwargs['launch_arguments']
+    assert ('rviz', 'false') in hands
+    assert actions.GroupAction.call_count == 1
     for names, file in zip(passed, ('handmesh.launch.py', 'ar.launch.py'), strict=True):
         stand_ins['launch.actions'].DeclareLaunchArgument.reset_mock()
         load(file).generate_launch_description()

@@ -1,18 +1,22 @@
 """Life cycle and parameters of the node, from outside, with painted hands."""
 
+import gc
 import os
+import time
 
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from painted_hands import paint
+from painted_hands import PaintedPredictor, paint
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from robot import Robot, time_of
 
-from handmesh_ros import handmesh_node
+from handmesh_model.errors import ConfigError
+from handmesh_model.tracker import HandTracker
+from handmesh_ros import hand_stream, handmesh_node
 from handmesh_ros.parameters import NodeParameters, rows
 from handmesh_ros.soak_report import resident_bytes
 
@@ -45,6 +49,24 @@ def operator(ros):
     operator = Operator()
     yield operator
     operator.close()
+
+
+@pytest.fixture
+def make_here(ros):
+    """Makes nodes in this process, and leaves nothing of them."""
+    made = []
+
+    def make(**options):
+        made.append(handmesh_node.HandmeshNode(**options))
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.destroy_node()
+    # rclpy keeps the services of a life cycle until then, and other nodes of this name seem there.
+    del node
+    made.clear()
+    gc.collect()
 
 
 def test_goes_through_its_life_as_told(operator, painted_node):
@@ -96,19 +118,66 @@ def threads(pid):
     return len(os.listdir(f'/proc/{pid}/task'))
 
 
-def test_errors_that_nobody_expects_are_said(ros, monkeypatch):
-    def fail(settings, attempt):
+def test_errors_that_nobody_expects_are_said(make_here, monkeypatch):
+    def fail(settings, attempt, ids):
         raise MemoryError('not enough for weights')
 
     monkeypatch.setattr(handmesh_node, 'load_tracker', fail)
-    node = handmesh_node.HandmeshNode()
+    node = make_here()
     said = []
     monkeypatch.setattr(node, '_fault', lambda kind, text: said.append((kind, text)))
     assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
     ((kind, text),) = said
     assert kind == 'parameters'
     assert text.startswith('cannot configure: MemoryError: not enough for weights')
-    node.destroy_node()
+
+
+def test_what_cannot_be_configured_leaves_nothing_behind(make_here, monkeypatch):
+    made = []
+
+    def load(settings, attempt, ids):
+        made.append(PaintedPredictor())
+        monkeypatch.setattr(made[-1], 'close', lambda: made.append('closed'))
+        return HandTracker(made[-1], ids=ids)
+
+    class NoBoxes:
+        def __init__(self, *_):
+            raise ConfigError('there is no vision_msgs')
+
+    monkeypatch.setattr(handmesh_node, 'load_tracker', load)
+    monkeypatch.setattr(hand_stream, 'BoxInput', NoBoxes)
+    choice = [Parameter('boxes', value='detections'), Parameter('diagnostics_period', value=5.0)]
+    node = make_here(parameter_overrides=choice)
+    there = {publisher.topic for publisher in node.publishers}
+    for _ in range(2):
+        assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert made[1::2] == ['closed', 'closed']
+    assert {publisher.topic for publisher in node.publishers} == there
+    assert len(list(node.publishers)) == len(there)
+
+
+def test_pace_of_diagnostics_is_read_when_the_node_configures(operator, painted_node):
+    node = painted_node(autostart='false', diagnostics_period=60.0)
+    assert operator.set(diagnostics_period=0.1)[0].successful
+    assert operator.change(CONFIGURE)
+    begun = time.monotonic()
+    operator.wait_for_status('network', lambda s: True)
+    assert time.monotonic() - begun < 30
+    assert node.end() == 0
+
+
+def test_ids_of_hands_are_not_given_again_in_another_life(operator, painted_node):
+    node = painted_node(autostart='false')
+    ids = []
+    for stamp in (1.0, 2.0):
+        assert operator.change(CONFIGURE)
+        assert operator.change(ACTIVATE)
+        operator.wait_for_node()
+        ids += [hand.track_id for hand in operator.ask(RIGHT, stamp, K).hands]
+        assert operator.change(DEACTIVATE)
+        assert operator.change(CLEANUP)
+    assert len(set(ids)) == 2
+    assert node.end() == 0
 
 
 def test_wrong_start_value_leaves_it_unconfigured_until_a_good_one_is_set(operator, painted_node):

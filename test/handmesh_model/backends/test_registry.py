@@ -54,6 +54,18 @@ def test_what_cannot_be_is_refused_with_the_reason(name, precision, said):
     assert said in str(caught.value)
 
 
+def test_a_device_that_no_backend_fits_is_refused_with_the_reasons(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    for device, said in (
+        ('meta', "'eager' runs on the CPU or CUDA, not on 'meta'"),
+        ('cuda', "'cudagraph' needs CUDA, which PyTorch does not see here"),
+    ):
+        with pytest.raises(BackendError) as caught:
+            choose_backends('auto', torch.device(device), 'auto')
+        assert str(caught.value).startswith(f"no backend can run on '{device}' here: ")
+        assert said in str(caught.value)
+
+
 def test_missing_packages_are_named_with_the_extra_that_has_them(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr('handmesh_model.backends.registry.find_spec', lambda name: None)

@@ -1,6 +1,8 @@
 """``handmesh predict`` on files, good and bad."""
 
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -8,6 +10,8 @@ import numpy as np
 import pytest
 
 from handmesh_model.cli import main
+from handmesh_model.cli.predict import read_image
+from handmesh_model.errors import ImageError
 from handmesh_model.hand import HandBox
 from handmesh_model.predictor import HandMeshPredictor
 
@@ -65,3 +69,16 @@ def test_unreadable_files_are_named_and_the_others_still_done(
     assert 'error' in result[str(broken)]
     assert result[str(pictures / 'a.png')]['hands']
     assert (out / 'a_overlay.png').is_file()
+
+
+def test_a_picture_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:
+    """OpenCV reads at most 2^30 pixels."""
+    chunks = [(b'IHDR', struct.pack('>IIBBBBB', 40_000, 40_000, 8, 2, 0, 0, 0)), (b'IDAT', b'')]
+    content = b''.join(
+        struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    path = tmp_path / 'huge.png'
+    path.write_bytes(b'\x89PNG\r\n\x1a\n' + content)
+    with pytest.raises(ImageError, match=r'huge\.png'):
+        read_image(path)

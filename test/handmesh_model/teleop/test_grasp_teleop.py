@@ -116,6 +116,22 @@ def test_another_track_grips_anew():
     np.testing.assert_allclose(command.target[:3, 3], there[:3, 3], atol=0.02)
 
 
+def as_left(seen):
+    joints = seen.joints * (-1, 1, 1)
+    pose = wrist_frame(joints, 'left')
+    return dataclasses.replace(seen, side='left', joints=joints, camera_from_wrist=pose)
+
+
+def test_a_track_that_changes_side_grips_anew():
+    clock = Clock()
+    before = clock.run(1.0, lambda now: hand(stamp=now))
+    assert before.mode is Mode.ENGAGED
+    assert clock.run(TICK, lambda now: as_left(hand(stamp=now))).mode is Mode.PAUSED
+    after = clock.run(1.0, lambda now: as_left(hand(stamp=now)))
+    assert after.mode is Mode.ENGAGED
+    np.testing.assert_allclose(after.target, before.target, atol=2e-3)
+
+
 def test_letting_go_pauses_and_the_hand_can_be_brought_back():
     clock = Clock()
     clock.run(1.0, moving())

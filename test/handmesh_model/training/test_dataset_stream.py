@@ -93,6 +93,17 @@ def test_workers_change_nothing() -> None:
     assert keys(stream_from(workers=2), 6) == keys(stream_from(), 6)
 
 
+def test_workers_are_no_part_of_the_trainers_group() -> None:
+    stream = stream_from(workers=2)
+    for _ in range(2):  # one batch of each
+        next(stream)
+    workers = stream._batches._workers  # type: ignore[attr-defined]
+    groups = {os.getpgid(worker.pid) for worker in workers}
+    assert groups == {worker.pid for worker in workers}
+    stream.close()
+    assert not any(worker.is_alive() for worker in workers)
+
+
 @pytest.mark.parametrize('workers', [0, 1])
 def test_unreadable_sample_is_reported(workers: int) -> None:
     stream = stream_from(source=Numbers(fails_at=3), workers=workers)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -167,6 +170,27 @@ def test_a_run_learns_is_saved_and_goes_on(
         torch.testing.assert_close(one, other)
     second.run()
     assert second.state.samples == 176
+
+
+def test_first_log_of_a_resumed_run_is_of_its_own_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {'output': tmp_path, 'images': 80, 'width': 4, 'batch_size': 8}
+    trainer = DetectorTrainer(DetectorTrainingConfig(validate_every=1000, **settings))
+    trainer.state.step, trainer.state.samples = 3, 24
+    monkeypatch.setattr('handmesh_model.training.detector_training._LOG_STEPS', 5)
+
+    def step(images: object, targets: object) -> dict[str, float]:
+        trainer.state.step += 1
+        trainer.state.samples += 8
+        return {'total': float(trainer.state.step)}
+
+    monkeypatch.setattr(trainer, '_step', step)
+    logged: list[dict[str, float]] = []
+    progress: Any = SimpleNamespace(update=lambda done, means: logged.append(means))
+    stream: Any = itertools.repeat((None, None))
+    trainer._loop(stream, cast(Any, None), progress)
+    assert logged == [{'total': 4.5}, {'total': 8.0}]
 
 
 def test_damaged_run_is_named(tmp_path: Path) -> None:

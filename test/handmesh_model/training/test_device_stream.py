@@ -95,6 +95,23 @@ def test_renderers_do_not_overtake_what_was_fetched(stream: DeviceStream) -> Non
     assert (pool.finished - stream._next <= per_worker).all()
 
 
+@pytest.mark.parametrize(
+    'sizes', [{'device_pool': 6, 'pool_start': 1}, {'workers': 7, 'device_pool': 1}]
+)
+def test_small_store_takes_no_more_renders_at_once_than_it_holds(
+    module: str, sizes: dict[str, int]
+) -> None:
+    stream = stream_of(f'{module}:renderer', **{'pool_start': 1, **sizes})
+    try:
+        stream._team.wait_for(60, lambda: False)
+        before = stream.fetched
+        stream._fetch()
+        assert 0 < stream.fetched - before <= stream.slots
+        next(stream)
+    finally:
+        stream.close()
+
+
 def test_dying_renderers_are_an_error(module: str) -> None:
     stream = stream_of(f'{module}:dying')
     try:

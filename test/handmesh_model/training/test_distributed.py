@@ -10,12 +10,23 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
-from handmesh_model.training.distributed import launch
+from handmesh_model.errors import ConfigError
+from handmesh_model.training import distributed
+from handmesh_model.training.distributed import (
+    FAILED,
+    PeerError,
+    Ranks,
+    is_first_to_fail,
+    join_ranks,
+    launch,
+)
 
 REPORT = """
 import json, os, sys
 keys = ('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT', 'OMP_NUM_THREADS')
+keys += ('HANDMESH_FAILED',)
 with open(os.path.join(sys.argv[1], os.environ['RANK']), 'w') as file:
     json.dump({key: os.environ.get(key) for key in keys}, file)
 """
@@ -44,10 +55,56 @@ def test_ranks_know_each_other(tmp_path: Path) -> None:
         ('2', '3', '127.0.0.1')
     }
     assert told[0]['MASTER_PORT'] == told[1]['MASTER_PORT']
+    assert told[0][FAILED] == told[1][FAILED]
+    assert not Path(told[0][FAILED]).parent.exists()  # gone with the launch
 
 
 def test_failed_rank_ends_the_others() -> None:
     assert launch(['-c', FAIL_OR_WAIT], 2, threads=1) == 7
+
+
+def test_rank_that_a_signal_ended_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    assert launch(['-c', 'import os; os.kill(os.getpid(), 9)'], 1, threads=1) == 9
+    assert capfd.readouterr().err == 'rank 0 was ended by signal 9\n'
+
+
+def test_first_to_fail_is_asked_for_anew_in_each_launch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ('one', 'two'):
+        monkeypatch.setenv(FAILED, str(tmp_path / name))
+        assert [is_first_to_fail(), is_first_to_fail()] == [True, False]
+    # Rather twice than not at all.
+    for path in (tmp_path / 'no' / 'folder', None):
+        if path is None:
+            monkeypatch.delenv(FAILED)
+        else:
+            monkeypatch.setenv(FAILED, str(path))
+        assert [is_first_to_fail(), is_first_to_fail()] == [True, True]
+
+
+def test_more_ranks_than_gpus_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    monkeypatch.setenv('LOCAL_RANK', '3')
+    with pytest.raises(ConfigError, match=r'LOCAL_RANK is 3, expected less than 2.*ranks=2'):
+        join_ranks()
+
+
+def test_lost_rank_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(tensor: torch.Tensor, operation: object) -> None:
+        raise RuntimeError('connection closed by peer')
+
+    monkeypatch.setattr(distributed.dist, 'all_reduce', refuse)
+    for ask in (lambda ranks: ranks.most(1.0), Ranks.barrier):
+        with pytest.raises(PeerError, match=r'another rank is gone \(connection closed'):
+            ask(Ranks(0, 2, torch.device('cpu')))
+
+
+def test_one_rank_alone_asks_nobody() -> None:
+    alone = Ranks(0, 1, torch.device('cpu'))
+    assert alone.most(1.0, 0.3) == [1.0, 0.3]
+    alone.barrier()
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])

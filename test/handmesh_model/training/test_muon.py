@@ -7,10 +7,17 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
+from handmesh_model.network.soft_argmax import LixelHead
 from handmesh_model.training.config import OptimizerConfig
 from handmesh_model.training.muon import ADAM_RMS, Muon, orthogonalized
-from handmesh_model.training.optimizers import OptimizerSet, build_optimizer
+from handmesh_model.training.optimizers import (
+    OptimizerSet,
+    build_optimizer,
+    load_state,
+    set_rate,
+)
 
 
 def network() -> nn.Sequential:
@@ -137,6 +144,39 @@ def test_state_brings_another_set_to_the_same_steps() -> None:
         several.step()
     for mine, theirs in zip(net.parameters(), twin.parameters(), strict=True):
         assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize('name', ['adam', 'adamw', 'muon'])
+def test_stored_state_leaves_the_settings_as_configured(name: str) -> None:
+    net = nn.ModuleList([network(), LixelHead(2, 3, 4, 2, 5)])
+    before = build_optimizer(OptimizerConfig(name=name), net)
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    set_rate(before, 0.5)
+    before.step()
+    stored = copy.deepcopy(before.state_dict())
+    other = OptimizerConfig(name, weight_decay=0.3, beta1=0.8, beta2=0.9, head_factor=7.0)
+    made, loaded = build_optimizer(other, net), build_optimizer(other, net)
+    load_state(loaded, stored)
+    for new, group in zip(made.param_groups, loaded.param_groups, strict=True):
+        assert group.pop('lr') == 0.5
+        assert group == {key: value for key, value in new.items() if key != 'lr'}
+    # What was learned of the gradients is there all the same.
+    for one, two in zip(parts_of(before), parts_of(loaded), strict=True):
+        for parameter, state in one.state.items():
+            for key, value in state.items():
+                assert torch.equal(two.state[parameter][key], value)
+
+
+def parts_of(optimizer: Optimizer | OptimizerSet) -> list[Optimizer]:
+    return optimizer.parts if isinstance(optimizer, OptimizerSet) else [optimizer]
+
+
+def test_state_of_other_groups_is_refused() -> None:
+    stored = build_optimizer(OptimizerConfig(), network()).state_dict()
+    optimizer = build_optimizer(OptimizerConfig(), nn.Sequential(nn.Linear(2, 2, bias=False)))
+    with pytest.raises(ValueError, match='it has 2 groups of parameters, expected 1'):
+        load_state(optimizer, stored)
 
 
 def test_state_of_other_optimizers_is_refused() -> None:

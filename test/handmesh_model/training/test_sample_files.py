@@ -100,6 +100,20 @@ def test_missing_and_partial_data_are_named(file: Path, folder: Path, tmp_path: 
         SampleFile(folder, None, 64)
 
 
+def test_labels_are_in_the_order_of_their_numbers(
+    folder: Path, samples: dict[str, np.ndarray]
+) -> None:
+    # By name, a million would come before the samples ahead of it.
+    for old, new in (('000000', '999995'), ('000005', '1000000')):
+        (folder / f'labels_{old}.npz').rename(folder / f'labels_{new}.npz')
+    source = SampleFile(folder, None, 64)
+    for row in (0, 5, 7):
+        np.testing.assert_array_equal(source[row]['joints'], samples['joints'][row])
+    (folder / 'labels_1000000.npz').rename(folder / 'labels_rest.npz')
+    with pytest.raises(DatasetError, match=r"labels_rest\.npz' is named for sample 'rest'"):
+        SampleFile(folder, None, 64)
+
+
 def test_what_the_synthesizer_writes_can_be_read(tmp_path: Path) -> None:
     from handmesh_model.synthesis.dataset import write_dataset
 

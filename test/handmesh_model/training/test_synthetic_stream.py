@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,6 +191,83 @@ def test_closed_stream_leaves_no_process(module: str) -> None:
     stream.close()
     assert all(process.poll() is not None for process in processes)
     assert time.monotonic() - began < 30
+
+
+TRAINER = """
+import signal, sys, time
+from handmesh_model.training.config import DataConfig
+from handmesh_model.training.sample_pool import PoolLayout
+from handmesh_model.training.synthetic_stream import RendererTeam
+
+# Handlers, which renderers do not inherit.
+signal.signal(signal.SIGTERM, lambda number, frame: None)
+signal.signal(signal.SIGINT, lambda number, frame: None)
+config = DataConfig(renderer=sys.argv[1], render_size=16, nice=0)
+team = RendererTeam(config, PoolLayout(8, 2, 16, 5), (1,))
+team.pool.allowed = 4
+team.wait_for(4, lambda: False)
+print(*[process.pid for process in team._processes], flush=True)
+time.sleep(60)
+"""
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and not only what is left of one for its parent."""
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until_gone(pids: list[int]) -> bool:
+    deadline = time.monotonic() + 20
+    while any(map(is_running, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(map(is_running, pids))
+
+
+def test_renderers_outlive_a_signal_to_all_but_not_the_trainer(module: str) -> None:
+    command = [sys.executable, '-c', TRAINER, f'{module}:renderer']
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(p or '.' for p in sys.path)}
+    trainer = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert trainer.stdout is not None
+        pids = [int(pid) for pid in trainer.stdout.readline().split()]
+        assert len(pids) == 2
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.killpg(trainer.pid, number)  # Ctrl-C, and what ends a job by its group
+            for pid in pids:
+                os.kill(pid, number)  # Slurm and systemd, whose list has every process
+        time.sleep(0.3)
+        assert all(map(is_running, pids))
+    finally:
+        trainer.kill()
+        trainer.communicate()
+    assert wait_until_gone(pids)
+
+
+def test_renderer_whose_trainer_died_before_it_looked_leaves(
+    pool: SamplePool, module: str
+) -> None:
+    told = {
+        'layout': vars(pool.layout),
+        'descriptor': pool.descriptor,
+        'worker': 0,
+        'renderer': f'{module}:renderer',
+        'key': [1],
+        'nice': 0,
+        'trainer': 2**30,
+    }
+    command = [sys.executable, '-m', 'handmesh_model.training.renderer', json.dumps(told)]
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(p or '.' for p in sys.path)}
+    process = subprocess.Popen(command, env=environment, pass_fds=[pool.descriptor])
+    try:
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize('name', ['no_such_module:f', 'json:no_such_function', 'json'])

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,12 +28,12 @@ from handmesh_model.training import setup
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import to_mapping
 from handmesh_model.training.data import build_stream
-from handmesh_model.training.distributed import Ranks
+from handmesh_model.training.distributed import Ranks, launch
 from handmesh_model.training.gradients import GradientBlock
 from handmesh_model.training.optimizers import build_optimizer
 from handmesh_model.training.run_state import alone_in
 from handmesh_model.training.schedule import rate_factor
-from handmesh_model.training.trainer import TimeBox, Trainer
+from handmesh_model.training.trainer import CUDA_STOP_EVERY, TimeBox, Trainer
 from handmesh_model.training.validation import to_tensors
 
 CPU = torch.device('cpu')
@@ -83,6 +84,30 @@ def test_resumed_run_has_the_losses_of_the_unbroken_one(
         second.net.state_dict().items(), whole.net.state_dict().items(), strict=True
     ):
         assert torch.equal(one[1], other[1]), one[0]
+
+
+def test_first_log_of_a_resumed_run_is_of_its_own_steps(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[dict[str, float]] = []
+    monkeypatch.setattr(Trainer, '_log', lambda trainer, means, stream: logged.append(means))
+    changes = {'total_samples': 64, 'log_every': 3, 'validation': {'samples': 0}}
+    _, before = train(tiny_run(**changes), stop_after=4)
+    _, after = train(tiny_run(**changes))
+    assert logged[0]['total'] == pytest.approx(np.mean(before[:3]), rel=1e-5)
+    assert logged[1]['total'] == pytest.approx(np.mean(after[:2]), rel=1e-5)
+    assert len(logged) == 2
+
+
+def test_resumed_run_takes_the_settings_of_its_configuration(tiny_run: MakeRun) -> None:
+    train(tiny_run(), stop_after=2)
+    changed = {'weight_decay': 0.2, 'beta1': 0.8, 'beta2': 0.99, 'head_factor': 3.0}
+    trainer = Trainer(tiny_run(optimizer={'learning_rate': 2e-3, **changed}), ALONE)
+    assert trainer.state.step == 2
+    groups = trainer.optimizer.param_groups
+    assert [group['weight_decay'] for group in groups] == [0.2, 0.0, 0.0]
+    assert [group['factor'] for group in groups] == [1.0, 1.0, 3.0]
+    assert {group['betas'] for group in groups} == {(0.8, 0.99)}
 
 
 def test_run_learns_and_leaves_its_files(unbroken: tuple[Trainer, list[float]]) -> None:
@@ -264,6 +289,73 @@ def as_if_on_two_ranks(config: TrainingConfig) -> dict[str, Tensor]:
                 group['lr'] = config.optimizer.learning_rate * factor * group['factor']
             optimizer.step()
     return dict(nets[0].named_parameters())
+
+
+@pytest.mark.parametrize('on_cuda', [False, True])
+def test_ranks_go_by_one_clock(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch, on_cuda: bool
+) -> None:
+    trainer = Trainer(tiny_run(), Ranks(1, 2, CPU))
+    trainer._on_cuda = on_cuda
+    trainer._box, trainer._began = TimeBox(1.0, finish=True), time.monotonic()
+    trainer._start_progress = trainer._agreed_elapsed = 0.0
+    asked: list[tuple[float, ...]] = []
+
+    def most(ranks: Ranks, *values: float) -> list[float]:
+        asked.append(values)
+        return [0.0, 0.25 * len(asked)]
+
+    monkeypatch.setattr(Ranks, 'most', most)
+    shares = []
+    for trainer.state.step in range(2 * CUDA_STOP_EVERY if on_cuda else 2):
+        assert not trainer._done()
+        shares.append(trainer._run_progress())
+    # Where asking is dear, what was agreed holds until the next time.
+    each = CUDA_STOP_EVERY if on_cuda else 1
+    assert shares == [0.25] * each + [0.5] * each
+    assert all(stop == 0 and 0 < elapsed < 0.2 for stop, elapsed in asked)
+    trainer.state.step = 2 * CUDA_STOP_EVERY
+    assert [trainer._done(), trainer._done()] == [False, True]
+
+
+TWO_CLOCKS = """
+import itertools, json, sys
+from types import SimpleNamespace
+from handmesh_model.training import trainer as module
+from handmesh_model.training.config import load_training_config
+from handmesh_model.training.distributed import join_ranks
+
+ranks = join_ranks()
+ticks = itertools.count(step=1 + 2 * ranks.rank)
+module.time = SimpleNamespace(monotonic=lambda: float(next(ticks)))
+trainer = module.Trainer(load_training_config(sys.argv[1]), ranks)
+rates, step = [], trainer._step
+
+def noted(batch):
+    terms = step(batch)
+    rates.append(trainer.optimizer.param_groups[0]['lr'])
+    return terms
+
+trainer._step = noted
+trainer.run(module.TimeBox(60 / 3600, finish=True))
+weights = sum(p.double().sum().item() for p in trainer.net.parameters())
+with open(f'{sys.argv[1]}.{ranks.rank}', 'w') as file:
+    json.dump([weights, *rates], file)
+"""
+
+
+@pytest.mark.slow
+def test_ranks_whose_clocks_differ_keep_the_same_weights(
+    tiny_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_run(total_samples=10_000, ema_samples=0, validation={'samples': 0})
+    (tmp_path / 'run.yaml').write_text(yaml.safe_dump(to_mapping(config)))
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    assert launch(['-c', TWO_CLOCKS, str(tmp_path / 'run.yaml')], 2, threads=1) == 0
+    first, second = (json.loads((tmp_path / f'run.yaml.{rank}').read_text()) for rank in range(2))
+    assert len(first) > 5
+    assert first == second
+    assert first[-1] < 0.5 * max(first[1:])
 
 
 @pytest.mark.slow

@@ -1,0 +1,98 @@
+"""What a rank of ``handmesh train`` says of errors of its user, and its exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from handmesh_model.cli import train
+from handmesh_model.training.distributed import FAILED, PeerError
+from handmesh_model.training.run_state import alone_in
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _as_a_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, 'argv', ['handmesh train', '/no/such.yaml'])
+    monkeypatch.setenv('RANK', '1')
+    monkeypatch.delenv(FAILED, raising=False)
+
+
+def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(arguments: object) -> int:
+        raise error
+
+    monkeypatch.setattr(train, 'run', run)
+
+
+def test_user_errors_are_one_line_and_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main() == 2
+    message = capsys.readouterr().err
+    assert message.startswith('handmesh train: ')
+    assert '/no/such.yaml' in message
+    assert message.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+    ('error', 'code', 'text'),
+    [(PermissionError('no entry'), 2, 'no entry'), (KeyboardInterrupt(), 130, 'interrupted')],
+)
+def test_other_ends_are_those_of_handmesh(
+    error: BaseException,
+    code: int,
+    text: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_with(error, monkeypatch)
+    assert train.main() == code
+    assert capsys.readouterr().err == f'handmesh train: {text}\n'
+
+
+def test_ranks_of_one_launch_tell_an_error_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(FAILED, str(tmp_path / 'failed'))
+    assert [train.main(), train.main()] == [2, 2]
+    assert capsys.readouterr().err.count('\n') == 1
+
+
+def test_lost_rank_has_time_to_speak_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(FAILED, str(tmp_path / 'failed'))
+    monkeypatch.setattr(train.time, 'sleep', lambda seconds: (tmp_path / 'failed').touch())
+    fail_with(PeerError('another rank is gone'), monkeypatch)
+    assert train.main() == 2
+    assert capsys.readouterr().err == ''
+
+
+@pytest.mark.slow
+def test_error_of_the_first_of_two_ranks_is_all_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv('RANK')
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    described = {
+        'network': str(ROOT / 'config/network_compact.yaml'),
+        'network_options': {'width': 8, 'mesh_width': 8},
+        'output': str(tmp_path / 'run'),
+        'ranks': 2,
+        'data': {'kind': 'samples', 'root': str(tmp_path)},
+        'validation': {'samples': 0},
+    }
+    (tmp_path / 'run.yaml').write_text(yaml.safe_dump(described))
+    (tmp_path / 'run').mkdir()
+    command = [sys.executable, '-m', 'handmesh_model.cli', 'train', str(tmp_path / 'run.yaml')]
+    with alone_in(tmp_path / 'run'):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("handmesh train: output is '")
+    assert 'another run is at work' in lines[0]
+    assert done.returncode == 2
