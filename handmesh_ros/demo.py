@@ -33,9 +33,12 @@ def run_demo(source: Source, options: argparse.Namespace) -> dict[str, Any]:
     """
     Run the three processes until the source ends.
 
+    :param source: what there is to play; closed, since the camera's process opens it by itself and
+        a real camera serves one process at a time.
     :returns: the recorder's report.
     :raises DemoError: if a process fails or time runs out.
     """
+    source.close()
     out = Path(options.out)
     make_room(out, _WRITTEN)
     with Children(_ENDING) as children:

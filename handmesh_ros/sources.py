@@ -52,6 +52,7 @@ class Source:
     :param rate: pictures a second.
     :param intrinsics: (3, 3) pixels if a file beside the source tells them.
     :param is_live: pictures come by themselves, each as it is taken.
+    :param close: lets go of the device, if it is one; no pictures come afterwards.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Source:
     rate: float
     intrinsics: np.ndarray | None = None
     is_live: bool = False
+    close: Callable[[], object] = lambda: None
 
 
 Warn = Callable[[str], object]
@@ -179,7 +181,7 @@ def _camera(number: int) -> Source:
         _skip_kept(capture, 1 / rate)
         return _captured(capture, title)
 
-    return Source(title, frames, None, rate, is_live=True)
+    return Source(title, frames, None, rate, is_live=True, close=capture.release)
 
 
 def _skip_kept(capture: cv2.VideoCapture, period: float) -> None:

@@ -47,6 +47,36 @@ def painted(monkeypatch):
     monkeypatch.setattr(processes.subprocess, 'Popen', popen)
 
 
+def test_a_real_camera_is_free_for_the_process_that_plays_it(monkeypatch, tmp_path):
+    class Capture:
+        is_open = True
+
+        def __init__(self, number):
+            assert number == 3
+
+        def isOpened(self):
+            return True
+
+        def grab(self):
+            return True
+
+        def get(self, _):
+            return 25.0
+
+        def release(self):
+            Capture.is_open = False
+
+    played = []
+    monkeypatch.setattr(cv2, 'VideoCapture', Capture)
+    monkeypatch.setattr(demo, '_play', lambda source, *_: played.append(source.rate))
+    monkeypatch.setattr(demo, 'read_report', lambda out: {'was open': Capture.is_open})
+    source = demo.open_source('3')
+    options = demo.parse(['--source', '3', '--out', str(tmp_path / 'out')])
+    assert Capture.is_open
+    assert demo.run_demo(source, options) == {'was open': False}
+    assert played == [25.0]
+
+
 def test_demo_plays_records_and_reports(painted, pictures, tmp_path, capfd):
     out = tmp_path / 'out'
     code = demo.main(['--source', str(pictures), '--out', str(out), '--rate', '20'])
