@@ -130,7 +130,7 @@ class HandMeshPredictor:
         :param rgb: (H, W, 3) uint8 RGB.
         :param intrinsics: (3, 3) camera matrix K; None leaves metres root-relative.
         :param boxes: where the hands are, around hand without forearm; a box without side gets the
-            side that the network sees. None looks for hands.
+            side that the network sees, unless :attr:`side` says it. None looks for hands.
         :param depth: (H, W) registered depth image, uint16 millimetres or floating point metres;
             where it agrees with a hand, the hand's distance and size come from it. Needs
             intrinsics.

@@ -8,7 +8,7 @@ import numpy as np
 
 from handmesh_model.boxes import scaled
 from handmesh_model.estimator import Estimate
-from handmesh_model.hand import Hand, HandBox, TrackState
+from handmesh_model.hand import Hand, HandBox, Side, TrackState
 from handmesh_model.predictor import recropped
 
 _VOTE_LIMIT = 2.0
@@ -54,6 +54,11 @@ class Track:
         # After a gap the motion of the last frame says nothing about the next one.
         self.motion = _DAMPING * moved if self.state is TrackState.TRACKED else np.zeros(2)
         self.estimate, self.seen, self.state = estimate, stamp, TrackState.TRACKED
+
+    def take_side(self, side: Side) -> None:
+        """Be of a side that is known; one that no look has confirmed is not held on to later."""
+        if side != self.side:
+            self.side, self.trust = side, 0.0
 
     def doubts_side(self, stamp: float) -> bool:
         """Whether it is time to look at the hand as one of the other side, too."""

@@ -142,7 +142,7 @@ class HandTracker:
         """Bring the tracks to this frame: one run of the network for old and new ones together."""
         side = self.predictor.side
         for track in self._tracks:
-            track.side = side or track.side
+            track.take_side(side or track.side)
         old = [track.next_box() for track in self._tracks]
         candidates = self.predictor.sided(self._search(rgb, stamp) if boxes is None else boxes)
         matches, new = self._assign(old, candidates)
@@ -196,7 +196,7 @@ class HandTracker:
         The candidate that each track is seen in, if any, and those that are nobody's.
 
         Of the latter the surest come first, and no more than the detector would give: elsewhere
-        others may send any number, and the network looks at each twice.
+        others may send any number, and the network looks at each.
         """
         free = list(candidates)
         matches: list[HandBox | None] = [None] * len(old)

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import cv2
 import numpy as np
 
-from handmesh_model.errors import HandmeshError, ImageError
+from handmesh_model.errors import HandmeshError, ImageError, IntrinsicsError
 
 if TYPE_CHECKING:
     from handmesh_ros.calibration import Calibration
@@ -83,12 +83,13 @@ class Bag:
                     warn(f"image {index} of '{self.topic}' in '{self.path}' is left out: {error}")
 
 
-def open_bag(path: Path, topic: str = '') -> Bag:
+def open_bag(path: Path, topic: str = '', warn: Callable[[str], object] = print) -> Bag:
     """
     A bag's images.
 
     :param path: folder of a bag, or one of its files.
     :param topic: of the images; empty takes the only one.
+    :param warn: told of a camera matrix that does not fit the images.
     :raises ImageError: if it is no bag that can be read, or has no such topic.
     """
     with _opened(path) as reader:
@@ -99,10 +100,12 @@ def open_bag(path: Path, topic: str = '') -> Bag:
             raise ImageError(f"topic '{chosen}' of bag '{path}' holds no images")
         seconds = reader.duration * 1e-9
         rate = (count - 1) / seconds if count > 1 and seconds > 0 else 0.0
-        return Bag(path, chosen, count, rate, _intrinsics(reader, chosen, path))
+        return Bag(path, chosen, count, rate, _intrinsics(reader, chosen, path, warn))
 
 
-def _intrinsics(reader: Any, topic: str, path: Path) -> np.ndarray | None:
+def _intrinsics(
+    reader: Any, topic: str, path: Path, warn: Callable[[str], object]
+) -> np.ndarray | None:
     """The camera matrix of a topic's images, if the bag has one that fits them."""
     calibration = _calibration(reader, topic, path)
     if calibration is None or calibration.size is None:
@@ -115,7 +118,12 @@ def _intrinsics(reader: Any, topic: str, path: Path) -> np.ndarray | None:
             height, width = _decode(connection.msgtype, data).shape[:2]
         except ImageError:
             continue
-        return calibration.intrinsics if calibration.size == (width, height) else None
+        try:
+            calibration.check_size(width, height)
+        except IntrinsicsError as error:
+            warn(f"the camera matrix in bag '{path}' is not taken: {error}")
+            return None
+        return calibration.intrinsics
     return None
 
 

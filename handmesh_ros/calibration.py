@@ -22,7 +22,8 @@ class Calibration:
 
     :param intrinsics: (3, 3) float64 camera matrix of that image, pixels; region of interest and
         binning are in it.
-    :param distortion: (N,) coefficients in OpenCV's order; empty if the image has no distortion.
+    :param distortion: (N,) coefficients in OpenCV's order; empty if the image has no distortion,
+        which is how ROS (image_geometry) takes coefficients that are all zero, of any model.
     :param fisheye: the coefficients are those of the equidistant model.
     :param size: (width, height) that the image must have, or None where the message does not say.
     """

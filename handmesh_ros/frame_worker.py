@@ -185,7 +185,9 @@ class FrameWorker:
             # First, since both may not fit into memory.
             self._tracker.predictor.close()
             tracker = self._node.load(attempt)
-            tracker.take_over(self._tracker)
+            if attempt == 1:
+                # Later on, the hands themselves may be what fails.
+                tracker.take_over(self._tracker)
             self._tracker, self._is_broken = tracker, False
         except Exception as error:  # the next attempt may go better
             reason = f'{type(error).__name__}: {error}'

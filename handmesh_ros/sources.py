@@ -96,7 +96,7 @@ def open_source(text: str, warn: Warn = print, topic: str = '') -> Source:
 
 
 def _bag(path: Path, topic: str, warn: Warn) -> Source:
-    bag = bags.open_bag(path, topic)
+    bag = bags.open_bag(path, topic, warn)
 
     def frames() -> Iterator[Frame]:
         for index, rgb in bag.frames(warn):

@@ -168,7 +168,7 @@ def openvino_model(net: HandMeshNet, precision: str = 'float32') -> Any:
     Convert a network for one crop at a time.
 
     :param precision: 'float32' or 'int8'; the latter renders crops to calibrate with, and takes
-        minutes.
+        about a minute.
     :returns: ``openvino.Model`` from (1, S, S, 3) uint8 to the outputs of
         :class:`handmesh_model.backends.edge.TwofoldEdge`, by their names; see :func:`part`.
     :raises BackendError: if a package that it takes is not installed.

@@ -59,7 +59,7 @@ def measure_network(
     Time one network on every backend and precision that works here, in turns.
 
     :param make: gives the network anew; a backend may change what it is given.
-    :param with_int8: it is calibrated first where that was not done before, which takes minutes.
+    :param with_int8: it is calibrated first where that was not done before, in about a minute.
     :returns: figures by backend, and under 'left_out' the reasons of those that cannot run here.
     """
     candidates, left_out = _candidates(make, device, with_int8, tell)

@@ -80,7 +80,7 @@ def _networks(options: Options, tell: Progress) -> dict[str, Any]:
     for name in networks_of(options):
         tell(f'network {name}')
         make = partial(make_network, options.weights if name == 'open' else name)
-        # Calibrating takes minutes, and the paper's network is untrained here.
+        # Calibrating takes its time, and the paper's network is untrained here.
         with_int8 = name != 'paper' and not options.quick
         reports[name] = measure_network(make, device, effort, batches, with_int8, tell)
     fastest = {name: medians(found) for name, found in reports.items()}

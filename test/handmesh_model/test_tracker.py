@@ -244,9 +244,18 @@ def test_side_that_the_user_knows_is_taken_for_every_hand(topology: HandTopology
     assert set(looks) == {'right'}
     tracker.predictor.side = 'left'
     assert states(tracker.update(IMAGE, 0.7)) == [(0, 'left', 'tracked')]
+
+
+def test_a_side_that_was_only_assumed_is_soon_given_up(topology: HandTopology) -> None:
+    _, tracker = make(topology, {'a': (150, 200, 'right')})
+    for i in range(60):
+        tracker.update(IMAGE, i / 30)
+    tracker.predictor.side = 'left'
+    assert states(tracker.update(IMAGE, 2.0)) == [(0, 'left', 'tracked')]
     tracker.predictor.side = None
-    world.hands['a'] = (150, 200, 'right')
-    assert states(tracker.update(IMAGE, 3.0))[-1][1] == 'right'
+    for i in range(1, 11):
+        hands = tracker.update(IMAGE, 2 + i / 30)
+    assert states(hands) == [(0, 'right', 'tracked')]
 
 
 def test_two_tracks_on_one_hand_become_one(topology: HandTopology) -> None:

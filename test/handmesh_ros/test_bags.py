@@ -79,7 +79,9 @@ def test_matrix_of_images_of_another_size_is_not_taken(tmp_path):
     info = camera_info(MATRIX, size=(64, 48))
     unreadable = image(RGBS[0], encoding='no such')
     messages = [('/camera_info', info), ('/image', unreadable), ('/image', image(RGBS[0]))]
-    assert open_source(str(write(tmp_path / 'bag', messages))).intrinsics is None
+    said = []
+    assert open_source(str(write(tmp_path / 'bag', messages)), said.append).intrinsics is None
+    assert 'describes images of 64 x 48 pixels, the image has 32 x 24' in said[0]
 
 
 @pytest.mark.parametrize(

@@ -175,9 +175,8 @@ def test_live_pictures_are_sent_as_they_are_taken(ros, monkeypatch, rate, count)
     ages = []
     monkeypatch.setattr(node, 'publish', lambda frame, header: ages.append(frame.rgb.max() / 1000))
     node.play()
-    assert len(ages) == pytest.approx(count, abs=0.2 * count + 2)
-    assert np.median(ages) < LiveCamera.PERIOD / 2, 'milliseconds between taking and sending'
-    assert max(ages[:3]) < 2 * LiveCamera.PERIOD
+    assert count / 2 <= len(ages) <= count + 2
+    assert np.median(ages) < 2 * LiveCamera.PERIOD, 'four are what the driver keeps'
     node.destroy_node()
 
 

@@ -101,7 +101,9 @@ def test_ar_demo_launch_passes_arguments_that_exist(stand_ins):
     # The file's own RViz argument would be seen by both included files, which would open two.
     hands = actions.IncludeLaunchDescription.call_args_list[0].kwargs['launch_arguments']
     assert ('rviz', 'false') in hands
-    assert actions.GroupAction.call_count == 1
+    (group,) = actions.GroupAction.call_args_list
+    assert group.args == ([actions.IncludeLaunchDescription.return_value],)
+    assert set(group.kwargs) == {'condition'}
     for names, file in zip(passed, ('handmesh.launch.py', 'ar.launch.py'), strict=True):
         stand_ins['launch.actions'].DeclareLaunchArgument.reset_mock()
         load(file).generate_launch_description()
