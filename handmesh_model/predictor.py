@@ -98,6 +98,11 @@ class HandMeshPredictor:
         self._hand_size = metres
 
     @property
+    def most_candidates(self) -> int:
+        """Boxes that the mesh network gets to judge in one picture, at most."""
+        return self.max_hands + SPARE_CANDIDATES
+
+    @property
     def side(self) -> Side | None:
         """The side that every hand is taken for; None if each is judged."""
         return self._side
@@ -181,8 +186,8 @@ class HandMeshPredictor:
             )
         try:
             with self.stopwatch('detect'):
-                count = self.max_hands + SPARE_CANDIDATES
-                return self._detector.detect(self.estimator.picture(check_image(rgb)), count)
+                picture = self.estimator.picture(check_image(rgb))
+                return self._detector.detect(picture, self.most_candidates)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise BackendError(f'the detector failed on {self.device}: {reason}') from error

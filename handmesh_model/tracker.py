@@ -13,12 +13,7 @@ from handmesh_model.crop import check_box, check_image
 from handmesh_model.errors import ConfigError
 from handmesh_model.estimator import Estimate, likelier, mirrored, same_hand
 from handmesh_model.hand import Hand, HandBox, TrackState
-from handmesh_model.predictor import (
-    SPARE_CANDIDATES,
-    HandMeshPredictor,
-    check_view,
-    without_duplicates,
-)
+from handmesh_model.predictor import HandMeshPredictor, check_view, without_duplicates
 from handmesh_model.track import Track
 
 _SMALLEST_HAND = 24.0
@@ -141,8 +136,9 @@ class HandTracker:
     def _advance(self, rgb: np.ndarray, stamp: float, boxes: Sequence[HandBox] | None) -> None:
         """Bring the tracks to this frame: one run of the network for old and new ones together."""
         side = self.predictor.side
-        for track in self._tracks:
-            track.take_side(side or track.side)
+        if side is not None:
+            for track in self._tracks:
+                track.take_side(side)
         old = [track.next_box() for track in self._tracks]
         candidates = self.predictor.sided(self._search(rgb, stamp) if boxes is None else boxes)
         matches, new = self._assign(old, candidates)
@@ -216,7 +212,7 @@ class HandTracker:
         if len(old) >= self.predictor.max_hands:
             return matches, []
         free.sort(key=lambda c: -c.score)
-        return matches, free[: self.predictor.max_hands + SPARE_CANDIDATES]
+        return matches, free[: self.predictor.most_candidates]
 
     def _drop_duplicates(self) -> None:
         """Of two tracks that came to lie on one hand, the older one stays."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -75,7 +76,7 @@ class Bag:
         :raises ImageError: if the bag breaks off.
         """
         with _opened(self.path) as reader:
-            wanted = [c for c in reader.connections if _is_image(c) and c.topic == self.topic]
+            wanted = _connections(reader, self.topic)
             for index, (connection, _, data) in enumerate(_messages(reader, wanted, self.path)):
                 try:
                     yield index, _decode(connection.msgtype, data)
@@ -95,7 +96,7 @@ def open_bag(path: Path, topic: str = '', warn: Callable[[str], object] = print)
     with _opened(path) as reader:
         images = {c.topic: c for c in reader.connections if _is_image(c)}
         chosen = _choose(images, topic, path)
-        count = sum(c.msgcount for c in reader.connections if c.topic == chosen and _is_image(c))
+        count = sum(c.msgcount for c in _connections(reader, chosen))
         if count < 1:
             raise ImageError(f"topic '{chosen}' of bag '{path}' holds no images")
         seconds = reader.duration * 1e-9
@@ -108,22 +109,27 @@ def _intrinsics(
 ) -> np.ndarray | None:
     """The camera matrix of a topic's images, if the bag has one that fits them."""
     calibration = _calibration(reader, topic, path)
-    if calibration is None or calibration.size is None:
-        return None if calibration is None else calibration.intrinsics
-    connections = [c for c in reader.connections if _is_image(c) and c.topic == topic]
-    for number, (connection, _, data) in enumerate(_messages(reader, connections, path)):
-        if number >= _SEARCH:
-            break
+    if calibration is None:
+        return None
+    size = _image_size(reader, topic, path)
+    try:
+        if size is not None:
+            calibration.check_size(*size)
+    except IntrinsicsError as error:
+        warn(f"the camera matrix in bag '{path}' is not taken: {error}")
+        return None
+    return calibration.intrinsics
+
+
+def _image_size(reader: Any, topic: str, path: Path) -> tuple[int, int] | None:
+    """Width and height of the first image that can be read; None if there is none."""
+    images = _messages(reader, _connections(reader, topic), path)
+    for connection, _, data in islice(images, _SEARCH):
         try:
             height, width = _decode(connection.msgtype, data).shape[:2]
         except ImageError:
             continue
-        try:
-            calibration.check_size(width, height)
-        except IntrinsicsError as error:
-            warn(f"the camera matrix in bag '{path}' is not taken: {error}")
-            return None
-        return calibration.intrinsics
+        return width, height
     return None
 
 
@@ -142,6 +148,11 @@ def _choose(images: dict[str, Any], topic: str, path: Path) -> str:
 
 def _is_image(connection: Any) -> bool:
     return connection.msgtype in (IMAGE, COMPRESSED)
+
+
+def _connections(reader: Any, topic: str) -> list[Any]:
+    """Those that images of a topic were recorded by."""
+    return [c for c in reader.connections if _is_image(c) and c.topic == topic]
 
 
 @contextmanager
@@ -309,9 +320,7 @@ def _calibration(reader: Any, topic: str, path: Path) -> Calibration | None:
     if beside not in names and len(names) != 1:
         return None
     wanted = [c for c in infos if c.topic == (beside if beside in names else c.topic)]
-    for number, (_, _, data) in enumerate(_messages(reader, wanted, path)):
-        if number >= _SEARCH:
-            break
+    for _, _, data in islice(_messages(reader, wanted, path), _SEARCH):
         try:
             calibration = camera_info_to_calibration(_parse(INFO, data))
         except HandmeshError:
