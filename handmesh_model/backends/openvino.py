@@ -18,6 +18,7 @@ from handmesh_model.backends.cache import Loaded, cached, network_digest
 from handmesh_model.backends.edge import ArrayEdge, OutputLayout, TwofoldEdge, rough_names
 from handmesh_model.backends.interface import Backend, NetworkResult, check_crops
 from handmesh_model.backends.transposed import split_wide_transposed
+from handmesh_model.backends.wide_maps import sample_wide_maps
 from handmesh_model.errors import BackendError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = 'model.xml'
 """OpenVINO's description of a model; the weights lie beside it."""
-FORMAT = 5
+FORMAT = 6
 """To be raised when the same weights have to be converted differently."""
 HINTS = {
     'PERFORMANCE_HINT': 'LATENCY',
@@ -181,7 +182,8 @@ def openvino_model(net: HandMeshNet, precision: str = 'float32') -> Any:
     if precision == 'int8':
         from handmesh_model.backends.quantization import quantize
 
-        model = quantize(model, edge)
+        return quantize(model, edge)
+    sample_wide_maps(model)
     return model
 
 
