@@ -203,8 +203,8 @@ class TrainingConfig:
         to this file; empty for none.
     :param mesh_share: part of each batch that goes through mesh and refine stage; the joint stage,
         which the others stand on, sees all of it and so learns from more samples an hour.
-    :param mixed_precision: whether a GPU computes in bfloat16 where that is accurate enough;
-        losses, heatmaps' coordinates and weights are float32 in any case.
+    :param mixed_precision: whether GPUs, and CPUs that multiply in bfloat16, compute in it where
+        that is accurate enough; losses, heatmaps' coordinates and weights are float32 in any case.
     :param losses: factors of the loss terms, see :class:`handmesh_model.losses.LossWeights`.
     :param loss_ramps: term -> [samples, factor, samples, factor, ...]: its weight is multiplied
         with the factor interpolated at the samples seen.

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from handmesh_model.datasets.real_images import read_real_images
 from handmesh_model.losses import HandMeshLoss
 from handmesh_model.training import setup, stop_signals
 from handmesh_model.training.config import TrainingConfig
@@ -24,6 +25,7 @@ from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.gradients import GradientBlock
 from handmesh_model.training.optimizers import build_optimizer, fit_device, set_rate
+from handmesh_model.training.precision import multiplies_bfloat16
 from handmesh_model.training.progress import Progress
 from handmesh_model.training.replayed_step import CudaRecorder, ReplayedStep
 from handmesh_model.training.run_state import LAST, RunState, alone_in, load_run, save_run
@@ -57,16 +59,21 @@ class Trainer:
     :param ranks: this process among its peers.
     :param monitor_real: folder of labelled photographs that checkpoints are measured on, never
         trained on.
+    :raises DatasetError: if it holds none.
     """
 
     def __init__(
         self, config: TrainingConfig, ranks: Ranks, monitor_real: Path | None = None
     ) -> None:
+        if monitor_real is not None:
+            # The first measurement is hours away.
+            read_real_images(monitor_real)
         self.config = config
         self.ranks = ranks
         self.monitor_real = monitor_real
         self.folder = Path(config.output)
         self._on_cuda = ranks.device.type == 'cuda'
+        self._half = config.mixed_precision and multiplies_bfloat16(ranks.device)
         if ranks.device.type == 'cpu':
             if config.threads:
                 torch.set_num_threads(config.threads)
@@ -156,9 +163,9 @@ class Trainer:
 
     def _update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Take one step along the gradients of a batch; the loss terms and the gradient's norm."""
-        half = self._on_cuda and self.config.mixed_precision
+        kind = self.ranks.device.type
         # Weights are cast anew in each step, also in a recorded one.
-        with torch.autocast('cuda', torch.bfloat16, enabled=half, cache_enabled=False):
+        with torch.autocast(kind, torch.bfloat16, enabled=self._half, cache_enabled=False):
             count = math.ceil(self.config.mesh_share * len(batch['image']))
             outputs = self.net(batch['image'], heads=True, mesh_count=count)
         terms = self.criterion(outputs, batch)

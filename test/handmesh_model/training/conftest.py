@@ -123,6 +123,8 @@ def tiny_values(
         'total_samples': 80,
         'ema_samples': 40,
         'log_every': 1,
+        # Tests compute steps again; how precise a run is must not depend on the machine.
+        'mixed_precision': False,
         'optimizer': {'learning_rate': 2e-3, 'head_factor': 10, 'clip_norm': 5.0},
         'schedule': {'kind': 'cosine', 'warmup_samples': 16},
         'data': {

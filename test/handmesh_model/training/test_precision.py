@@ -1,0 +1,69 @@
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from handmesh_model.training.config import TrainingConfig
+from handmesh_model.training.distributed import Ranks
+from handmesh_model.training.precision import multiplies_bfloat16
+from handmesh_model.training.trainer import Trainer
+
+CPU = torch.device('cpu')
+
+
+def cpu_with(monkeypatch: pytest.MonkeyPatch, **features: bool) -> None:
+    monkeypatch.setattr(torch, 'cpu', SimpleNamespace(get_capabilities=lambda: features))
+
+
+@pytest.mark.parametrize(
+    ('features', 'expected'),
+    [
+        ({'avx512_bf16': True}, True),
+        ({'avx512_bf16': False, 'amx_bf16': True}, True),
+        ({'avx512_bf16': False, 'amx_bf16': False, 'avx512_f': True}, False),
+        ({}, False),
+    ],
+)
+def test_a_cpu_is_asked(
+    monkeypatch: pytest.MonkeyPatch, features: dict[str, bool], expected: bool
+) -> None:
+    cpu_with(monkeypatch, **features)
+    assert multiplies_bfloat16(CPU) is expected
+
+
+def test_a_pytorch_that_cannot_tell_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, 'cpu', SimpleNamespace())
+    assert not multiplies_bfloat16(CPU)
+
+
+def test_gpus_are_not_asked() -> None:
+    assert multiplies_bfloat16(torch.device('cuda'))
+
+
+@pytest.mark.parametrize('wanted', [True, False])
+@pytest.mark.parametrize('able', [True, False])
+def test_maps_are_half_precise_where_wanted_and_possible(
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_run: Callable[..., TrainingConfig],
+    wanted: bool,
+    able: bool,
+) -> None:
+    monkeypatch.setattr('handmesh_model.training.trainer.multiplies_bfloat16', lambda device: able)
+    trainer = Trainer(tiny_run(mixed_precision=wanted, total_samples=8), Ranks(0, 1, CPU))
+    seen: list[torch.dtype] = []
+    encoder = trainer.net.mesh_stage.encoder
+    encoder.register_forward_hook(lambda module, inputs, outputs: seen.append(outputs[0].dtype))
+    step, totals = trainer._step, []
+
+    def watched(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        terms = step(batch)
+        totals.append(terms['total'])
+        return terms
+
+    trainer._step = watched  # type: ignore[method-assign]
+    trainer.run()
+    assert seen[0] == (torch.bfloat16 if wanted and able else torch.float32)
+    assert totals[0].dtype == torch.float32
+    assert torch.isfinite(totals[0])
+    assert all(p.dtype == torch.float32 for p in trainer.net.parameters())
