@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import RegionOfInterest
 
 from handmesh_model.crop import check_box
@@ -19,7 +21,12 @@ from handmesh_ros.conversions import stamp_to_seconds
 
 DETECTOR, REGIONS, DETECTIONS = 'detector', 'regions', 'detections'
 SOURCES = (DETECTOR, REGIONS, DETECTIONS)
-_DEPTH = 5
+# Serves publishers of both kinds.
+_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+_PATIENCE = 5.0
+"""Seconds without any boxes after which it is said."""
+_JUST_NOW = 1.0
+"""Seconds since which boxes must have come for their stamps to be what is wrong with them."""
 
 
 def region_to_box(message: RegionOfInterest) -> HandBox | None:
@@ -87,17 +94,27 @@ class BoxInput:
     :param source: 'regions' (sensor_msgs/RegionOfInterest, one hand, taken as of the moment it
         comes) or 'detections' (vision_msgs/Detection2DArray, with a stamp).
     :param fault: says that boxes cannot be used, and why.
+    :param clock: seconds, never going back.
     :raises ConfigError: if vision_msgs is needed and not installed.
     """
 
-    def __init__(self, node: Node, source: str, fault: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        source: str,
+        fault: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._node = node
         self._fault = fault
+        self._clock = clock
         self._lock = threading.Lock()
         self._stamp = float('-inf')
         self._boxes: list[HandBox] = []
+        self._came: float | None = None
+        self._first_asked: float | None = None
         kind, callback = _subscription_of(source, self)
-        self._subscription = node.create_subscription(kind, 'boxes', callback, _DEPTH)
+        self._subscription = node.create_subscription(kind, 'boxes', callback, _QOS)
         self.topic = node.resolve_topic_name('boxes')
 
     def close(self) -> None:
@@ -115,11 +132,11 @@ class BoxInput:
 
     def _keep(self, stamp: float, boxes: list[HandBox]) -> None:
         with self._lock:
-            self._stamp, self._boxes = stamp, boxes
+            self._stamp, self._boxes, self._came = stamp, boxes, self._clock()
 
     def for_image(self, stamp: float, width: int, height: int, max_age: float) -> list[HandBox]:
         """
-        The boxes that may be used for an image.
+        The boxes that may be used for an image; says it if there will never be any like this.
 
         :param stamp: of the image, seconds.
         :param width: of the image, pixels.
@@ -127,8 +144,9 @@ class BoxInput:
         :param max_age: seconds that boxes and image may lie apart.
         """
         with self._lock:
-            boxes, apart = self._boxes, abs(stamp - self._stamp)
+            boxes, apart, came = self._boxes, abs(stamp - self._stamp), self._came
         if apart > max_age:
+            self._explain(apart, max_age, came)
             return []
         good = [box for box in boxes if usable(box, width, height)]
         if len(good) < len(boxes):
@@ -137,6 +155,21 @@ class BoxInput:
                 f'finite, outside the image of {width} x {height} pixels or far larger than it'
             )
         return good
+
+    def _explain(self, apart: float, max_age: float, came: float | None) -> None:
+        """Say why there are no boxes, unless it may be that there are no hands."""
+        now = self._clock()
+        if self._first_asked is None:
+            self._first_asked = now
+        publishers = self._node.count_publishers(self.topic)
+        if came is not None and now - came < _JUST_NOW:
+            self._fault(
+                f"boxes on '{self.topic}' and images lie {apart:.2f} s apart, expected at most "
+                f'{max_age:.2f} (boxes_max_age): is one of them not stamped, or by another clock?'
+            )
+        elif now - self._first_asked >= _PATIENCE and (came is None or not publishers):
+            since = 'none came yet' if came is None else f'the last came {now - came:.0f} s ago'
+            self._fault(f"no boxes on '{self.topic}': {publishers} publishers, {since}")
 
 
 def _subscription_of(source: str, boxes: BoxInput) -> tuple[type, Callable[[Any], None]]:

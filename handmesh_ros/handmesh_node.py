@@ -76,15 +76,26 @@ class HandmeshNode(LifecycleNode):
         self._latency = LatencyOutputs(self)
         self._control = ControlServices(self, self._enable, self._reset_tracks)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._track_ids = count()
+        # 0 is nobody in messages.
+        self._track_ids = count(1)
         # Simulated time may stand still or jump; watching goes on.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         period = self._server.settings.diagnostics_period
         self._diagnosing = self.create_timer(period, self._publish_diagnostics, clock=steady)
         self.create_timer(_LOOK_PERIOD, self._look_around, clock=steady)
+        # For whoever only adds the node to an executor.
+        self._starting = self.create_timer(0.0, self.autostart, clock=steady)
 
     def autostart(self) -> None:
-        """Configure and activate, unless told not to; after a failure the node waits for help."""
+        """
+        Configure and activate, unless told not to; after a failure the node waits for help.
+
+        It happens by itself when the node is first spun, unless it was called, or the node
+        configured, before.
+        """
+        self._starting.cancel()
+        if self._state != 'unconfigured':
+            return
         if not self._server.settings.autostart:
             self.get_logger().info('Waiting to be configured (autostart is false)')
         elif self.trigger_configure() == SUCCESS and not executable.is_over(self):

@@ -224,13 +224,16 @@ class HandOutputs:
         """Send the frames that are newer than what TF has; it complains of repeated stamps."""
         prefix = settings.frame_prefix
         fresh = []
+        sent, self._sent_transforms = self._sent_transforms, {}
         for hand in seen:
             name = conversions.wrist_frame_name(hand, prefix)
             when = _header_of([hand], header)
             stamp = conversions.stamp_to_nanoseconds(when.stamp)
             # Zero is no time: TF would take it for the latest for ever.
-            if self._sent_transforms.get(name, 0) < stamp:
-                self._sent_transforms[name] = stamp
+            last = sent.get(name, 0)
+            # Those of hands that are gone are left behind.
+            self._sent_transforms[name] = max(last, stamp)
+            if last < stamp:
                 fresh.append(conversions.wrist_to_transform(hand, when, prefix))
                 if settings.publish_finger_tf:
                     fresh += conversions.fingers_to_transforms(hand, when, prefix)

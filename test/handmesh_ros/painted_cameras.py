@@ -25,7 +25,6 @@ def main():
     try:
         for node in nodes:
             executor.add_node(node)
-            node.autostart()
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass

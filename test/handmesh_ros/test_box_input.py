@@ -4,6 +4,7 @@ import math
 from types import SimpleNamespace
 
 import pytest
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import RegionOfInterest
 
 from handmesh_model.errors import ConfigError
@@ -92,9 +93,15 @@ def test_boxes_that_no_crop_can_be_cut_around_are_known(values, is_usable):
 class Node:
     """Stands for a node whose clock shows 100 s."""
 
+    publishers = 1
+
     def create_subscription(self, kind, topic, callback, qos):
-        self.kind = kind
+        self.kind, self.qos = kind, qos
         return 'subscription'
+
+    def count_publishers(self, topic):
+        assert topic == '/boxes'
+        return self.publishers
 
     def resolve_topic_name(self, name):
         return f'/{name}'
@@ -105,10 +112,13 @@ class Node:
 
 def test_old_boxes_are_not_used_and_bad_ones_are_said():
     said = []
-    boxes = BoxInput(Node(), 'regions', said.append)
+    now = [0.0]
+    boxes = BoxInput(Node(), 'regions', said.append, lambda: now[0])
     assert boxes.for_image(100.0, 160, 120, 0.5) == []
     boxes.on_region(RegionOfInterest(x_offset=10, y_offset=20, width=30, height=40))
     assert len(boxes.for_image(99.6, 160, 120, 0.5)) == 1
+    # Some time later; whoever looks for hands may send boxes only where there are some.
+    now[0] = 60.0
     assert boxes.for_image(100.6, 160, 120, 0.5) == []
     assert not said
     assert boxes.for_image(100.0, 8, 8, 0.5) == []
@@ -116,6 +126,40 @@ def test_old_boxes_are_not_used_and_bad_ones_are_said():
         "1 of 1 boxes on '/boxes' are empty, not finite, outside the image of 8 x 8 pixels or far "
         'larger than it'
     ]
+
+
+def test_publishers_of_both_kinds_are_heard():
+    node = Node()
+    BoxInput(node, 'regions', print)
+    assert node.qos.reliability is ReliabilityPolicy.BEST_EFFORT
+
+
+def test_boxes_of_another_time_are_said():
+    said = []
+    boxes = BoxInput(Node(), 'regions', said.append, lambda: 0.0)
+    boxes.on_region(RegionOfInterest(x_offset=10, y_offset=20, width=30, height=40))
+    assert boxes.for_image(96.75, 160, 120, 0.5) == []
+    assert said == [
+        "boxes on '/boxes' and images lie 3.25 s apart, expected at most 0.50 (boxes_max_age): "
+        'is one of them not stamped, or by another clock?'
+    ]
+
+
+def test_boxes_that_never_come_or_come_no_more_are_said():
+    said, now, node = [], [0.0], Node()
+    boxes = BoxInput(node, 'regions', said.append, lambda: now[0])
+    for moment in (0.0, 4.9, 5.0):
+        assert not said
+        now[0] = moment
+        assert boxes.for_image(100.0, 160, 120, 0.5) == []
+    assert said == ["no boxes on '/boxes': 1 publishers, none came yet"]
+    boxes.on_region(RegionOfInterest(x_offset=10, y_offset=20, width=30, height=40))
+    now[0] = 20.0
+    assert boxes.for_image(110.0, 160, 120, 0.5) == []
+    assert len(said) == 1
+    node.publishers = 0
+    assert boxes.for_image(110.0, 160, 120, 0.5) == []
+    assert said[1:] == ["no boxes on '/boxes': 0 publishers, the last came 15 s ago"]
 
 
 def test_detections_without_vision_msgs_are_refused(monkeypatch):

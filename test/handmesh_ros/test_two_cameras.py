@@ -15,7 +15,7 @@ VIEWS = {
     'front': (Hand.RIGHT, paint([('right', 20, 30, 40, 60)])),
     'side': (Hand.LEFT, paint([('left', 100, 20, 40, 60)])),
 }
-FRAMES = {'front_r_wrist_0': 'front_camera', 'side_l_wrist_0': 'side_camera'}
+FRAMES = {'front_r_wrist_1': 'front_camera', 'side_l_wrist_1': 'side_camera'}
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def check(robots):
             (hand,) = robot.ask(image, stamp, K, frame_id=f'{name}_camera').hands
             assert hand.side == side
             assert hand.state == Hand.TRACKED
-            assert hand.track_id == 0
+            assert hand.track_id == 1
     for name, robot in robots.items():
         side, image = VIEWS[name]
         assert {array.header.frame_id for array in robot.got['hands']} == {f'{name}_camera'}
