@@ -35,12 +35,14 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64, Header
 
-from handmesh_model.hand import Side
-from handmesh_model.teleop.grasp_teleop import Command, GraspTeleop, Mode, SeenHand
+from handmesh_model.hand import ScaleSource, Side
+from handmesh_model.teleop.grasp_teleop import Command, GraspTeleop, Mode
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
 from handmesh_model.teleop.robot_hand import RobotHand, human_hand, load_robot_hand
+from handmesh_model.teleop.seen_hand import SeenHand
 from handmesh_ros import executable, msg
 from handmesh_ros.conversions import (
+    SCALE_SOURCES,
     SIDES,
     msg_to_pose,
     pose_to_msg,
@@ -60,6 +62,7 @@ TOPICS: dict[str, type] = {
     'teleop/angles': JointState,
 }
 _SIDE_NAMES: dict[int, Side] = {number: side for side, number in SIDES.items()}  # type: ignore[misc]
+_SCALE_SOURCES = {number: source for source, number in SCALE_SOURCES.items()}
 
 
 class GraspTeleopNode(Node):
@@ -180,6 +183,8 @@ def seen_hand(hand: msg.Hand, header: Header) -> SeenHand:
         track_id=hand.track_id,
         joints=np.reshape(hand.joints_camera, (21, 3)).astype(np.float64),
         camera_from_wrist=msg_to_pose(hand.wrist.pose) if hand.metric_valid else None,
+        scale_source=_SCALE_SOURCES.get(hand.scale_source, ScaleSource.NONE),
+        hand_size=hand.hand_size,
     )
 
 

@@ -35,6 +35,15 @@ class Clutch:
         self._since: float | None = None
         self._is_spent = False
 
+    def release(self) -> None:
+        """
+        Let go until the gesture ends and is made anew.
+
+        With 'always', which has none: until :meth:`reset`, which is when the hand is lost.
+        """
+        self.reset()
+        self._is_spent = True
+
     def update(self, joints: np.ndarray, angles: np.ndarray, now: float) -> bool:
         """
         Look at a hand.
@@ -44,7 +53,7 @@ class Clutch:
         :returns: whether the robot shall follow.
         """
         if self._kind == 'always':
-            self.is_engaged = True
+            self.is_engaged = not self._is_spent
         elif self._kind == 'curl':
             self._grip(float(finger_curls(angles)[2:].min()), now)
         else:
@@ -53,9 +62,9 @@ class Clutch:
 
     def _grip(self, curl: float, now: float) -> None:
         if curl < _RELEASE_CURL:
-            self.is_engaged, self._since = False, None
+            self.is_engaged, self._since, self._is_spent = False, None, False
         elif self._is_held(curl > _ENGAGE_CURL or self.is_engaged, now):
-            self.is_engaged = True
+            self.is_engaged = not self._is_spent
 
     def _toggle(self, shown: bool, now: float) -> None:
         if not self._is_held(shown, now):

@@ -7,17 +7,26 @@ from enum import IntEnum
 
 import numpy as np
 
-from handmesh_model.hand import Side
 from handmesh_model.teleop.clutch import Clutch
 from handmesh_model.teleop.followers import PoseFollower, ValueFollower
 from handmesh_model.teleop.grasps import Grasp, GraspType, classify_grasp, tip_distance
 from handmesh_model.teleop.joint_angles import joint_angles
 from handmesh_model.teleop.poses import HandToRobot, PoseFilter, pose_from_xyz_rpy, six_numbers
 from handmesh_model.teleop.robot_hand import RobotHand, human_hand
+from handmesh_model.teleop.seen_hand import SeenHand
 from handmesh_model.teleop.watchdog import Watchdog
 
 _LONGEST_STEP = 0.1
 """Seconds that the robot moves on at most in one go, after the program has been held up."""
+_SETTLING = 0.3
+"""
+Seconds, by the images, that a hand's position takes to settle after its scale has changed.
+
+The change may come at once or spread by a filter of the points, and a prediction of the points
+begins anew with it. The One Euro filter of handmesh_node, with its default settings, is by then
+within 0.7 mm of where a jump of 1 to 5 cm leads to.
+"""
+_NOT_ENGAGED = 'clutch not engaged'
 
 
 class Mode(IntEnum):
@@ -63,32 +72,6 @@ class TeleopConfig:
     filter_slope: float = 8.0
     watchdog: float = 0.1
     safe_hand: str = 'hold'
-
-
-@dataclass(frozen=True, eq=False)
-class SeenHand:
-    """
-    A hand that was seen.
-
-    :param stamp: seconds, of the image.
-    :param joints: (21, 3) metres, camera frame.
-    :param camera_from_wrist: (4, 4); None if its place is not known in metres.
-    """
-
-    stamp: float
-    side: Side
-    track_id: int
-    joints: np.ndarray
-    camera_from_wrist: np.ndarray | None
-
-    @property
-    def identity(self) -> tuple[int, Side]:
-        """
-        What one hand that moves on keeps.
-
-        A track that changes side keeps its id, but its wrist frame turns by half a turn.
-        """
-        return self.track_id, self.side
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,13 +138,19 @@ class GraspTeleop:
         self._joints = ValueFollower(self.robot_hand.open, config.gain, config.max_joint_speed)
         self._goal: _Goal | None = None
         self._stamp = -np.inf
+        self._place: np.ndarray | None = None
+        self._rescaled = -np.inf
+        self._why_paused = _NOT_ENGAGED
         self._last: float | None = None
 
     def see(self, hand: SeenHand, now: float) -> None:
         """
         A hand was seen; one that is not newer than the one before it changes nothing.
 
-        Another one than before, by :attr:`SeenHand.identity`, has to grip anew.
+        Another one than before, by :attr:`SeenHand.identity`, has to grip anew. One whose
+        scale changes, by :meth:`SeenHand.has_scale_of`, moves the robot by its turns only until it
+        has settled; with 'absolute', where the robot would have to go elsewhere, it has to engage
+        anew.
         """
         # After a jump back in time the first hand is not newer, the next ones are.
         before, self._stamp = self._stamp, hand.stamp
@@ -169,13 +158,12 @@ class GraspTeleop:
             return
         if self._goal is not None and self._goal.hand.identity != hand.identity:
             self._let_go()
+        if self._goal is not None and not hand.has_scale_of(self._goal.hand):
+            self._rescale(hand.stamp)
         angles = joint_angles(hand.joints, hand.side)
-        wrist = None
-        if hand.camera_from_wrist is not None:
-            wrist = self._filter(hand.camera_from_wrist, hand.stamp)
         self._goal = _Goal(
             hand,
-            wrist,
+            self._wrist_of(hand),
             angles,
             classify_grasp(hand.joints, angles),
             self._opening_of(hand.joints),
@@ -201,9 +189,10 @@ class GraspTeleop:
             mode, reason = Mode.SAFE, self._reason(now)
             self._let_go()
         elif not self._clutch.is_engaged:
-            mode, reason = Mode.PAUSED, 'clutch not engaged'
+            mode, reason = Mode.PAUSED, self._why_paused
         else:
-            mode, reason = Mode.ENGAGED, 'following'
+            mode, reason = Mode.ENGAGED, self._why_engaged(goal.hand)
+            self._why_paused = _NOT_ENGAGED
         self._move(mode, goal, max(step, 0.0))
         return self._told(mode, reason, goal)
 
@@ -213,11 +202,46 @@ class GraspTeleop:
             return f'no fresh hand for {1000 * age:.0f} ms'
         return 'no hand'
 
+    def _why_engaged(self, hand: SeenHand) -> str:
+        if self._is_settling(hand) and self._config.mapping == 'relative':
+            return 'following; position held, scale changed'
+        return 'following'
+
+    def _rescale(self, stamp: float) -> None:
+        """From this image on, the hand's metres rest on something else than before."""
+        if self._place is None:
+            # There were none before.
+            return
+        self._rescaled = stamp
+        if self._config.mapping == 'absolute' and self._clutch.is_engaged:
+            self._clutch.release()
+            self._why_paused = 'scale changed, engage anew'
+
+    def _is_settling(self, hand: SeenHand) -> bool:
+        # Before the change: time has jumped back.
+        return 0 <= hand.stamp - self._rescaled < _SETTLING
+
+    def _wrist_of(self, hand: SeenHand) -> np.ndarray | None:
+        """(4, 4) filtered, camera frame; None if its place is not known in metres."""
+        if hand.camera_from_wrist is None:
+            return None
+        is_settling = self._is_settling(hand)
+        if is_settling:
+            # Else it would go on spreading the jump when the hand itself has settled.
+            self._filter.reset_position()
+        wrist = self._filter(hand.camera_from_wrist, hand.stamp)
+        if is_settling and self._place is not None:
+            self._mapping.shift(wrist[:3, 3] - self._place)
+        self._place = wrist[:3, 3].copy()
+        return wrist
+
     def _let_go(self) -> None:
         self._clutch.reset()
         self._filter.reset()
         self._mapping.release()
-        self._goal = None
+        self._goal = self._place = None
+        self._rescaled = -np.inf
+        self._why_paused = _NOT_ENGAGED
 
     def _move(self, mode: Mode, goal: _Goal | None, step: float) -> None:
         followers = (self._pose, self._opening, self._joints)

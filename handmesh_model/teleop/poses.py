@@ -68,6 +68,10 @@ class PoseFilter:
         self._raw: np.ndarray | None = None
         self._stamp = 0.0
 
+    def reset_position(self) -> None:
+        """Forget positions but not rotations: the next position comes back as it is."""
+        self._positions.reset()
+
     def __call__(self, pose: np.ndarray, stamp: float) -> np.ndarray:
         """
         The next pose, (4, 4), smoothed.
@@ -117,6 +121,17 @@ class HandToRobot:
     def release(self) -> None:
         """The next hand grips anew."""
         self._gripped = None
+
+    def shift(self, jump: np.ndarray) -> None:
+        """
+        The hand's position is measured otherwise from now on; the goal stays where it is.
+
+        Does nothing if no hand is gripped, as is always so for 'absolute'.
+
+        :param jump: (3,) metres from the position as it was to the one as it is, camera frame.
+        """
+        if self._gripped is not None:
+            self._gripped[0][:3, 3] += self._base_from_camera[:3, :3] @ jump
 
     def goal(self, camera_from_hand: np.ndarray, robot: np.ndarray) -> np.ndarray:
         """

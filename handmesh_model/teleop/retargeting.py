@@ -9,11 +9,16 @@ import numpy as np
 from handmesh_model.adapters import to_dex_retargeting
 from handmesh_model.errors import ConfigError
 from handmesh_model.hand import Side
+from handmesh_model.scale_solver import RIGID_PAIRS, rigid_lengths
+from handmesh_model.topology import HandTopology
 
 
 class DexHand:
     """
     A robot hand whose joints dex-retargeting finds.
+
+    It is shown every hand at the size of people's mean hand, which ``scaling_factor`` then is for:
+    a hand whose scale comes to rest on something else moves no joint.
 
     :param config: one of its YAML files, for a hand of the side that is followed.
     :param urdf_folder: where the URDF that the file names lies; empty: as the file says.
@@ -43,7 +48,7 @@ class DexHand:
 
     def goal(self, joints: np.ndarray, side: Side, angles: np.ndarray) -> np.ndarray:
         """(N,) positions of the robot's joints for (21, 3) joints of a person, metres."""
-        points = to_dex_retargeting(joints, side)
+        points = to_dex_retargeting(joints * _to_mean_size(joints), side)
         optimizer = self._retargeting.optimizer
         indices = optimizer.target_link_human_indices
         if optimizer.retargeting_type == 'POSITION':
@@ -52,3 +57,10 @@ class DexHand:
             wanted = points[indices[1]] - points[indices[0]]
         # Its optimizer lets joints go a little beyond their limits.
         return np.clip(self._retargeting.retarget(wanted), *self._limits.T)
+
+
+def _to_mean_size(joints: np.ndarray) -> float:
+    """What (21, 3) joints are to be multiplied by to be as large as the mean hand's."""
+    first, second = RIGID_PAIRS.T
+    size = float(np.linalg.norm(joints[first] - joints[second], axis=1).sum())
+    return float(rigid_lengths(HandTopology.open_hand()).sum()) / max(size, 1e-6)

@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 from handmesh_model.hand import ScaleSource, TrackState
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES, joint_angles
 from handmesh_ros.conversions import hands_to_msg
-from handmesh_ros.grasp_teleop_node import TOPICS
+from handmesh_ros.grasp_teleop_node import TOPICS, seen_hand
 from handmesh_ros.msg import Grasp, HandArray
 
 SLACK = 2000
@@ -172,6 +172,39 @@ def test_only_fresh_hands_of_the_side_are_followed(pilot, teleop):
     # Not in metres: the pose stays where it is.
     assert pilot.got['teleop/target'][-1][1].pose.position.x == 0
     assert not pilot.got['teleop/wrist']
+
+
+def test_a_change_of_scale_source_moves_no_robot(pilot, teleop):
+    teleop(clutch='always', watchdog=3.0, max_age=0.0, rate=30.0)
+    pilot.wait(lambda: pilot.mode() == Grasp.SAFE, 'the first command')
+    targets, grasps = pilot.got['teleop/target'], pilot.got['teleop/grasp']
+
+    def reason():
+        return grasps[-1][1].reason
+
+    def seen_by_size(number):
+        return hand_at(np.array([0, 0, 0.5]))
+
+    def seen_by_depth(number):
+        return hand_at(np.array([0, 0, 0.525]), scale_source=ScaleSource.DEPTH)
+
+    pilot.fly(seen_by_size, lambda: reason() == 'following', 'a robot that follows')
+    count = len(targets)
+    pilot.fly(seen_by_depth, lambda: 'scale changed' in reason(), 'the change')
+    pilot.fly(seen_by_depth, lambda: reason() == 'following', 'the end of settling')
+    pilot.fly(seen_by_depth, lambda: len(targets) > count + 30, 'some commands')
+    places = [message.pose.position.z for _, message in targets[count:]]
+    assert np.ptp(places) < 1e-3
+
+
+def test_what_metres_rest_on_is_taken_over():
+    header = Header()
+    (message,) = hands_to_msg([hand_at(np.zeros(3))], header).hands
+    seen = seen_hand(message, header)
+    assert seen.scale_source is ScaleSource.MEAN
+    assert seen.hand_size == pytest.approx(0.09)
+    message.scale_source = 200
+    assert seen_hand(message, header).scale_source is ScaleSource.NONE
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from handmesh_model.errors import ConfigError
+from handmesh_model.hand import ScaleSource
+from handmesh_model.one_euro import OneEuroFilter
 from handmesh_model.synthesis.clip import clip_hands
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.poses import GESTURES
-from handmesh_model.teleop.grasp_teleop import GraspTeleop, Mode, SeenHand, TeleopConfig
+from handmesh_model.teleop.grasp_teleop import GraspTeleop, Mode, TeleopConfig
 from handmesh_model.teleop.joint_angles import IN_HAND_MODEL, TELEOP_ANGLES
+from handmesh_model.teleop.poses import rotation_matrix
+from handmesh_model.teleop.seen_hand import SeenHand
 from handmesh_model.wrist import wrist_frame
 
 TICK = 0.01
@@ -130,6 +134,207 @@ def test_a_track_that_changes_side_grips_anew():
     after = clock.run(1.0, lambda now: as_left(hand(stamp=now)))
     assert after.mode is Mode.ENGAGED
     np.testing.assert_allclose(after.target, before.target, atol=2e-3)
+
+
+CHANGE = 101.5
+BY_DEPTH = (ScaleSource.DEPTH, 0.095)
+BY_SIZE = (ScaleSource.PARAMETER, 0.0945)
+SCALES = pytest.mark.parametrize('scale', [BY_DEPTH, BY_SIZE], ids=['depth', 'size'])
+
+
+def rescaling(make, scale=BY_DEPTH, jump=1.05, smooth=None):
+    """
+    Hands that are of known size, and from the change on ``jump`` times as large and as far away.
+
+    :param scale: source and hand size from then on; None: nobody says that anything changes.
+    :param smooth: filter of the joints, which spreads the jump over some frames.
+    """
+
+    def see(now):
+        seen, after = make(now), now >= CHANGE
+        joints = seen.joints * (jump if after else 1.0)
+        if smooth is not None:
+            joints = smooth.update(joints, now)
+        source, size = scale if scale and after else (ScaleSource.PARAMETER, 0.09)
+        pose = None if seen.camera_from_wrist is None else wrist_frame(joints, seen.side)
+        return dataclasses.replace(
+            seen, joints=joints, camera_from_wrist=pose, scale_source=source, hand_size=size
+        )
+
+    return see
+
+
+def still(now):
+    return hand(stamp=now, at=(0.1, 0.05, 0.5))
+
+
+def receding(now):
+    return hand(stamp=now, at=(0.1, 0.05, 0.4 + 0.1 * (now - 100)))
+
+
+def positions(clock, since=CHANGE - TICK):
+    """Of the target, (N, 3), from the last command before the change on."""
+    return np.array([c.target[:3, 3] for c in clock.commands[round((since - 100) / TICK) :]])
+
+
+def test_a_jump_that_nobody_explains_is_followed():
+    clock = Clock()
+    clock.run(3.0, rescaling(still, scale=None))
+    way = np.ptp(positions(clock), axis=0)
+    assert way[2] == pytest.approx(0.05 * 0.5, rel=0.1)
+
+
+@SCALES
+def test_a_change_of_scale_at_once_moves_no_robot(scale):
+    clock = Clock()
+    command = clock.run(3.0, rescaling(still, scale))
+    assert command.mode is Mode.ENGAGED
+    assert np.ptp(positions(clock), axis=0).max() < 1e-6
+    reasons = [c.reason for c in clock.commands[151:]]
+    assert 'scale changed' in reasons[0]
+    assert 25 < reasons.index('following') < 40
+
+
+@SCALES
+def test_a_change_of_scale_that_a_filter_spreads_moves_no_robot(scale):
+    clock = Clock()
+    clock.run(3.5, rescaling(still, scale, smooth=OneEuroFilter()))
+    assert np.ptp(positions(clock), axis=0).max() < 1e-3
+
+
+@pytest.mark.parametrize('smooth', [False, True], ids=['at-once', 'spread'])
+def test_a_robot_that_follows_slows_down_for_a_change_of_scale_and_goes_on(smooth):
+    clock = Clock()
+    clock.run(4.0, rescaling(receding, smooth=OneEuroFilter() if smooth else None))
+    path = positions(clock)
+    steps = np.diff(path[:, 2])
+    # Never faster than the hand is followed later on, never back, never aside.
+    assert steps[:100].max() < 1.01 * steps[-100:].max()
+    assert steps.min() > -1e-5
+    assert steps[20:30].max() < 5e-5
+    assert np.ptp(path[:, :2], axis=0).max() < 1e-3
+    last = positions(clock, since=103.0)
+    assert last[-1, 2] - last[0, 2] == pytest.approx(1.05 * 0.1 * (len(last) - 1) * TICK, rel=0.02)
+
+
+def test_a_change_of_scale_leaves_turns_fingers_and_gripper_alone():
+    def turning(now):
+        seen = hand('pinch' if now < 101.6 else 'fist', now)
+        turn = rotation_matrix([0, 0, 0.5 * (now - 100)])
+        return dataclasses.replace(seen, joints=(seen.joints - (0, 0, 0.5)) @ turn.T + (0, 0, 0.5))
+
+    plain, changed = Clock(), Clock()
+    plain.run(2.5, rescaling(turning, scale=None, jump=1.0))
+    changed.run(2.5, rescaling(turning))
+    for one, other in zip(plain.commands, changed.commands, strict=True):
+        np.testing.assert_allclose(other.target[:3, :3], one.target[:3, :3], atol=1e-6)
+        np.testing.assert_allclose(other.positions, one.positions, atol=1e-6)
+        assert other.opening == pytest.approx(one.opening, abs=1e-6)
+
+
+def test_a_hand_that_is_without_metres_for_a_while_makes_no_jump():
+    def blinking(now):
+        seen = rescaling(receding)(now)
+        if not CHANGE <= now < CHANGE + 0.5:
+            return seen
+        return dataclasses.replace(seen, camera_from_wrist=None, scale_source=ScaleSource.NONE)
+
+    clock = Clock()
+    clock.run(2.0, blinking)
+    path = positions(clock, since=CHANGE + TICK)
+    clock.run(0.25, blinking)
+    assert clock.commands[-1].mode is Mode.ENGAGED
+    # The pose ends its way to the last goal when there are metres again; the hand went 75 mm.
+    assert np.ptp(path, axis=0).max() == 0
+    assert np.ptp(positions(clock), axis=0).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ('source', 'spread'), [(ScaleSource.DEPTH, 1e-3), (ScaleSource.PARAMETER, 1e-6)]
+)
+def test_sizes_that_are_measured_or_rounded_anew_are_no_change(source, spread):
+    def seen(now):
+        size = 0.09 + spread * np.sin(30 * now)
+        return dataclasses.replace(receding(now), scale_source=source, hand_size=float(size))
+
+    clock = Clock()
+    clock.run(2.0, seen)
+    assert {c.reason for c in clock.commands if c.mode is Mode.ENGAGED} == {'following'}
+    assert np.ptp(positions(clock, since=101.0)[:, 2]) == pytest.approx(0.1, rel=0.05)
+
+
+@pytest.mark.parametrize('mapping', ['relative', 'absolute'])
+def test_without_engagement_a_change_of_scale_changes_nothing(mapping):
+    clock = Clock(mapping=mapping)
+    see = rescaling(lambda now: hand('open', now))
+    clock.run(3.0, see)
+    assert {c.reason for c in clock.commands} == {'clutch not engaged'}
+    assert np.ptp(positions(clock, since=100), axis=0).max() == 0
+
+
+def test_a_hand_that_grips_while_its_scale_settles_moves_no_robot():
+    def gripping(now):
+        return hand('open' if now < CHANGE - 0.05 else 'pinch', now, at=(0.1, 0.05, 0.5))
+
+    clock = Clock()
+    command = clock.run(3.0, rescaling(gripping, BY_SIZE, smooth=OneEuroFilter()))
+    assert command.mode is Mode.ENGAGED
+    assert np.ptp(positions(clock), axis=0).max() < 2e-3
+
+
+def test_time_that_jumps_back_does_not_hold_the_position():
+    clock = Clock(clutch='always')
+    clock.run(1.6, rescaling(receding))
+
+    def earlier(now):
+        seen = receding(now)
+        return dataclasses.replace(seen, stamp=now - 50, scale_source=BY_DEPTH[0])
+
+    command = clock.run(1.0, earlier)
+    assert command.reason == 'following'
+    assert np.ptp(positions(clock, since=101.8)[:, 2]) == pytest.approx(0.08, rel=0.1)
+
+
+@SCALES
+def test_absolute_a_change_of_scale_lets_go_until_the_hand_grips_anew(scale):
+    clock = Clock(mapping='absolute')
+    clock.run(CHANGE - 100, rescaling(still, scale))
+    assert clock.commands[-1].mode is Mode.ENGAGED
+    command = clock.run(1.0, rescaling(still, scale))
+    assert command.mode is Mode.PAUSED
+    assert command.reason == 'scale changed, engage anew'
+    assert np.ptp(positions(clock), axis=0).max() == 0
+
+    clock.run(0.3, rescaling(lambda now: hand('open', now), scale))
+    command = clock.run(1.0, rescaling(still, scale))
+    assert command.mode is Mode.ENGAGED
+    wrist = rescaling(still, scale)(clock.now).camera_from_wrist
+    np.testing.assert_allclose(command.target[:3, 3], wrist[:3, 3], atol=1e-3)
+
+
+def test_absolute_and_always_a_change_of_scale_lets_go_until_the_hand_was_lost():
+    clock = Clock(mapping='absolute', clutch='always')
+    clock.run(CHANGE - 100, rescaling(still))
+    command = clock.run(1.0, rescaling(still))
+    assert command.mode is Mode.PAUSED
+    assert command.reason == 'scale changed, engage anew'
+    clock.run(0.3)
+    command = clock.run(0.3, rescaling(still))
+    assert command.reason == 'following'
+
+
+@pytest.mark.parametrize('mapping', ['relative', 'absolute'])
+def test_the_first_metres_of_a_hand_are_no_change_of_scale(mapping):
+    def calibrated_late(now):
+        seen = rescaling(receding)(now)
+        if now >= CHANGE:
+            return seen
+        return dataclasses.replace(seen, camera_from_wrist=None, scale_source=ScaleSource.NONE)
+
+    clock = Clock(mapping=mapping, clutch='always')
+    clock.run(2.5, calibrated_late)
+    assert {c.reason for c in clock.commands} == {'following'}
+    assert clock.commands[-1].target[2, 3] > 0.05
 
 
 def test_letting_go_pauses_and_the_hand_can_be_brought_back():

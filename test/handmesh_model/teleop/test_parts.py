@@ -81,6 +81,25 @@ def test_always_needs_no_gesture_and_reset_lets_go():
     assert not clutch.is_engaged
 
 
+@pytest.mark.parametrize(
+    ('kind', 'gesture'), [('curl', 'fist'), ('toggle', 'thumb_up'), ('always', 'open')]
+)
+def test_released_it_waits_for_the_gesture_to_be_made_anew(kind, gesture):
+    clutch = Clutch(kind, 0.1)
+    times = iter(np.arange(0.0, 10.0, 0.1))
+
+    def show(name, count=8):
+        return [clutch.update(*shown(name), next(times)) for _ in range(count)][-1]
+
+    assert show(gesture)
+    clutch.release()
+    assert not show(gesture)
+    assert not show('open')
+    if kind == 'always':
+        clutch.reset()
+    assert show(gesture)
+
+
 def test_six_numbers_are_read_or_refused():
     np.testing.assert_array_equal(six_numbers('1, 2 3  4 5,6', 'home'), [1, 2, 3, 4, 5, 6])
     for text in ('', '1 2 3', '1 2 3 4 5 x', '1 2 3 4 5 nan'):
@@ -117,6 +136,18 @@ def test_filter_starts_afresh_when_time_jumps_back():
     np.testing.assert_array_equal(smooth(pose(x=1.0), 3.0), pose(x=1.0))
 
 
+def test_filter_forgets_positions_and_goes_on_with_rotations():
+    turned = pose(x=1.0, turn=(0, 0, 0.5))
+    kept, forgetful = PoseFilter(1.0, 0.0), PoseFilter(1.0, 0.0)
+    kept(pose(), 10.0)
+    forgetful(pose(), 10.0)
+    forgetful.reset_position()
+    expected, found = kept(turned, 10.1), forgetful(turned, 10.1)
+    assert expected[0, 3] < 0.9
+    assert found[0, 3] == 1.0
+    np.testing.assert_array_equal(found[:3, :3], expected[:3, :3])
+
+
 def test_relative_mapping_moves_by_what_the_hand_moved():
     base = pose_from_xyz_rpy(np.array([0, 0, 2, 0, 0, np.pi / 2]))
     way = HandToRobot('relative', base, 2.0, BOUNDS)
@@ -129,6 +160,19 @@ def test_relative_mapping_moves_by_what_the_hand_moved():
     np.testing.assert_allclose(turn, [0, 0.2, 0], atol=1e-9)
     way.release()
     np.testing.assert_allclose(way.goal(pose(7, 0, 0), robot), robot, atol=1e-12)
+
+
+def test_a_jump_of_the_measure_shifts_the_grip_and_not_the_goal():
+    base = pose_from_xyz_rpy(np.array([0, 0, 2, 0, 0, np.pi / 2]))
+    way = HandToRobot('relative', base, 2.0, BOUNDS)
+    way.shift(np.ones(3))
+    way.goal(pose(0, 0, 0.5), pose())
+    before = way.goal(pose(0, 0, 0.6, (0, 0.1, 0)), pose())
+    way.shift(np.array([0.1, 0, 0.3]))
+    after = way.goal(pose(0.1, 0, 0.9, (0, 0.1, 0)), pose())
+    np.testing.assert_allclose(after, before, atol=1e-12)
+    moved = way.goal(pose(0.1, 0, 0.95, (0, 0.1, 0)), pose())
+    np.testing.assert_allclose(moved[:3, 3] - after[:3, 3], [0, 0, 0.1], atol=1e-12)
 
 
 def test_absolute_mapping_stands_where_the_hand_is_within_bounds():

@@ -2,6 +2,8 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ import pytest
 from handmesh_model.errors import ConfigError
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.poses import GESTURES
-from handmesh_model.teleop.grasp_teleop import GraspTeleop, SeenHand, TeleopConfig
+from handmesh_model.teleop.grasp_teleop import GraspTeleop, TeleopConfig
 from handmesh_model.teleop.joint_angles import joint_angles
 from handmesh_model.teleop.retargeting import DexHand
+from handmesh_model.teleop.seen_hand import SeenHand
 
 CONFIG = """
 retargeting:
@@ -106,6 +109,46 @@ def test_a_wrong_configuration_is_named(tmp_path: Path) -> None:
     (tmp_path / 'bad.yml').write_text('retargeting: {type: magic}')
     with pytest.raises(ConfigError, match=r'bad\.yml'):
         DexHand(tmp_path / 'bad.yml')
+
+
+class Retargeting:
+    """In the package's stead: keeps what is wanted of it."""
+
+    joint_names: ClassVar = ['index']
+
+    def __init__(self) -> None:
+        robot = SimpleNamespace(dof_joint_names=self.joint_names)
+        self.optimizer = SimpleNamespace(
+            robot=SimpleNamespace(**vars(robot), joint_limits=[[-1.0, 1.0]]),
+            target_link_human_indices=np.array([[0, 0], [4, 8]]),
+            retargeting_type='VECTOR',
+        )
+        self.wanted: list[np.ndarray] = []
+
+    def retarget(self, wanted: np.ndarray) -> np.ndarray:
+        self.wanted.append(wanted)
+        return np.zeros(1)
+
+
+def test_a_hand_is_shown_at_the_mean_size_whatever_its_scale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    retargeting = Retargeting()
+    config = SimpleNamespace(
+        load_from_file=lambda path: SimpleNamespace(build=lambda: retargeting)
+    )
+    module = SimpleNamespace(RetargetingConfig=config)
+    monkeypatch.setitem(sys.modules, 'dex_retargeting', SimpleNamespace())
+    monkeypatch.setitem(sys.modules, 'dex_retargeting.retargeting_config', module)
+    hand = DexHand('hand.yml')
+    joints = joints_of('pinch')
+    for scale in (1.0, 1.05):
+        hand.goal(scale * joints + (0, 0, 0.5), 'right', joint_angles(joints, 'right'))
+    np.testing.assert_allclose(retargeting.wanted[1], retargeting.wanted[0], atol=1e-9)
+    # That of the synthetic hand's own mean shape.
+    lengths = np.linalg.norm(joints[[4, 8]] - joints[0], axis=1)
+    found = np.linalg.norm(retargeting.wanted[0], axis=1)
+    np.testing.assert_allclose(found, lengths, rtol=0.02)
 
 
 def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

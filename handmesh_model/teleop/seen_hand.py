@@ -1,0 +1,54 @@
+"""A hand as the teleoperation takes it, and what of it can be compared from image to image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isclose
+
+import numpy as np
+
+from handmesh_model.hand import ScaleSource, Side
+
+_SAME_SIZE = 1e-3
+"""Relative difference of hand sizes up to which they are one, rounded or worked out otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeenHand:
+    """
+    A hand that was seen.
+
+    :param stamp: seconds, of the image.
+    :param joints: (21, 3) metres, camera frame.
+    :param camera_from_wrist: (4, 4); None if its place is not known in metres.
+    :param scale_source: what the metres rest on.
+    :param hand_size: metres from wrist to middle knuckle that were used.
+    """
+
+    stamp: float
+    side: Side
+    track_id: int
+    joints: np.ndarray
+    camera_from_wrist: np.ndarray | None
+    scale_source: ScaleSource = ScaleSource.NONE
+    hand_size: float = 0.0
+
+    @property
+    def identity(self) -> tuple[int, Side]:
+        """
+        What one hand that moves on keeps.
+
+        A track that changes side keeps its id, but its wrist frame turns by half a turn.
+        """
+        return self.track_id, self.side
+
+    def has_scale_of(self, other: SeenHand) -> bool:
+        """
+        Whether the metres of both rest on the same; otherwise positions jump between them.
+
+        A depth image tells the size anew in each image, which is no change.
+        """
+        if self.scale_source is not other.scale_source:
+            return False
+        is_measured = self.scale_source is ScaleSource.DEPTH
+        return is_measured or isclose(self.hand_size, other.hand_size, rel_tol=_SAME_SIZE)
