@@ -205,16 +205,10 @@ def heatmap_loss(heatmaps: Mapping[str, Tensor], points: Tensor, valid: Tensor) 
     """
     losses = []
     for axis, logits in heatmaps.items():
-        position = points[..., AXES.index(axis)].float()
-        last = logits.shape[-1] - 1
-        counts = valid[:, None] & (position >= 0) & (position <= last)
-        position = torch.where(counts, position, 0.0)
-        lower = position.floor().clamp(max=last - 1)
-        upper_share = position - lower
-        bins = torch.stack([lower, lower + 1], dim=-1).long()
-        chosen = logits.float().log_softmax(dim=-1).gather(-1, bins)
-        loss = -(chosen[..., 0] * (1 - upper_share) + chosen[..., 1] * upper_share)
-        losses.append((loss * counts).sum() / counts.sum().clamp(min=1))
+        position = points[..., AXES.index(axis), None]
+        counts, lower, share = _bins_about(position, valid, logits.shape[-1])
+        bins, shares = torch.cat([lower, lower + 1], -1), torch.cat([1 - share, share], -1)
+        losses.append(_cross_entropy(logits, bins, shares, counts))
     return torch.stack(losses).mean()
 
 
@@ -229,18 +223,33 @@ def map_loss(maps: Tensor, points: Tensor, valid: Tensor) -> Tensor:
     :param valid: (B,) bool.
     :returns: scalar.
     """
-    last = maps.shape[-1] - 1
-    position = points[..., :2].float()
-    counts = valid[:, None] & ((position >= 0) & (position <= last)).all(dim=-1)
-    position = torch.where(counts[..., None], position, 0.0)
-    lower = position.floor().clamp(max=last - 1)
-    x, y = lower.long().unbind(-1)
-    right, down = (position - lower).unbind(-1)
-    log_probability = maps.float().flatten(2).log_softmax(dim=-1)
-    first = y * (last + 1) + x
-    bins = torch.stack([first, first + 1, first + last + 1, first + last + 2], dim=-1)
+    side = maps.shape[-1]
+    counts, lower, share = _bins_about(points[..., :2], valid, side)
+    (x, y), (right, down) = lower.unbind(-1), share.unbind(-1)
+    first = y * side + x
+    bins = torch.stack([first, first + 1, first + side, first + side + 1], dim=-1)
     shares = [(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down]
-    loss = -(log_probability.gather(-1, bins) * torch.stack(shares, dim=-1)).sum(dim=-1)
+    return _cross_entropy(maps.flatten(2), bins, torch.stack(shares, dim=-1), counts)
+
+
+def _bins_about(positions: Tensor, valid: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """
+    Where positions (B, N, D) lie among ``size`` bins an axis.
+
+    :returns: which of them count (B, N); the bin below each (B, N, D), and the share 0..1 of the
+        one above.
+    """
+    positions = positions.float()
+    counts = valid[:, None] & ((positions >= 0) & (positions <= size - 1)).all(dim=-1)
+    positions = torch.where(counts[..., None], positions, 0.0)
+    lower = positions.floor().clamp(max=size - 2)
+    return counts, lower.long(), positions - lower
+
+
+def _cross_entropy(logits: Tensor, bins: Tensor, shares: Tensor, counts: Tensor) -> Tensor:
+    """Mean over what counts; logits (B, N, bins), the target's bins and shares (B, N, K)."""
+    chosen = logits.float().log_softmax(dim=-1).gather(-1, bins)
+    loss = -(chosen * shares).sum(dim=-1)
     return (loss * counts).sum() / counts.sum().clamp(min=1)
 
 

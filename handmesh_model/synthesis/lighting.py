@@ -202,6 +202,38 @@ def _openness(vertex: np.ndarray, normal: np.ndarray, spheres: np.ndarray, reach
     return open_share
 
 
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+def _bounds(spheres: np.ndarray, reach: float) -> tuple:
+    """Lowest and highest corner of the box in which a sphere is within reach."""
+    low, high = np.full(3, 1e9), np.full(3, -1e9)
+    for k in range(spheres.shape[0]):
+        for d in range(3):
+            low[d] = min(low[d], spheres[k, d] - reach)
+            high[d] = max(high[d], spheres[k, d] + reach)
+    return low, high
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+def _surround(a: np.ndarray, x: float, y: float, z: float) -> float:
+    """Irradiance from a surround of weights ``a`` (9,) on a surface of normal (x, y, z)."""
+    arriving = a[0] + a[1] * x + a[2] * y + a[3] * z
+    arriving += a[4] * x * y + a[5] * y * z + a[6] * x * z
+    arriving += a[7] * (x * x - y * y) + a[8] * (3 * z * z - 1)
+    return max(arriving, 0.05 * a[0])
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+def _half_cosine(
+    vertex: np.ndarray, normal: np.ndarray, distance: float, key_direction: np.ndarray
+) -> float:
+    """Cosine between the normal and what lies halfway from the key light to the camera, or 0."""
+    hx = key_direction[0] - vertex[0] / distance
+    hy = key_direction[1] - vertex[1] / distance
+    hz = key_direction[2] - vertex[2] / distance
+    along = normal[0] * hx + normal[1] * hy + normal[2] * hz
+    return max(0.0, along / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9))
+
+
 @njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
 def shade_vertices(
     vertices: np.ndarray,
@@ -234,11 +266,7 @@ def shade_vertices(
     """
     has_key = key_color[1] > 1e-3
     reach = 0.07
-    low, high = np.full(3, 1e9), np.full(3, -1e9)
-    for k in range(spheres.shape[0]):
-        for d in range(3):
-            low[d] = min(low[d], spheres[k, d] - reach)
-            high[d] = max(high[d], spheres[k, d] + reach)
+    low, high = _bounds(spheres, reach)
     for i in range(vertices.shape[0]):
         if not seen[i]:
             continue
@@ -261,21 +289,13 @@ def shade_vertices(
             )
         soft = softness_of[i]
         for channel in range(3):
-            a = ambient[:, channel]
-            arriving = a[0] + a[1] * x + a[2] * y + a[3] * z
-            arriving += a[4] * x * y + a[5] * y * z + a[6] * x * z
-            arriving += a[7] * (x * x - y * y) + a[8] * (3 * z * z - 1)
+            surround = _surround(ambient[:, channel], x, y, z)
             wrap = soft * (0.34 - 0.13 * channel)
             direct = max(0.0, (n_key + wrap) / (1.0 + wrap)) * (lit + (1 - lit) * 0.12 * wrap)
             # What hides the surround is skin too, and sends some reddish light back.
             bounce = (1.0 - free) * soft * (0.30 - 0.09 * channel)
-            light[i, channel] = (
-                max(arriving, 0.05 * a[0]) * (free + bounce) + key_color[channel] * direct
-            )
-        hx = key_direction[0] - px / distance
-        hy = key_direction[1] - py / distance
-        hz = key_direction[2] - pz / distance
-        half = max(0.0, (x * hx + y * hy + z * hz) / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9))
+            light[i, channel] = surround * (free + bounce) + key_color[channel] * direct
+        half = _half_cosine(vertices[i], normals[i], distance, key_direction)
         rim = (1.0 - max(facing, 0.0)) ** 4
         sheen = 0.25 * ambient[0, 1] * free * (0.15 + rim)
         gain = (exponent + 8.0) * 0.04

@@ -230,6 +230,23 @@ def _classify(
     return 1
 
 
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+def _interpolate(
+    points: np.ndarray,
+    faces: np.ndarray,
+    attributes: np.ndarray,
+    face: int,
+    x: np.float32,
+    y: np.float32,
+    a: np.ndarray,
+) -> None:
+    """Fill ``a`` with the attributes of a face at a place in samples."""
+    wa, wb, wc = barycentric(points, faces, face, x, y)
+    va, vb, vc = faces[face, 0], faces[face, 1], faces[face, 2]
+    for i in range(ATTRIBUTES):
+        a[i] = wa * attributes[va, i] + wb * attributes[vb, i] + wc * attributes[vc, i]
+
+
 @njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
 def resolve(
     points: np.ndarray,
@@ -284,12 +301,8 @@ def resolve(
                 face = face_ids[y, x]
                 if face < 0:
                     continue
-                wa, wb, wc = barycentric(
-                    points, faces, face, np.float32(x) + to_middle, np.float32(y) + to_middle
-                )
-                va, vb, vc = faces[face, 0], faces[face, 1], faces[face, 2]
-                for i in range(ATTRIBUTES):
-                    a[i] = wa * attributes[va, i] + wb * attributes[vb, i] + wc * attributes[vc, i]
+                px, py = np.float32(x) + to_middle, np.float32(y) + to_middle
+                _interpolate(points, faces, attributes, face, px, py, a)
                 material = face_material[face]
                 if materials[material, KIND] == SKIN:
                     _add_skin(

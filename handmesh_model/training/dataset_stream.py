@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -110,9 +111,28 @@ class DatasetStream:
         # must not die of it first.
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _leave_termination_to_trainer()
         os.nice(self._nice)
         cv2.setNumThreads(0)
+
+
+def _leave_termination_to_trainer() -> None:
+    """
+    Let SIGTERM end this process only if its parent sends it: Slurm and systemd send it to every
+    process of a run.
+
+    Ignored altogether, it could not end a loader that hangs, nor one that is still there when the
+    trainer leaves with an error, and multiprocessing would wait for it for ever.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    trainer = os.getppid()
+
+    def watch() -> None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != trainer:
+            pass
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

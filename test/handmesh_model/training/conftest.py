@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,12 @@ from handmesh_model.topology import HandTopology
 from handmesh_model.training.batches import empty_batch
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import from_mapping
+
+if TYPE_CHECKING:
+    from handmesh_model.training.trainer import Trainer
+
+# Helpers beside the tests; pytest's importlib mode leaves them to us.
+sys.path.insert(0, str(Path(__file__).parent))
 
 SIZE = 64
 INTRINSICS = np.array([[480.0, 0, 112], [0, 480, 112], [0, 0, 1]])
@@ -148,6 +155,18 @@ def tiny_run(tiny_values: dict[str, Any], tmp_path: Path) -> Callable[..., Train
         )
 
     return make
+
+
+@pytest.fixture(scope='session')
+def unbroken(
+    tiny_values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Trainer, list[float]]:
+    """A whole run, and the total losses of its steps."""
+    from tiny_runs import train
+
+    torch.set_num_threads(1)
+    output = str(tmp_path_factory.mktemp('unbroken') / 'run')
+    return train(from_mapping(TrainingConfig, {**tiny_values, 'output': output}))
 
 
 @pytest.fixture(autouse=True)

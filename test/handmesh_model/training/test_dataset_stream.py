@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from process_watch import is_running, wait_until_gone
 
 from handmesh_model.errors import ConfigError, DatasetError
 from handmesh_model.lixels import LixelScale
@@ -102,6 +107,87 @@ def test_workers_are_no_part_of_the_trainers_group() -> None:
     assert groups == {worker.pid for worker in workers}
     stream.close()
     assert not any(worker.is_alive() for worker in workers)
+
+
+TRAINER = """
+import signal, sys, time
+import numpy as np
+from handmesh_model.lixels import LixelScale
+from handmesh_model.training.dataset_stream import DatasetStream
+
+class Source:
+    def __len__(self):
+        return 10
+
+    def set_epoch(self, epoch):
+        pass
+
+    def __getitem__(self, index):
+        if sys.argv[1] == 'fails' and index == 3:
+            time.sleep(1000)
+        place = np.zeros((1, 3), np.float32)
+        return {'vertices': place, 'joints': place}
+
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, frame: None)
+stream = DatasetStream(Source(), LixelScale(64, 16), 4, (7, 0, 0), workers=2)
+if sys.argv[1] != 'fails':
+    for _ in range(2):  # one batch of each
+        next(stream)
+print(*[worker.pid for worker in stream._batches._workers], flush=True)
+if sys.argv[1] == 'fails':
+    time.sleep(0.5)  # until both are at work
+    raise RuntimeError('its trace keeps the stream')
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def start_trainer() -> Iterator[Callable[[str], tuple[subprocess.Popen, list[int]]]]:
+    """A function that starts a trainer; the process and the ids of its two loaders."""
+    started: list[subprocess.Popen] = []
+    ours: list[int] = []
+
+    def start(does: str) -> tuple[subprocess.Popen, list[int]]:
+        environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(p or '.' for p in sys.path)}
+        command = [sys.executable, '-c', TRAINER, does]
+        pipes: Any = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE}
+        process = subprocess.Popen(command, env=environment, text=True, **pipes)
+        started.append(process)
+        assert process.stdout is not None
+        loaders = [int(pid) for pid in process.stdout.readline().split()]
+        ours.extend(loaders)
+        assert len(loaders) == 2
+        return process, loaders
+
+    yield start
+    for process in started:
+        process.kill()
+    for pid in filter(is_running, ours):
+        os.kill(pid, signal.SIGKILL)
+    for process in started:
+        process.communicate()
+
+
+def test_workers_outlive_a_signal_to_all_but_not_the_trainer(
+    start_trainer: Callable[[str], tuple[subprocess.Popen, list[int]]],
+) -> None:
+    trainer, loaders = start_trainer('waits')
+    for number in (signal.SIGINT, signal.SIGTERM):
+        for pid in (trainer.pid, *loaders):
+            os.kill(pid, number)  # Slurm and systemd, whose list has every process
+    time.sleep(0.3)
+    assert all(map(is_running, loaders))
+    trainer.kill()
+    assert wait_until_gone(loaders)
+
+
+def test_trainer_that_fails_while_a_worker_hangs_ends_with_all(
+    start_trainer: Callable[[str], tuple[subprocess.Popen, list[int]]],
+) -> None:
+    trainer, loaders = start_trainer('fails')
+    assert trainer.wait(timeout=20) == 1
+    assert wait_until_gone(loaders)
 
 
 @pytest.mark.parametrize('workers', [0, 1])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from process_watch import is_running, wait_until_gone
 
 from handmesh_model.errors import ConfigError
 from handmesh_model.lixels import LixelScale
@@ -209,21 +210,6 @@ team.wait_for(4, lambda: False)
 print(*[process.pid for process in team._processes], flush=True)
 time.sleep(60)
 """
-
-
-def is_running(pid: int) -> bool:
-    """Whether there is such a process, and not only what is left of one for its parent."""
-    try:
-        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def wait_until_gone(pids: list[int]) -> bool:
-    deadline = time.monotonic() + 20
-    while any(map(is_running, pids)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not any(map(is_running, pids))
 
 
 def test_renderers_outlive_a_signal_to_all_but_not_the_trainer(module: str) -> None:

@@ -1,16 +1,15 @@
-"""Whole runs: broken off and gone on with, measured, kept, on one process and on two."""
+"""Whole runs: measured, ended, kept, on one process and on two."""
 
 from __future__ import annotations
 
 import copy
 import itertools
 import json
+import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,9 +18,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tiny_runs import ALONE, CPU, MakeRun
 from torch import Tensor
 
-from handmesh_model.checkpoints import load_network, read_checkpoint
+from handmesh_model.checkpoints import load_network, read_checkpoint, state_problems
 from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.losses import HandMeshLoss
 from handmesh_model.training import setup
@@ -31,83 +31,10 @@ from handmesh_model.training.data import build_stream
 from handmesh_model.training.distributed import Ranks, launch
 from handmesh_model.training.gradients import GradientBlock
 from handmesh_model.training.optimizers import build_optimizer
-from handmesh_model.training.run_state import alone_in
+from handmesh_model.training.run_state import LAST, alone_in
 from handmesh_model.training.schedule import rate_factor
 from handmesh_model.training.trainer import CUDA_STOP_EVERY, TimeBox, Trainer
 from handmesh_model.training.validation import to_tensors
-
-CPU = torch.device('cpu')
-ALONE = Ranks(0, 1, CPU)
-MakeRun = Callable[..., TrainingConfig]
-
-
-def train(config: TrainingConfig, stop_after: int = 0) -> tuple[Trainer, list[float]]:
-    """Run until done or until a signal after some steps; the total losses of all steps."""
-    trainer = Trainer(config, ALONE)
-    losses: list[float] = []
-    step = trainer._step
-
-    def counted(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        terms = step(batch)
-        losses.append(terms['total'].item())
-        if len(losses) == stop_after:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return terms
-
-    trainer._step = counted  # type: ignore[method-assign]
-    trainer.run()
-    return trainer, losses
-
-
-@pytest.fixture(scope='module')
-def unbroken(
-    tiny_values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Trainer, list[float]]:
-    from handmesh_model.training.config_files import from_mapping
-
-    torch.set_num_threads(1)
-    output = str(tmp_path_factory.mktemp('unbroken') / 'run')
-    return train(from_mapping(TrainingConfig, {**tiny_values, 'output': output}))
-
-
-def test_resumed_run_has_the_losses_of_the_unbroken_one(
-    unbroken: tuple[Trainer, list[float]], tiny_run: MakeRun
-) -> None:
-    whole, losses = unbroken
-    first, before = train(tiny_run(), stop_after=4)
-    assert (first.state.step, first.state.samples) == (4, 32)
-    second, after = train(tiny_run())
-    assert before + after == losses
-    assert len(losses) == 10
-    assert second.state.samples == whole.state.samples == 80
-    for one, other in zip(
-        second.net.state_dict().items(), whole.net.state_dict().items(), strict=True
-    ):
-        assert torch.equal(one[1], other[1]), one[0]
-
-
-def test_first_log_of_a_resumed_run_is_of_its_own_steps(
-    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    logged: list[dict[str, float]] = []
-    monkeypatch.setattr(Trainer, '_log', lambda trainer, means, stream: logged.append(means))
-    changes = {'total_samples': 64, 'log_every': 3, 'validation': {'samples': 0}}
-    _, before = train(tiny_run(**changes), stop_after=4)
-    _, after = train(tiny_run(**changes))
-    assert logged[0]['total'] == pytest.approx(np.mean(before[:3]), rel=1e-5)
-    assert logged[1]['total'] == pytest.approx(np.mean(after[:2]), rel=1e-5)
-    assert len(logged) == 2
-
-
-def test_resumed_run_takes_the_settings_of_its_configuration(tiny_run: MakeRun) -> None:
-    train(tiny_run(), stop_after=2)
-    changed = {'weight_decay': 0.2, 'beta1': 0.8, 'beta2': 0.99, 'head_factor': 3.0}
-    trainer = Trainer(tiny_run(optimizer={'learning_rate': 2e-3, **changed}), ALONE)
-    assert trainer.state.step == 2
-    groups = trainer.optimizer.param_groups
-    assert [group['weight_decay'] for group in groups] == [0.2, 0.0, 0.0]
-    assert [group['factor'] for group in groups] == [1.0, 1.0, 3.0]
-    assert {group['betas'] for group in groups} == {(0.8, 0.99)}
 
 
 def test_run_learns_and_leaves_its_files(unbroken: tuple[Trainer, list[float]]) -> None:
@@ -146,6 +73,29 @@ def test_time_box_ends_the_run_and_the_schedule(
     assert 16 < state.samples < 80
     assert trainer.optimizer.param_groups[0]['lr'] < 0.1 * 2e-3
     assert state.seconds == pytest.approx(40, abs=6)
+
+
+def test_signal_to_every_process_of_a_run_saves_it(
+    tiny_values: dict[str, Any], tiny_run: MakeRun
+) -> None:
+    data = {**tiny_values['data'], 'workers': 2}
+    trainer = Trainer(tiny_run(total_samples=10_000, data=data, validation={'samples': 0}), ALONE)
+    step = trainer._step
+
+    def signalled(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        terms = step(batch)
+        if trainer.state.step == 3:
+            loaders = multiprocessing.active_children()
+            assert len(loaders) == 2
+            pids = [os.getpid(), *(loader.pid for loader in loaders)]
+            subprocess.run(['kill', '-TERM', *map(str, pids)], check=True)
+            time.sleep(0.3)
+        return terms
+
+    trainer._step = signalled  # type: ignore[method-assign]
+    assert trainer.run().step == 3
+    assert (trainer.folder / LAST).is_file()
+    assert not multiprocessing.active_children()
 
 
 def test_loss_ramp_multiplies_the_weight(tiny_run: MakeRun) -> None:
@@ -204,30 +154,18 @@ def test_init_weights_are_started_from(
         torch.testing.assert_close(grown.eval()(crops).vertices, net.eval()(crops).vertices)
 
 
-def test_damaged_last_file_is_named(tiny_run: MakeRun) -> None:
-    config = tiny_run()
-    Path(config.output).mkdir()
-    (Path(config.output) / 'last.pt').write_bytes(b'nothing')
-    with pytest.raises(CheckpointError, match=r'last\.pt'):
-        Trainer(config, ALONE)
-
-
-def test_last_file_of_another_optimizer_is_named(tiny_run: MakeRun) -> None:
-    train(tiny_run(), stop_after=1)
-    with pytest.raises(CheckpointError, match=r"last\.pt': it lacks 'parts'"):
-        Trainer(tiny_run(optimizer={'name': 'muon'}), ALONE)
-
-
-def test_last_file_of_another_network_is_named(tiny_run: MakeRun, tmp_path: Path) -> None:
-    train(tiny_run(), stop_after=1)
-    config = tiny_run()
-    wider = {**yaml.safe_load(Path(config.network).read_text()), 'graph_hidden': 24}
-    (tmp_path / 'wider.yaml').write_text(yaml.safe_dump(wider))
-    with pytest.raises(
-        CheckpointError, match=r'another network, 3 of its weights.*expected \(24,'
-    ) as told:
-        Trainer(tiny_run(network=str(tmp_path / 'wider.yaml')), ALONE)
-    assert len(str(told.value)) < 400
+def test_few_of_many_weights_that_do_not_fit_are_named(
+    unbroken: tuple[Trainer, list[float]], tiny_run: MakeRun
+) -> None:
+    path = unbroken[0].folder / 'last.safetensors'
+    config = tiny_run(init_weights=str(path), network_options={'width': 4})
+    with pytest.raises(CheckpointError) as told:
+        setup.build_network(config)
+    own = setup.build_network(tiny_run(network_options={'width': 4})).state_dict()
+    problems = state_problems(own, read_checkpoint(path).state)
+    assert len(problems) > 50
+    named = [line.strip() for line in str(told.value).splitlines()[1:]]
+    assert named == [*problems[:8], f'and {len(problems) - 8} more']
 
 
 def test_folder_of_a_run_at_work_is_refused(tiny_run: MakeRun) -> None:
@@ -247,15 +185,6 @@ def test_file_system_without_locks_is_taken_as_it_is(
     monkeypatch.setattr('handmesh_model.training.run_state.FileLock.acquire', refuse)
     with alone_in(tmp_path), alone_in(tmp_path):
         assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize('net', [3, {'bias': 'no tensor'}])
-def test_last_file_with_anything_but_weights_is_named(tiny_run: MakeRun, net: object) -> None:
-    config = tiny_run()
-    Path(config.output).mkdir()
-    torch.save({'net': net, 'optimizer': {}, 'state': {}}, Path(config.output) / 'last.pt')
-    with pytest.raises(CheckpointError, match=r'cannot resume from .*last\.pt'):
-        Trainer(config, ALONE)
 
 
 def test_batch_that_ranks_cannot_share_is_named(tiny_run: MakeRun) -> None:

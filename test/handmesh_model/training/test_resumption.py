@@ -1,0 +1,89 @@
+"""Runs broken off and gone on with, and files that none can go on from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tiny_runs import ALONE, MakeRun, train
+
+from handmesh_model.errors import CheckpointError
+from handmesh_model.training.trainer import Trainer
+
+
+def test_resumed_run_has_the_losses_of_the_unbroken_one(
+    unbroken: tuple[Trainer, list[float]], tiny_run: MakeRun
+) -> None:
+    whole, losses = unbroken
+    first, before = train(tiny_run(), stop_after=4)
+    assert (first.state.step, first.state.samples) == (4, 32)
+    second, after = train(tiny_run())
+    assert before + after == losses
+    assert len(losses) == 10
+    assert second.state.samples == whole.state.samples == 80
+    for one, other in zip(
+        second.net.state_dict().items(), whole.net.state_dict().items(), strict=True
+    ):
+        assert torch.equal(one[1], other[1]), one[0]
+
+
+def test_first_log_of_a_resumed_run_is_of_its_own_steps(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[dict[str, float]] = []
+    monkeypatch.setattr(Trainer, '_log', lambda trainer, means, stream: logged.append(means))
+    changes = {'total_samples': 64, 'log_every': 3, 'validation': {'samples': 0}}
+    _, before = train(tiny_run(**changes), stop_after=4)
+    _, after = train(tiny_run(**changes))
+    assert logged[0]['total'] == pytest.approx(np.mean(before[:3]), rel=1e-5)
+    assert logged[1]['total'] == pytest.approx(np.mean(after[:2]), rel=1e-5)
+    assert len(logged) == 2
+
+
+def test_resumed_run_takes_the_settings_of_its_configuration(tiny_run: MakeRun) -> None:
+    train(tiny_run(), stop_after=2)
+    changed = {'weight_decay': 0.2, 'beta1': 0.8, 'beta2': 0.99, 'head_factor': 3.0}
+    trainer = Trainer(tiny_run(optimizer={'learning_rate': 2e-3, **changed}), ALONE)
+    assert trainer.state.step == 2
+    groups = trainer.optimizer.param_groups
+    assert [group['weight_decay'] for group in groups] == [0.2, 0.0, 0.0]
+    assert [group['factor'] for group in groups] == [1.0, 1.0, 3.0]
+    assert {group['betas'] for group in groups} == {(0.8, 0.99)}
+
+
+def test_damaged_last_file_is_named(tiny_run: MakeRun) -> None:
+    config = tiny_run()
+    Path(config.output).mkdir()
+    (Path(config.output) / 'last.pt').write_bytes(b'nothing')
+    with pytest.raises(CheckpointError, match=r'last\.pt'):
+        Trainer(config, ALONE)
+
+
+def test_last_file_of_another_optimizer_is_named(tiny_run: MakeRun) -> None:
+    train(tiny_run(), stop_after=1)
+    with pytest.raises(CheckpointError, match=r"last\.pt': it lacks 'parts'"):
+        Trainer(tiny_run(optimizer={'name': 'muon'}), ALONE)
+
+
+def test_last_file_of_another_network_is_named(tiny_run: MakeRun, tmp_path: Path) -> None:
+    train(tiny_run(), stop_after=1)
+    config = tiny_run()
+    wider = {**yaml.safe_load(Path(config.network).read_text()), 'graph_hidden': 24}
+    (tmp_path / 'wider.yaml').write_text(yaml.safe_dump(wider))
+    with pytest.raises(
+        CheckpointError, match=r'another network, 3 of its weights.*expected \(24,'
+    ) as told:
+        Trainer(tiny_run(network=str(tmp_path / 'wider.yaml')), ALONE)
+    assert len(str(told.value)) < 400
+
+
+@pytest.mark.parametrize('net', [3, {'bias': 'no tensor'}])
+def test_last_file_with_anything_but_weights_is_named(tiny_run: MakeRun, net: object) -> None:
+    config = tiny_run()
+    Path(config.output).mkdir()
+    torch.save({'net': net, 'optimizer': {}, 'state': {}}, Path(config.output) / 'last.pt')
+    with pytest.raises(CheckpointError, match=r'cannot resume from .*last\.pt'):
+        Trainer(config, ALONE)
