@@ -13,6 +13,8 @@ lost or stale the commands are safe, and the robot need not watch for silence wh
 ``teleop/wrist``     geometry_msgs/PoseStamped      the person's wrist, filtered, camera frame
 ``teleop/angles``    sensor_msgs/JointState         the person's 20 joint angles
 ===================  =============================  =============================================
+
+The stamps of the last two are the time that the hand's geometry holds for.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped, Vector3
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
@@ -77,7 +80,8 @@ class GraspTeleopNode(Node):
         self.settings = ParameterServer(self, TeleopParameters).check()
         self._teleop = GraspTeleop(self.settings.config(), self._robot_hand())
         self._track: int | None = None
-        self._seen: Header | None = None
+        self._image: Header | None = None
+        self._geometry = Header()
         self._is_news = False
         self._mode: Mode | None = None
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -119,16 +123,27 @@ class GraspTeleopNode(Node):
                 return
             self._teleop.lose()
             self._track = max(ours, key=lambda n: ours[n].score) if ours else None
-        if self._track is None or self._is_old(message.header):
+        if self._track is None or self._refuse_if_old(message.header):
             return
         hand = ours[self._track]
-        self._seen, self._is_news = message.header, True
+        stamp, frame = _geometry_stamp(hand, message.header), message.header.frame_id
+        self._image, self._geometry = message.header, Header(stamp=stamp, frame_id=frame)
+        self._is_news = True
         self._teleop.see(seen_hand(hand, message.header), time.monotonic())
 
-    def _is_old(self, header: Header) -> bool:
+    def _refuse_if_old(self, header: Header) -> bool:
+        """Whether hands of an image are too old to follow; it is told then."""
         now = self.get_clock().now().nanoseconds
+        # Of the image, not of what is predicted from it, which is no fresher for being predicted
+        # and may lie ahead of now.
         age = (now - stamp_to_nanoseconds(header.stamp)) * 1e-9
-        return 0 < self.settings.max_age < age
+        limit = self.settings.max_age
+        if not 0 < limit < age:
+            return False
+        why = f'hands are {age:.2f} s old, max_age {limit:g} s (clock? use_sim_time?)'
+        self._teleop.refuse(why, time.monotonic())
+        self.get_logger().warning(f'not followed: {why}', throttle_duration_sec=5.0)
+        return True
 
     def _on_timer(self) -> None:
         command = self._teleop.command(time.monotonic(), 1 / self.settings.rate)
@@ -140,6 +155,12 @@ class GraspTeleopNode(Node):
                 self.get_logger().warning(text)
             else:
                 self.get_logger().info(text)
+        if command.mode is Mode.ENGAGED and command.wrist is None:
+            self.get_logger().warning(
+                'the camera is not calibrated (no usable camera_info for handmesh_node?): '
+                'fingers and gripper follow, position and turn of the target are held',
+                once=True,
+            )
         self._publish(command)
 
     def _publish(self, command: Command) -> None:
@@ -152,9 +173,9 @@ class GraspTeleopNode(Node):
         joints = _joint_state(header, names, command.positions, command.velocities)
         out['teleop/joints'].publish(joints)
         out['teleop/grasp'].publish(self._grasp(command, header))
-        if self._seen is not None and self._is_news and command.angles is not None:
-            # What was seen is said once, with the stamp of its image.
-            seen, self._is_news = self._seen, False
+        if self._is_news and command.angles is not None:
+            # What was seen is said once.
+            seen, self._is_news = self._geometry, False
             out['teleop/angles'].publish(_joint_state(seen, TELEOP_ANGLES, command.angles))
             if command.wrist is not None:
                 pose = PoseStamped(header=seen, pose=pose_to_msg(command.wrist))
@@ -170,15 +191,16 @@ class GraspTeleopNode(Node):
             confidence=float(command.grasp.confidence),
             opening=command.opening,
         )
-        if command.angles is not None and self._seen is not None:
-            message.image_stamp = self._seen.stamp
+        if command.angles is not None and self._image is not None:
+            message.image_stamp = self._image.stamp
         return message
 
 
 def seen_hand(hand: msg.Hand, header: Header) -> SeenHand:
-    """A hand of a message, as the teleoperation takes it."""
+    """A hand of a message with this header, as the teleoperation takes it."""
     return SeenHand(
-        stamp=stamp_to_seconds(header.stamp),
+        stamp=stamp_to_seconds(_geometry_stamp(hand, header)),
+        image_stamp=stamp_to_seconds(header.stamp),
         side=_side(hand),
         track_id=hand.track_id,
         joints=np.reshape(hand.joints_camera, (21, 3)).astype(np.float64),
@@ -186,6 +208,12 @@ def seen_hand(hand: msg.Hand, header: Header) -> SeenHand:
         scale_source=_SCALE_SOURCES.get(hand.scale_source, ScaleSource.NONE),
         hand_size=hand.hand_size,
     )
+
+
+def _geometry_stamp(hand: msg.Hand, header: Header) -> Time:
+    """The time that joints and wrist hold for."""
+    # Other publishers and recordings may leave it out.
+    return hand.geometry_stamp if stamp_to_nanoseconds(hand.geometry_stamp) else header.stamp
 
 
 def _side(hand: msg.Hand) -> Side:

@@ -36,7 +36,7 @@ class RobotRecord:
         self._safe_after = float('nan')
 
     def add_angles(self, stamp: int, angles: np.ndarray) -> None:
-        """The person's (20,) angles in the image of a stamp, nanoseconds."""
+        """The person's (20,) angles at a stamp, nanoseconds."""
         self._angles.append((stamp, angles))
 
     def add_mode(self, mode: int, now: float) -> None:

@@ -80,8 +80,9 @@ class RobotSim(Node):
         camera = six_numbers(self.settings.base_from_camera, 'base_from_camera')
         self._world_from_camera = pose_from_xyz_rpy(camera)
         self._robot = SimulatedRobot()
-        self._record = RobotRecord()
         self._out = Path(self.settings.out) if self.settings.out else None
+        # A robot that runs for days shall not keep what nobody writes.
+        self._record = None if self._out is None else RobotRecord()
         self._make_folder()
         self._is_placed = self._is_ready = False
         self._told: dict[str, Any] = {}
@@ -121,7 +122,7 @@ class RobotSim(Node):
         executor.add_node(self)
         while not executable.is_over(self):
             executor.spin_once(timeout_sec=0.1)
-        if self._out is not None:
+        if self._out is not None and self._record is not None:
             camera = {'world_from_camera': self._world_from_camera}
             matrix = np.zeros((3, 3)) if self._intrinsics is None else self._intrinsics
             self._record.save(self._out / 'robot.npz', intrinsics=matrix, **camera)
@@ -150,19 +151,21 @@ class RobotSim(Node):
 
     def _on_grasp(self, message: msg.Grasp) -> None:
         self._told['grasp'] = message
-        self._record.add_mode(message.mode, time.monotonic())
+        if self._record is not None:
+            self._record.add_mode(message.mode, time.monotonic())
         if not self._is_ready:
             self._is_ready = True
             self.get_logger().info(READY)
 
     def _on_angles(self, message: JointState) -> None:
-        stamp = stamp_to_nanoseconds(message.header.stamp)
-        self._record.add_angles(stamp, np.array(message.position))
+        if self._record is not None:
+            stamp = stamp_to_nanoseconds(message.header.stamp)
+            self._record.add_angles(stamp, np.array(message.position))
 
     def _on_hands(self, message: msg.HandArray) -> None:
         tracked = {hand.track_id: hand for hand in message.hands if hand.state == msg.Hand.TRACKED}
         self._told['hands'] = tracked
-        if tracked:
+        if tracked and self._record is not None:
             self._record.last_hand = time.monotonic()
 
     def _on_info(self, message: CameraInfo) -> None:
@@ -186,7 +189,7 @@ class RobotSim(Node):
             return
         rgb = image_to_rgb(message)
         row = self._row(message)
-        if self._out is not None:
+        if self._record is not None:
             self._record.add_row(rgb, row)
         if self._images.get_subscription_count() > 0:
             robot, camera = self._robot, self._world_from_camera
@@ -198,7 +201,8 @@ class RobotSim(Node):
         grasp = self._told['grasp']
         hand = self._told.get('hands', {}).get(grasp.track_id)
         joints = np.full((21, 2), np.nan)
-        if hand is not None:
+        # 0 is nobody in Grasp, but in Hand it is each hand that belongs to no track.
+        if hand is not None and grasp.track_id:
             joints = np.reshape(hand.joints_image, (21, 2)) / (message.width, message.height)
         return {
             'stamps': stamp_to_nanoseconds(message.header.stamp),

@@ -26,7 +26,10 @@ The change may come at once or spread by a filter of the points, and a predictio
 begins anew with it. The One Euro filter of handmesh_node, with its default settings, is by then
 within 0.7 mm of where a jump of 1 to 5 cm leads to.
 """
+_REFUSAL_TIME = 2.0
+"""Seconds that a refusal is told; without any image for so long, handmesh_node ends all tracks."""
 _NOT_ENGAGED = 'clutch not engaged'
+_NOT_CALIBRATED = 'camera not calibrated: position and turn held'
 
 
 class Mode(IntEnum):
@@ -37,7 +40,7 @@ class Mode(IntEnum):
     PAUSED = 1
     """A hand, but the clutch is not engaged: stands still."""
     ENGAGED = 2
-    """Follows the hand."""
+    """Follows the hand; where its place is not known in metres, with fingers and gripper only."""
 
 
 @dataclass(frozen=True)
@@ -141,25 +144,27 @@ class GraspTeleop:
         self._place: np.ndarray | None = None
         self._rescaled = -np.inf
         self._why_paused = _NOT_ENGAGED
+        self._why_refused, self._refused = '', -np.inf
         self._last: float | None = None
 
     def see(self, hand: SeenHand, now: float) -> None:
         """
-        A hand was seen; one that is not newer than the one before it changes nothing.
+        A hand was seen; one whose image is not newer than the one before it changes nothing.
 
         Another one than before, by :attr:`SeenHand.identity`, has to grip anew. One whose
         scale changes, by :meth:`SeenHand.has_scale_of`, moves the robot by its turns only until it
         has settled; with 'absolute', where the robot would have to go elsewhere, it has to engage
         anew.
         """
-        # After a jump back in time the first hand is not newer, the next ones are.
-        before, self._stamp = self._stamp, hand.stamp
-        if hand.stamp <= before or not np.isfinite(hand.joints).all():
+        # By images: a prediction makes an old one look newer, or a new one older when it reaches
+        # less far. After a jump back in time the first is not newer, the next ones are.
+        before, self._stamp = self._stamp, hand.seen_at
+        if hand.seen_at <= before or not np.isfinite(hand.joints).all():
             return
         if self._goal is not None and self._goal.hand.identity != hand.identity:
             self._let_go()
         if self._goal is not None and not hand.has_scale_of(self._goal.hand):
-            self._rescale(hand.stamp)
+            self._rescale(hand.seen_at)
         angles = joint_angles(hand.joints, hand.side)
         self._goal = _Goal(
             hand,
@@ -171,10 +176,20 @@ class GraspTeleop:
         )
         self._clutch.update(hand.joints, angles, now)
         self.watchdog.feed(now)
+        self._refused = -np.inf
+
+    def refuse(self, why: str, now: float) -> None:
+        """
+        A hand comes that must not be followed.
+
+        :param why: the reason of the safe mode, until a hand is followed, lost or no longer comes.
+        """
+        self._why_refused, self._refused = why, now
 
     def lose(self) -> None:
         """The hand is known to be gone."""
         self.watchdog.trip()
+        self._refused = -np.inf
 
     def command(self, now: float, ahead: float = 0.0) -> Command:
         """
@@ -186,24 +201,28 @@ class GraspTeleop:
         self._last = now
         goal = self._goal if self.watchdog.is_alive(now, ahead) else None
         if goal is None:
-            mode, reason = Mode.SAFE, self._reason(now)
+            mode, reason = Mode.SAFE, self._why_safe(now)
             self._let_go()
         elif not self._clutch.is_engaged:
             mode, reason = Mode.PAUSED, self._why_paused
         else:
-            mode, reason = Mode.ENGAGED, self._why_engaged(goal.hand)
+            mode, reason = Mode.ENGAGED, self._why_engaged(goal)
             self._why_paused = _NOT_ENGAGED
         self._move(mode, goal, max(step, 0.0))
         return self._told(mode, reason, goal)
 
-    def _reason(self, now: float) -> str:
+    def _why_safe(self, now: float) -> str:
+        if now - self._refused <= _REFUSAL_TIME:
+            return self._why_refused
         age = self.watchdog.age(now)
         if np.isfinite(age):
             return f'no fresh hand for {1000 * age:.0f} ms'
         return 'no hand'
 
-    def _why_engaged(self, hand: SeenHand) -> str:
-        if self._is_settling(hand) and self._config.mapping == 'relative':
+    def _why_engaged(self, goal: _Goal) -> str:
+        if goal.wrist is None:
+            return _NOT_CALIBRATED
+        if self._is_settling(goal.hand) and self._config.mapping == 'relative':
             return 'following; position held, scale changed'
         return 'following'
 
@@ -219,7 +238,7 @@ class GraspTeleop:
 
     def _is_settling(self, hand: SeenHand) -> bool:
         # Before the change: time has jumped back.
-        return 0 <= hand.stamp - self._rescaled < _SETTLING
+        return 0 <= hand.seen_at - self._rescaled < _SETTLING
 
     def _wrist_of(self, hand: SeenHand) -> np.ndarray | None:
         """(4, 4) filtered, camera frame; None if its place is not known in metres."""

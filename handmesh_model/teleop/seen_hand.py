@@ -18,11 +18,13 @@ class SeenHand:
     """
     A hand that was seen.
 
-    :param stamp: seconds, of the image.
+    :param stamp: seconds, the time that joints and wrist hold for; later than the image's if they
+        are predicted.
     :param joints: (21, 3) metres, camera frame.
     :param camera_from_wrist: (4, 4); None if its place is not known in metres.
     :param scale_source: what the metres rest on.
     :param hand_size: metres from wrist to middle knuckle that were used.
+    :param image_stamp: seconds, of the image; None: as ``stamp``, nothing is predicted.
     """
 
     stamp: float
@@ -32,6 +34,12 @@ class SeenHand:
     camera_from_wrist: np.ndarray | None
     scale_source: ScaleSource = ScaleSource.NONE
     hand_size: float = 0.0
+    image_stamp: float | None = None
+
+    @property
+    def seen_at(self) -> float:
+        """Seconds, of the image that it was seen in."""
+        return self.stamp if self.image_stamp is None else self.image_stamp
 
     @property
     def identity(self) -> tuple[int, Side]:

@@ -1,5 +1,6 @@
 """The teleoperation node as a process, with hands published by the test."""
 
+import dataclasses
 import re
 import signal
 import time
@@ -8,12 +9,12 @@ import numpy as np
 import pytest
 from hands import hand_at
 from rclpy.executors import SingleThreadedExecutor
-from robot import TIMEOUT, Robot, parameters
+from robot import TIMEOUT, Robot, parameters, time_of
 from std_msgs.msg import Header
 
 from handmesh_model.hand import ScaleSource, TrackState
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES, joint_angles
-from handmesh_ros.conversions import hands_to_msg
+from handmesh_ros.conversions import hands_to_msg, shifted_stamp, stamp_to_seconds
 from handmesh_ros.grasp_teleop_node import TOPICS, seen_hand
 from handmesh_ros.msg import Grasp, HandArray
 
@@ -33,13 +34,15 @@ class Pilot:
         for topic, kind in TOPICS.items():
             self.node.create_subscription(kind, topic, self.keeper(topic), 50)
         self.sent = 0
+        self.slow = 0.0
+        """Seconds that the camera's clock is slow."""
 
     def keeper(self, topic):
         return lambda message: self.got[topic].append((time.monotonic(), message))
 
     def show(self, *hands):
-        """Publish hands as those of an image of this very moment; when."""
-        stamp = self.node.get_clock().now().to_msg()
+        """Publish hands as those of an image of this very moment, by the camera's clock; when."""
+        stamp = shifted_stamp(self.node.get_clock().now().to_msg(), -self.slow)
         self.sent += 1
         self.hands.publish(hands_to_msg(hands, Header(stamp=stamp, frame_id='eye')))
         return time.monotonic()
@@ -151,7 +154,7 @@ def test_silence_is_safe_after_a_tenth_of_a_second(pilot, teleop, capsys):
 
 
 def test_only_fresh_hands_of_the_side_are_followed(pilot, teleop):
-    teleop(clutch='always', side='left', watchdog=3.0, max_age=0.0, rate=30.0)
+    process = teleop(clutch='always', side='left', watchdog=3.0, max_age=0.0, rate=30.0)
     pilot.wait(lambda: pilot.mode() == Grasp.SAFE, 'the first command')
     commands = pilot.got['teleop/grasp']
     count = len(commands)
@@ -172,6 +175,59 @@ def test_only_fresh_hands_of_the_side_are_followed(pilot, teleop):
     # Not in metres: the pose stays where it is.
     assert pilot.got['teleop/target'][-1][1].pose.position.x == 0
     assert not pilot.got['teleop/wrist']
+    count = len(commands)
+    pilot.fly(left, lambda: len(commands) > count + 30, 'some commands')
+    assert commands[-1][1].reason == 'camera not calibrated: position and turn held'
+    assert process.text().count('the camera is not calibrated') == 1
+
+
+def test_hands_of_a_slow_clock_are_refused_and_their_age_is_told(pilot, teleop):
+    process = teleop(clutch='always', watchdog=3.0, max_age=5.0, rate=30.0)
+    pilot.wait(lambda: pilot.mode() == Grasp.SAFE, 'the first command')
+    grasps = pilot.got['teleop/grasp']
+    assert grasps[-1][1].reason == 'no hand'
+    pilot.slow, start = 1000.0, time.monotonic()
+    pilot.fly(waving, lambda: 'max_age' in grasps[-1][1].reason, 'the reason')
+    found = re.fullmatch(
+        r'hands are (\d+\.\d\d) s old, max_age 5 s \(clock\? use_sim_time\?\)',
+        grasps[-1][1].reason,
+    )
+    assert found, grasps[-1][1].reason
+    assert 1000 <= float(found[1]) < 1000 + TIMEOUT
+    count = len(grasps)
+    pilot.fly(waving, lambda: len(grasps) > count + 30, 'some commands')
+    assert all(message.mode == Grasp.SAFE for _, message in grasps)
+    # Not once for each hand.
+    count = len(re.findall(r'not followed: hands are \d+\.\d\d s old', process.text()))
+    assert 1 <= count <= 1 + (time.monotonic() - start) / 5
+
+    pilot.slow = 0.0
+    pilot.fly(waving, lambda: pilot.mode() == Grasp.ENGAGED, 'a robot that follows')
+    assert grasps[-1][1].reason == 'following'
+
+
+def test_ages_and_stamps_of_predicted_hands(pilot, teleop):
+    teleop(clutch='always', watchdog=3.0, max_age=5.0, rate=30.0)
+    pilot.wait(lambda: pilot.mode() == Grasp.SAFE, 'the first command')
+    grasps, wrists = pilot.got['teleop/grasp'], pilot.got['teleop/wrist']
+
+    def predicted(number):
+        return dataclasses.replace(waving(number), lead=10.0)
+
+    # Predicted to later than now, and of an image too old all the same.
+    pilot.slow = 8.0
+    pilot.fly(predicted, lambda: 'max_age 5 s' in grasps[-1][1].reason, 'the reason')
+    assert all(message.mode == Grasp.SAFE for _, message in grasps)
+
+    pilot.slow = 0.0
+    pilot.fly(predicted, lambda: wrists and pilot.got['teleop/angles'], 'what was seen')
+    now = stamp_to_seconds(pilot.node.get_clock().now().to_msg())
+    for topic in ('teleop/wrist', 'teleop/angles'):
+        (_, message) = pilot.got[topic][-1]
+        assert stamp_to_seconds(message.header.stamp) > now + 10.0 - 5.0
+        assert message.header.frame_id == 'eye'
+    pilot.fly(predicted, lambda: grasps[-1][1].image_stamp.sec, 'the command')
+    assert stamp_to_seconds(grasps[-1][1].image_stamp) <= time.time()
 
 
 def test_a_change_of_scale_source_moves_no_robot(pilot, teleop):
@@ -205,6 +261,17 @@ def test_what_metres_rest_on_is_taken_over():
     assert seen.hand_size == pytest.approx(0.09)
     message.scale_source = 200
     assert seen_hand(message, header).scale_source is ScaleSource.NONE
+
+
+def test_the_time_of_the_geometry_is_taken_over_and_may_be_left_out():
+    header = Header(stamp=time_of(12.25))
+    hand = dataclasses.replace(hand_at(np.zeros(3)), lead=0.125)
+    (message,) = hands_to_msg([hand], header).hands
+    seen = seen_hand(message, header)
+    assert (seen.stamp, seen.seen_at) == (12.375, 12.25)
+    message.geometry_stamp = time_of(0)
+    seen = seen_hand(message, header)
+    assert (seen.stamp, seen.seen_at) == (12.25, 12.25)
 
 
 @pytest.mark.parametrize(

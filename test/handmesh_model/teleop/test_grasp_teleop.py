@@ -18,6 +18,8 @@ from handmesh_model.teleop.seen_hand import SeenHand
 from handmesh_model.wrist import wrist_frame
 
 TICK = 0.01
+UNCALIBRATED = 'camera not calibrated: position and turn held'
+REFUSED = 'hands are 0.62 s old, max_age 0.5 s'
 
 
 def hand(pose='pinch', stamp=0.0, at=(0.0, 0.0, 0.5), track_id=1, metric=True):
@@ -102,6 +104,53 @@ def test_old_images_do_not_keep_it_alive():
     clock = Clock()
     clock.run(1.0, moving())
     assert clock.run(0.3, lambda now: hand(stamp=100.5)).mode is Mode.SAFE
+
+
+def test_an_old_image_is_not_fresher_for_being_predicted_anew():
+    def predicted(now):
+        return dataclasses.replace(hand(stamp=now), image_stamp=min(now, 100.5))
+
+    clock = Clock(clutch='always')
+    assert clock.run(0.5, predicted).mode is Mode.ENGAGED
+    assert clock.run(0.3, predicted).mode is Mode.SAFE
+
+
+def test_new_images_are_followed_when_the_lead_of_the_prediction_shrinks():
+    def predicted(now):
+        lead = 0.3 if now < 101 else 0.0
+        return dataclasses.replace(moving()(now), stamp=now + lead, image_stamp=now)
+
+    clock = Clock(clutch='always')
+    clock.run(2.0, predicted)
+    assert {c.mode for c in clock.commands} == {Mode.ENGAGED}
+    assert clock.commands[-1].target[0, 3] == pytest.approx(0.6, abs=0.06)
+
+
+def test_refused_hands_are_the_reason_until_one_is_followed_or_none_come():
+    clock = Clock(clutch='always')
+
+    def refuse(seconds):
+        for _ in range(round(seconds * 30)):
+            clock.teleop.refuse(REFUSED, clock.now)
+            command = clock.run(1 / 30)
+        return command
+
+    assert refuse(0.5).reason == REFUSED
+    assert clock.run(0.1, moving()).reason == 'following'
+    assert clock.run(0.2).reason.startswith('no fresh hand')
+    assert refuse(0.5).mode is Mode.SAFE
+    assert clock.commands[-1].reason == REFUSED
+    assert clock.run(3.0).reason.startswith('no fresh hand')
+    refuse(0.1)
+    clock.teleop.lose()
+    assert clock.run(TICK).reason == 'no hand'
+
+
+def test_a_refused_hand_stops_nothing_that_is_fresh_enough():
+    clock = Clock(clutch='always')
+    clock.run(0.5, moving())
+    clock.teleop.refuse(REFUSED, clock.now)
+    assert clock.run(TICK).mode is Mode.ENGAGED
 
 
 def test_a_hand_that_comes_back_elsewhere_makes_no_jump():
@@ -333,7 +382,9 @@ def test_the_first_metres_of_a_hand_are_no_change_of_scale(mapping):
 
     clock = Clock(mapping=mapping, clutch='always')
     clock.run(2.5, calibrated_late)
-    assert {c.reason for c in clock.commands} == {'following'}
+    reasons = [c.reason for c in clock.commands]
+    assert set(reasons[:150]) == {UNCALIBRATED}
+    assert set(reasons[151:]) == {'following'}
     assert clock.commands[-1].target[2, 3] > 0.05
 
 
@@ -371,10 +422,13 @@ def test_safe_hands_open_if_wanted_and_hold_by_default():
             assert command.opening == pytest.approx(1.0, abs=1e-3)
 
 
-def test_without_metres_the_hand_is_followed_and_the_pose_stays():
-    clock = Clock(clutch='always')
+@pytest.mark.parametrize('mapping', ['relative', 'absolute'])
+def test_without_metres_the_hand_is_followed_and_the_pose_stays_and_it_is_told(mapping):
+    clock = Clock(clutch='always', mapping=mapping)
     command = clock.run(1.0, moving(metric=False))
     assert command.mode is Mode.ENGAGED
+    assert {c.reason for c in clock.commands} == {UNCALIBRATED}
+    assert not command.twist.any()
     np.testing.assert_array_equal(command.target, np.eye(4))
     assert command.wrist is None
     assert command.opening < 0.05

@@ -1,0 +1,90 @@
+"""What the simulated robot keeps and whom it looks at, its callbacks called by the test."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mujoco')
+pytest.importorskip('rclpy')
+pytest.importorskip('handmesh_ros.msg')
+
+from hands import hand_at
+from robot import parameters
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Header
+
+from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
+from handmesh_ros import executable
+from handmesh_ros.conversions import hands_to_msg
+from handmesh_ros.images import rgb_to_image
+from handmesh_ros.msg import Grasp
+from handmesh_ros.robot_sim import RobotSim
+
+PICTURE = np.full((48, 64, 3), 120, dtype=np.uint8)
+
+
+@pytest.fixture
+def sim():
+    """Makes robots with parameters."""
+    import rclpy
+
+    made = []
+
+    def make(**values):
+        rclpy.init(args=parameters(**values))
+        made.append(RobotSim())
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def work(sim, frames=3, track_id=1):
+    """All that a robot hears in some frames of a hand that is followed."""
+    header = Header(frame_id='eye')
+    k = [50.0, 0, 32, 0, 50, 24, 0, 0, 1]
+    sim._on_info(CameraInfo(width=64, height=48, k=k))
+    joints = JointState(name=list(TELEOP_ANGLES), position=[0.0] * 20)
+    hands = [hand_at(np.array([0, 0, 0.5]), track_id=track_id)]
+    for number in range(frames):
+        sim._on_hands(hands_to_msg(hands, header))
+        sim._on_joints(joints)
+        sim._on_grasp(Grasp(mode=number % 2, track_id=track_id))
+        sim._on_angles(joints)
+        sim._on_image(rgb_to_image(PICTURE, header))
+
+
+def test_without_a_folder_nothing_is_kept(sim):
+    robot = sim()
+    work(robot)
+    assert robot._record is None
+
+
+def test_with_a_folder_all_is_kept_and_written(sim, tmp_path, monkeypatch):
+    robot = sim(out=tmp_path)
+    work(robot)
+    monkeypatch.setattr(executable, 'is_over', lambda node: True)
+    robot.serve()
+    with np.load(tmp_path / 'robot.npz', allow_pickle=False) as data:
+        assert data['angles'].shape == (3, 20)
+        assert data['told'].shape == (3, 20)
+        assert data['modes'].tolist() == [0, 1, 0]
+        assert len(data['jpeg_sizes']) == 3
+
+
+@pytest.mark.parametrize(('followed', 'is_drawn'), [(0, False), (1, True), (2, False)])
+def test_only_the_hand_that_is_followed_is_drawn(sim, followed, is_drawn):
+    robot = sim()
+    work(robot)
+    robot._on_grasp(Grasp(track_id=followed))
+    joints = robot._row(Image(width=64, height=48))['joints_image']
+    assert np.isfinite(joints).all() == is_drawn
+
+
+def test_nobody_is_not_the_hand_without_a_track(sim):
+    robot = sim()
+    # As a publisher without a tracker sends them.
+    work(robot, track_id=0)
+    joints = robot._row(Image(width=64, height=48))['joints_image']
+    assert np.isnan(joints).all()
