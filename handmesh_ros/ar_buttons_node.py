@@ -23,8 +23,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from visualization_msgs.msg import MarkerArray
 
 from handmesh_model.ar.buttons import ButtonEvent, ButtonPanel, fingertips
-from handmesh_model.ar.layout import HAND_FRAMES
 from handmesh_model.ar.panels import Panel, load_panel
+from handmesh_model.ar.tables import HAND_FRAMES
 from handmesh_ros import executable, msg
 from handmesh_ros.ar_hands import SeenHand, best_of_side, seen_hands
 from handmesh_ros.ar_markers import deletion, panel_markers

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-MAX_PENDING = 12
+MAX_SECONDS = 3.0
+"""Seconds that an image waits for its hands at most, once a newer one is there."""
+MAX_BYTES = 256 << 20
+"""Memory of all images that wait."""
+UNSTAMPED = 0
+"""The stamp of messages that carry none."""
+_JUMP = 10**9
 
 
 @dataclass(eq=False)
@@ -14,6 +20,7 @@ class Pair:
     """
     An image and the hands found in it, as far as they have come.
 
+    :param size: bytes of the image.
     :param since: seconds of the caller's clock when the image came, or else the hands.
     :param hands_since: when the hands came.
     """
@@ -21,6 +28,7 @@ class Pair:
     stamp: int
     image: Any = None
     hands: Any = None
+    size: int = 0
     since: float = 0.0
     hands_since: float = 0.0
 
@@ -29,51 +37,94 @@ class Pairing:
     """
     Images and hands that wait for each other, by their stamps.
 
-    An image is done with when it is taken, or when a later one is: nothing goes backwards. More
-    than :data:`MAX_PENDING` are not kept.
+    An image is done with when it is taken, or when a later one is: nothing goes backwards. Those
+    without a stamp cannot be told apart: of them the newest image meets the newest hands. What
+    waits is bounded by :data:`MAX_SECONDS` and :data:`MAX_BYTES`; the newest image always stays.
 
     :ivar dropped: images that were never taken.
+    :ivar overdue: those of them that were given up because too long or too much was waiting.
     """
 
     def __init__(self) -> None:
-        self._pairs: OrderedDict[int, Pair] = OrderedDict()
+        self._pairs: dict[int, Pair] = {}
         self._done = -1
+        self._alone_since: float | None = None
         self.dropped = 0
+        self.overdue = 0
 
-    def put_image(self, stamp: int, image: Any, now: float) -> None:
-        """Lay down an image."""
+    def put_image(self, stamp: int, image: Any, now: float, size: int = 0) -> None:
+        """Lay down an image of this many bytes."""
+        if self._alone_since is None:
+            self._alone_since = now
         pair = self._pair(stamp, now)
         if pair is not None:
-            pair.image, pair.since = image, now
+            self.dropped += pair.image is not None
+            pair.image, pair.since, pair.size = image, now, size
+            self._keep_bounds(now)
 
     def put_hands(self, stamp: int, hands: Any, now: float) -> None:
         """Lay down the hands of an image, which may not have come yet."""
+        self._alone_since = None
         pair = self._pair(stamp, now)
         if pair is not None:
             pair.hands, pair.hands_since = hands, now
+            self._keep_bounds(now)
 
     def _pair(self, stamp: int, now: float) -> Pair | None:
-        if stamp <= self._done:
-            if self._done - stamp < 10**9:
+        if stamp != UNSTAMPED and stamp <= self._done:
+            if self._done - stamp < _JUMP:
                 return None
             # A jump back by more than a second: a clip starts over, or time does.
             self._pairs.clear()
             self._done = -1
-        if stamp not in self._pairs:
-            self._pairs[stamp] = Pair(stamp, since=now)
-            if len(self._pairs) > MAX_PENDING:
-                _, oldest = self._pairs.popitem(last=False)
-                self.dropped += oldest.image is not None
-        return self._pairs[stamp]
+        return self._pairs.setdefault(stamp, Pair(stamp, since=now))
+
+    def _keep_bounds(self, now: float) -> None:
+        images = sorted(self.waiting(), key=lambda pair: (pair.since, pair.stamp))
+        newest = images[-1] if images else None
+        for pair in list(self._pairs.values()):
+            is_whole = pair.image is not None and pair.hands is not None
+            if not is_whole and pair is not newest and now - pair.since > MAX_SECONDS:
+                self._give_up(pair)
+        images = [pair for pair in images if pair.stamp in self._pairs]
+        kept = sum(pair.size for pair in images)
+        for pair in images[:-1]:
+            if kept <= MAX_BYTES:
+                break
+            kept -= pair.size
+            self._give_up(pair)
+
+    def _give_up(self, pair: Pair) -> None:
+        del self._pairs[pair.stamp]
+        if pair.image is not None:
+            self.dropped += 1
+            self.overdue += 1
 
     def waiting(self) -> list[Pair]:
         """Those with an image, the newest first."""
         pairs = sorted(self._pairs.values(), key=lambda pair: -pair.stamp)
         return [pair for pair in pairs if pair.image is not None]
 
+    def take(self, now: float, silence: float, is_complete: Callable[[Pair], bool]) -> Pair | None:
+        """
+        Take the newest pair that is ready, if one is.
+
+        An image without hands is ready once images have come for longer than ``silence`` seconds
+        and no hands at all.
+
+        :param is_complete: whether all has come that a pair with hands waits for.
+        """
+        is_silent = self._alone_since is not None and now - self._alone_since > silence
+        for pair in self.waiting():
+            if is_silent if pair.hands is None else is_complete(pair):
+                self.finish(pair)
+                return pair
+        return None
+
     def finish(self, pair: Pair) -> None:
         """Take a pair; older ones are given up."""
         for stamp in [stamp for stamp in self._pairs if stamp <= pair.stamp]:
             other = self._pairs.pop(stamp)
             self.dropped += other is not pair and other.image is not None
-        self._done = pair.stamp
+        if pair.stamp != UNSTAMPED:
+            self._done = pair.stamp

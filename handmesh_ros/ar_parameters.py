@@ -35,7 +35,7 @@ class OverlayParameters:
     )
     silence: float = parameter(
         0.5,
-        "Seconds without any message on 'hands' after which images are shown without hands.",
+        "Seconds without any message on 'hands/raw' after which images are shown without hands.",
         low=0.05,
         high=60.0,
     )

@@ -15,21 +15,24 @@ if __name__ == '__main__':
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from visualization_msgs.msg import MarkerArray
 
-from handmesh_model.ar.hand_collider import HandShape
+from handmesh_model.ar.hand_collider import HandShape, WorldHand
+from handmesh_model.ar.packages import need
 from handmesh_model.ar.stage import load_stage
-from handmesh_model.ar.world import HandWorld, WorldHand
 from handmesh_ros import executable, msg
 from handmesh_ros.ar_hands import SeenHand, Surface, seen_hands, surface_of
 from handmesh_ros.ar_markers import world_markers
 from handmesh_ros.ar_parameters import PhysicsParameters
 from handmesh_ros.conversions import stamp_to_seconds
 from handmesh_ros.ros_parameters import ParameterServer
+
+if TYPE_CHECKING:
+    from handmesh_model.ar.world import HandWorld
 
 _SAME_SIZE = 0.02
 """Relative change of a hand's size from which its capsules are measured again."""
@@ -39,13 +42,13 @@ class ArPhysicsNode(Node):
     """
     See the module's docstring.
 
-    :raises ConfigError: if a parameter or the stage is wrong.
+    :raises ConfigError: if a parameter or the stage is wrong, or MuJoCo is not installed.
     """
 
     def __init__(self) -> None:
         super().__init__('ar_physics_node')
         settings = ParameterServer(self, PhysicsParameters).check()
-        self._world = HandWorld(load_stage(settings.stage))
+        self._world = _world_of(settings.stage)
         self._surface: Surface | None = None
         self._shapes: dict[int, tuple[float, HandShape]] = {}
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -87,6 +90,13 @@ class ArPhysicsNode(Node):
             shape = HandShape.from_size(hand.hand_size)
         self._shapes[hand.track_id] = (hand.hand_size, shape)
         return shape
+
+
+def _world_of(stage: str) -> HandWorld:
+    need('ar_physics_node', 'mujoco')
+    from handmesh_model.ar.world import HandWorld
+
+    return HandWorld(load_stage(stage))
 
 
 def main(args: Sequence[str] | None = None) -> int:

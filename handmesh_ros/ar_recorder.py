@@ -3,7 +3,7 @@ Writes down what the AR nodes show and say.
 
 Writes to the folder ``out``: ar_overlay.mp4, contact_sheet.png, events.json (the buttons),
 objects.npz (where the physics node's things were, by stamp) and report.json. Ends, with everything
-written, after SIGINT or SIGTERM.
+written, after SIGINT or SIGTERM: once no more comes, or after two seconds if more does.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import Marker, MarkerArray
 
 from handmesh_model.errors import ConfigError
-from handmesh_ros import executable, msg
+from handmesh_ros import executable, msg, recording
 from handmesh_ros.ar_parameters import ArRecorderParameters
 from handmesh_ros.conversions import SIDES, stamp_to_nanoseconds
 from handmesh_ros.images import image_to_rgb
@@ -38,7 +37,6 @@ from handmesh_ros.ros_parameters import ParameterServer
 
 READY = 'Recorder ready'
 """Logged once somebody publishes the picture; whoever starts a camera may wait for it."""
-_QUIET = 1.0
 _SIDE_NAMES = {number: name for name, number in SIDES.items()}
 
 
@@ -67,15 +65,14 @@ class ArRecorder(Node):
         self.create_subscription(msg.ButtonEvent, 'button_events', self._on_event, qos)
 
     def record(self) -> None:
-        """Serve until told to end and until no more comes; then write everything."""
-        executor = SingleThreadedExecutor()
-        executor.add_node(self)
-        while not executable.is_over(self) or time.monotonic() - self._last_message < _QUIET:
-            executor.spin_once(timeout_sec=0.1)
-            if not self._is_ready and self._pictures.get_publisher_count():
-                self._is_ready = True
-                self.get_logger().info(READY)
+        """Serve until told to end and little or no more comes; then write everything."""
+        recording.listen(self, lambda: self._last_message, self._say_ready)
         self._write()
+
+    def _say_ready(self) -> None:
+        if not self._is_ready and self._pictures.get_publisher_count():
+            self._is_ready = True
+            self.get_logger().info(READY)
 
     def _count(self, topic: str) -> None:
         self._last_message = time.monotonic()

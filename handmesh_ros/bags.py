@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from handmesh_model.errors import HandmeshError, ImageError, IntrinsicsError
+from handmesh_ros.source_camera import SourceCamera, camera_of_info
 
 if TYPE_CHECKING:
     from handmesh_ros.calibration import Calibration
@@ -58,15 +59,15 @@ class Bag:
     :param topic: of the images.
     :param count: how many the bag says it has.
     :param rate: images a second, by their times in the bag; 0 if there are too few to tell.
-    :param intrinsics: (3, 3) pixels of the camera_info beside the images, if that is calibrated,
-        for images of their size, and without distortion, whose images can be told like that.
+    :param camera: by the camera_info beside the images, if that is calibrated for images of their
+        size; region of interest and binning are taken off K and P.
     """
 
     path: Path
     topic: str
     count: int
     rate: float
-    intrinsics: np.ndarray | None
+    camera: SourceCamera | None
 
     def frames(self, warn: Callable[[str], object]) -> Iterator[tuple[int, np.ndarray]]:
         """
@@ -90,7 +91,7 @@ def open_bag(path: Path, topic: str = '', warn: Callable[[str], object] = print)
 
     :param path: folder of a bag, or one of its files.
     :param topic: of the images; empty takes the only one.
-    :param warn: told of a camera matrix that does not fit the images.
+    :param warn: told of a camera_info that cannot be used or does not fit the images.
     :raises ImageError: if it is no bag that can be read, or has no such topic.
     """
     with _opened(path) as reader:
@@ -101,16 +102,17 @@ def open_bag(path: Path, topic: str = '', warn: Callable[[str], object] = print)
             raise ImageError(f"topic '{chosen}' of bag '{path}' holds no images")
         seconds = reader.duration * 1e-9
         rate = (count - 1) / seconds if count > 1 and seconds > 0 else 0.0
-        return Bag(path, chosen, count, rate, _intrinsics(reader, chosen, path, warn))
+        return Bag(path, chosen, count, rate, _camera(reader, chosen, path, warn))
 
 
-def _intrinsics(
+def _camera(
     reader: Any, topic: str, path: Path, warn: Callable[[str], object]
-) -> np.ndarray | None:
-    """The camera matrix of a topic's images, if the bag has one that fits them."""
-    calibration = _calibration(reader, topic, path)
-    if calibration is None:
+) -> SourceCamera | None:
+    """The camera of a topic's images, if the bag has one that fits them."""
+    found = _calibration(reader, topic, path, warn)
+    if found is None:
         return None
+    message, calibration = found
     size = _image_size(reader, topic, path)
     try:
         if size is not None:
@@ -118,7 +120,10 @@ def _intrinsics(
     except IntrinsicsError as error:
         warn(f"the camera matrix in bag '{path}' is not taken: {error}")
         return None
-    return calibration.intrinsics
+    name = f"the camera of bag '{path}'"
+    return camera_of_info(
+        message, calibration.intrinsics, calibration.distortion, calibration.size, name
+    )
 
 
 def _image_size(reader: Any, topic: str, path: Path) -> tuple[int, int] | None:
@@ -308,8 +313,10 @@ def _decode_compressed(message: Any) -> np.ndarray:
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
-def _calibration(reader: Any, topic: str, path: Path) -> Calibration | None:
-    """By the camera_info in the images' namespace, or by the only one."""
+def _calibration(
+    reader: Any, topic: str, path: Path, warn: Callable[[str], object]
+) -> tuple[Any, Calibration] | None:
+    """The camera_info in the images' namespace, or of the only one: message and meaning."""
     # Needs sensor_msgs, as for images.
     from handmesh_ros.calibration import camera_info_to_calibration
 
@@ -320,11 +327,13 @@ def _calibration(reader: Any, topic: str, path: Path) -> Calibration | None:
     if beside not in names and len(names) != 1:
         return None
     wanted = [c for c in infos if c.topic == (beside if beside in names else c.topic)]
+    fault = ''
     for _, _, data in islice(_messages(reader, wanted, path), _SEARCH):
         try:
-            calibration = camera_info_to_calibration(_parse(INFO, data))
-        except HandmeshError:
-            continue
-        if not calibration.distortion.size:
-            return calibration
+            message = _parse(INFO, data)
+            return message, camera_info_to_calibration(message)
+        except HandmeshError as error:
+            fault = fault or str(error)
+    if fault:
+        warn(f"the camera_info in bag '{path}' is not taken: {fault}")
     return None

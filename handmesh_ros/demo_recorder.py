@@ -2,7 +2,8 @@
 Listens to everything that handmesh_node says and writes it down.
 
 Writes to the folder ``out``: overlay.mp4, contact_sheet.png, joints.npz and report.json. Ends,
-with everything written, after SIGINT or SIGTERM.
+with everything written, after SIGINT or SIGTERM: once no more comes, or after two seconds if more
+does.
 """
 
 from __future__ import annotations
@@ -22,14 +23,13 @@ from typing import Any
 import cv2
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
 from handmesh_model.errors import ConfigError
-from handmesh_ros import executable, msg
+from handmesh_ros import executable, msg, recording
 from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.outputs import TOPICS
@@ -39,8 +39,6 @@ from handmesh_ros.ros_parameters import ParameterServer
 
 READY = 'Recorder ready'
 """Logged once all topics are connected; whoever starts a camera may wait for it."""
-_QUIET = 1.0
-"""Seconds without a message after which all is taken to have arrived."""
 _PROGRESS_PERIOD = 2.0
 
 
@@ -82,14 +80,13 @@ class DemoRecorder(Node):
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
 
     def record(self) -> None:
-        """Serve until told to end and until no more comes; then write everything."""
-        executor = SingleThreadedExecutor()
-        executor.add_node(self)
-        while not executable.is_over(self) or time.monotonic() - self._last_message < _QUIET:
-            executor.spin_once(timeout_sec=0.1)
-            self._say_ready()
-            self._say_progress()
+        """Serve until told to end and little or no more comes; then write everything."""
+        recording.listen(self, lambda: self._last_message, self._look)
         self._write()
+
+    def _look(self) -> None:
+        self._say_ready()
+        self._say_progress()
 
     def _say_ready(self) -> None:
         if not self._is_ready and self._record.topics.get('topology'):

@@ -34,6 +34,7 @@ from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.images import rgb_to_image
 from handmesh_ros.parameters import CameraParameters
 from handmesh_ros.ros_parameters import ParameterServer
+from handmesh_ros.source_camera import SourceCamera
 
 ANSWER_TIMEOUT = 10.0
 """Seconds that lockstep waits for the hands of an image before it sends it again or goes on."""
@@ -44,11 +45,24 @@ _WAIT_NOTICE = 5.0
 
 def camera_info(intrinsics: np.ndarray, width: int, height: int, header: Header) -> CameraInfo:
     """The CameraInfo of a camera without distortion."""
-    message = CameraInfo(header=header, width=width, height=height, distortion_model='plumb_bob')
-    message.d = [0.0] * 5
-    message.k = intrinsics.ravel().tolist()
-    message.r = np.eye(3).ravel().tolist()
-    message.p = np.column_stack([intrinsics, np.zeros(3)]).ravel().tolist()
+    return calibrated_info(SourceCamera(intrinsics), width, height, header)
+
+
+def calibrated_info(camera: SourceCamera, width: int, height: int, header: Header) -> CameraInfo:
+    """
+    The CameraInfo of a camera's whole images.
+
+    :param camera: calibrated for images of this size.
+    """
+    message = CameraInfo(header=header, width=width, height=height)
+    message.distortion_model = camera.distortion_model
+    message.d = camera.distortion.tolist()
+    message.k = camera.intrinsics.ravel().tolist()
+    message.r = camera.rectification.ravel().tolist()
+    projection = camera.projection
+    if projection is None:
+        projection = np.column_stack([camera.intrinsics, np.zeros(3)])
+    message.p = projection.ravel().tolist()
     return message
 
 
@@ -59,7 +73,7 @@ class FolderCamera(Node):
     :param name: of the node.
     :param options: of ``rclpy.node.Node``.
     :raises ImageError: if the source cannot be read.
-    :raises ConfigError: if a parameter or the file of the camera matrix is wrong.
+    :raises ConfigError: if a parameter or the file of the camera is wrong.
     """
 
     def __init__(self, name: str = 'folder_camera', **options: Any) -> None:
@@ -70,9 +84,9 @@ class FolderCamera(Node):
             self.settings.source, log.error, self.settings.bag_topic
         )
         self._rate = self.settings.rate or self._source.rate
-        self._intrinsics = self._source.intrinsics
+        self._camera = self._source.camera
         if self.settings.intrinsics_file:
-            self._intrinsics = sources.read_intrinsics(self.settings.intrinsics_file)
+            self._camera = sources.read_camera(self.settings.intrinsics_file)
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         self._images = self.create_publisher(Image, 'image', qos)
         self._infos = self.create_publisher(CameraInfo, 'camera_info', qos)
@@ -186,21 +200,38 @@ class FolderCamera(Node):
         return stamp_to_nanoseconds(stamp)
 
     def publish(self, frame: sources.Frame, header: Header) -> None:
-        """Publish a picture and its CameraInfo."""
+        """
+        Publish a picture and its CameraInfo.
+
+        :raises ConfigError: if the camera is not one of pictures of this aspect ratio.
+        """
         height, width = frame.rgb.shape[:2]
-        self._infos.publish(camera_info(self._matrix(width, height), width, height, header))
+        camera = self._camera_of(width, height)
+        self._infos.publish(calibrated_info(camera, width, height, header))
         self._images.publish(rgb_to_image(frame.rgb, header))
 
-    def _matrix(self, width: int, height: int) -> np.ndarray:
-        if self._intrinsics is not None:
-            return self._intrinsics
+    def _camera_of(self, width: int, height: int) -> SourceCamera:
+        """The camera of pictures of a size."""
+        if self._camera is None:
+            return self._assumed_camera(width, height)
+        camera = self._camera.for_size(width, height)
+        if camera is not self._camera and self._camera.size is not None:
+            calibrated = '{} x {}'.format(*self._camera.size)
+            self.get_logger().warning(
+                f'{camera.name} is calibrated for images of {calibrated} pixels, these have '
+                f'{width} x {height}: its matrix is scaled',
+                once=True,
+            )
+        return camera
+
+    def _assumed_camera(self, width: int, height: int) -> SourceCamera:
         angle = self.settings.field_of_view
         self.get_logger().warning(
             f'no camera matrix known: assuming a horizontal field of view of {angle:g} degrees; '
             'distances are only as good as that',
             once=True,
         )
-        return sources.assumed_intrinsics(width, height, angle)
+        return SourceCamera(sources.assumed_intrinsics(width, height, angle))
 
     def _wait_until(
         self, is_true: Callable[[], bool], until: float = float('inf'), notice: str = ''

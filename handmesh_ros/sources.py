@@ -15,10 +15,10 @@ import numpy as np
 import yaml
 
 import handmesh_model
-from handmesh_model.camera import check_intrinsics
-from handmesh_model.errors import ConfigError, HandmeshError, ImageError
+from handmesh_model.errors import ConfigError, ImageError
 from handmesh_model.image_files import IMAGE_SUFFIXES
 from handmesh_ros import bags
+from handmesh_ros.source_camera import SourceCamera, camera_of
 
 DEMO_CLIP = Path(handmesh_model.__file__).parent / 'assets' / 'demo_clip.mp4'
 FOLDER_RATE = 10.0
@@ -50,7 +50,7 @@ class Source:
     :param frames: starts from the first picture each time it is called.
     :param count: number of pictures, None where it is not known.
     :param rate: pictures a second.
-    :param intrinsics: (3, 3) pixels if a file beside the source tells them.
+    :param camera: as a file beside the source, or a bag itself, tells it; None if none does.
     :param is_live: pictures come by themselves, each as it is taken.
     :param close: lets go of the device, if it is one; no pictures come afterwards.
     """
@@ -59,9 +59,16 @@ class Source:
     frames: Callable[[], Iterator[Frame]]
     count: int | None
     rate: float
-    intrinsics: np.ndarray | None = None
+    camera: SourceCamera | None = None
     is_live: bool = False
     close: Callable[[], object] = lambda: None
+
+    @property
+    def intrinsics(self) -> np.ndarray | None:
+        """(3, 3) camera matrix, pixels; None if it is not known, or is not all of a camera."""
+        if self.camera is None or self.camera.is_distorted:
+            return None
+        return self.camera.intrinsics
 
 
 Warn = Callable[[str], object]
@@ -103,7 +110,7 @@ def _bag(path: Path, topic: str, warn: Warn) -> Source:
             yield Frame(index, f'{bag.topic}#{index}', rgb)
 
     name = f'{path}: {bag.topic}'
-    return Source(name, frames, bag.count, bag.rate or FOLDER_RATE, bag.intrinsics)
+    return Source(name, frames, bag.count, bag.rate or FOLDER_RATE, bag.camera)
 
 
 def _natural_key(path: Path) -> list[Any]:
@@ -139,7 +146,7 @@ def _images(name: str, files: list[Path], warn: Warn) -> Source:
             else:
                 yield Frame(index, file.name, rgb)
 
-    return Source(name, frames, len(files), FOLDER_RATE, _intrinsics_beside(files[0].parent))
+    return Source(name, frames, len(files), FOLDER_RATE, _camera_beside(files[0].parent))
 
 
 def _read_image(path: Path) -> np.ndarray | None:
@@ -166,7 +173,7 @@ def _video(path: Path, title: str) -> Source:
         frames,
         count if count > 0 else None,
         float(facts.get('rate') or rate or FOLDER_RATE),
-        _intrinsics_of(facts, path.with_suffix('.json')),
+        camera_of(facts, path.with_suffix('.json')),
     )
 
 
@@ -226,9 +233,9 @@ def _captured(capture: cv2.VideoCapture, name: str) -> Iterator[Frame]:
         capture.release()
 
 
-def _intrinsics_beside(folder: Path) -> np.ndarray | None:
+def _camera_beside(folder: Path) -> SourceCamera | None:
     file = folder / 'intrinsics.json'
-    return _intrinsics_of(_sidecar(file), file)
+    return camera_of(_sidecar(file), file)
 
 
 def _sidecar(path: Path) -> dict[str, Any]:
@@ -240,35 +247,32 @@ def _sidecar(path: Path) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _intrinsics_of(facts: dict[str, Any], path: Path) -> np.ndarray | None:
-    matrix = facts.get('intrinsics')
-    if matrix is None:
-        matrix = (facts.get('camera_matrix') or {}).get('data')
-    if matrix is None:
-        return None
-    try:
-        return check_intrinsics(np.array(matrix, dtype=np.float64).reshape(3, 3))
-    except (ValueError, TypeError, HandmeshError) as error:
-        raise ConfigError(f"'{path}' holds no camera matrix: {error}") from error
-
-
-def read_intrinsics(path: str | Path) -> np.ndarray:
+def read_camera(path: str | Path) -> SourceCamera:
     """
-    The camera matrix in a file: JSON or YAML with ``intrinsics`` (3 x 3), or a camera_info YAML as
-    camera_calibration writes it.
+    The camera in a file: JSON or YAML with ``intrinsics`` (3 x 3), or a camera_info YAML as
+    camera_calibration writes it, with distortion, rectification, projection and size.
 
-    :returns: (3, 3) float64, pixels.
-    :raises ConfigError: if the file cannot be read or holds no such matrix.
+    :raises ConfigError: if the file cannot be read or holds no such camera.
     """
     path = Path(path).expanduser()
     try:
         facts = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read intrinsics file '{path}': {error}") from error
-    matrix = _intrinsics_of(facts, path) if isinstance(facts, dict) else None
-    if matrix is None:
+    camera = camera_of(facts, path) if isinstance(facts, dict) else None
+    if camera is None:
         raise ConfigError(f"'{path}' has neither 'intrinsics' nor 'camera_matrix'")
-    return matrix
+    return camera
+
+
+def read_intrinsics(path: str | Path) -> np.ndarray:
+    """
+    The camera matrix alone of such a file.
+
+    :returns: (3, 3) float64, pixels of the images that were calibrated.
+    :raises ConfigError: as :func:`read_camera`.
+    """
+    return read_camera(path).intrinsics
 
 
 def assumed_intrinsics(width: int, height: int, field_of_view: float) -> np.ndarray:

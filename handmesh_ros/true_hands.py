@@ -1,10 +1,11 @@
 """
 Plays a synthetic clip together with its true hands: a camera and a node without error in one.
 
-Publishes ``image`` and ``camera_info`` as folder_camera does, and ``hands`` and ``topology`` as
-handmesh_node does, at the same stamps. For examples and tests that shall not depend on how good
-the network's weights are. The parameters are folder_camera's; ``source`` must be 'demo' or a clip
-made by ``handmesh synthesize clip``, whose JSON lies beside it, or by the AR demo, with an .npz.
+Publishes ``image`` and ``camera_info`` as folder_camera does, and ``hands``, ``hands/raw`` and
+``topology`` as handmesh_node does, at the same stamps. For examples and tests that shall not
+depend on how good the network's weights are. The parameters are folder_camera's; ``source`` must
+be 'demo' or a clip made by ``handmesh synthesize clip``, whose JSON lies beside it, or by the AR
+demo, with an .npz.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from pathlib import Path
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Header
 
+from handmesh_model.ar.packages import need
 from handmesh_model.hand import Hand, TrackState
-from handmesh_model.synthesis.clip_truth import load_clip_truth
 from handmesh_model.topology import HandTopology
 from handmesh_ros import executable, msg
 from handmesh_ros.conversions import hands_to_msg, topology_to_msg
@@ -36,6 +37,7 @@ class TrueHands(FolderCamera):
     Plays a clip and its truth.
 
     :raises DatasetError: if the source has no truth beside it.
+    :raises ConfigError: if a package that poses its hands is not installed.
     """
 
     def __init__(self) -> None:
@@ -49,13 +51,16 @@ class TrueHands(FolderCamera):
             reliability=ReliabilityPolicy.RELIABLE,
             durability=DurabilityPolicy.TRANSIENT_LOCAL,
         )
-        self._hands = self.create_publisher(msg.HandArray, 'hands', qos)
+        # What is true is smooth: both are the same.
+        self._hands = [
+            self.create_publisher(msg.HandArray, topic, qos) for topic in ('hands', 'hands/raw')
+        ]
         self._topology = self.create_publisher(msg.HandTopology, 'topology', latched)
         self._topology.publish(topology_to_msg(HandTopology.open_hand()))
 
     def _is_listened_to(self) -> bool:
-        enough = self.settings.subscribers
-        return self._hands.get_subscription_count() >= enough
+        listeners = sum(publisher.get_subscription_count() for publisher in self._hands)
+        return listeners >= self.settings.subscribers
 
     def publish(self, frame: Frame, header: Header) -> None:
         """Publish a picture, its CameraInfo and its hands; a hand that left is said to be lost."""
@@ -67,13 +72,18 @@ class TrueHands(FolderCamera):
             if number not in seen
         ]
         self._before = seen
-        self._hands.publish(hands_to_msg([*seen.values(), *gone], header))
+        message = hands_to_msg([*seen.values(), *gone], header)
+        for publisher in self._hands:
+            publisher.publish(message)
 
 
 def _truth_of(clip: Path) -> list[list[Hand]]:
     """The hands of each frame: of a clip of the AR scenes, or of ``handmesh synthesize clip``."""
+    need('true_hands', 'numba')
     arrays = clip.with_suffix('.npz')
     if not arrays.is_file():
+        from handmesh_model.synthesis.clip_truth import load_clip_truth
+
         return [[true.hand for true in hands] for hands in load_clip_truth(clip)]
     from handmesh_model.ar import clips
 

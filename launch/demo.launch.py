@@ -15,12 +15,24 @@ from launch import LaunchDescription
 
 ARGUMENTS = (
     ('namespace', '', 'Namespace of both nodes and of their topics.'),
-    ('source', 'demo', "Folder of images, image, video file, camera number, or 'demo'."),
+    ('source', 'demo', "Folder of images, image, video file, bag, camera number, or 'demo'."),
+    ('bag_topic', '', 'Image topic to play of a bag; empty takes the only one.'),
     ('rate', '0.0', "Images a second; 0 takes the source's own rate."),
     ('loop', 'true', 'Start over at the end of the source.'),
+    ('intrinsics_file', '', 'JSON or YAML with the camera; empty looks beside the source.'),
+    ('field_of_view', '60.0', 'Horizontal degrees assumed where no camera matrix is known.'),
     ('rviz', 'true', 'Open RViz.'),
     ('log_level', 'info', 'debug, info, warn, error or fatal.'),
 )
+CAMERA_PARAMETERS = {
+    'source': str,
+    'bag_topic': str,
+    'rate': float,
+    'loop': bool,
+    'intrinsics_file': str,
+    'field_of_view': float,
+}
+"""Those arguments that are the camera's parameters of the same names, and their types."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -34,9 +46,8 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[
             {
                 # Said to be text, or a camera's number would arrive as a number.
-                'source': ParameterValue(value['source'], value_type=str),
-                'rate': ParameterValue(value['rate'], value_type=float),
-                'loop': ParameterValue(value['loop'], value_type=bool),
+                name: ParameterValue(value[name], value_type=kind)
+                for name, kind in CAMERA_PARAMETERS.items()
             }
         ],
         ros_arguments=['--log-level', value['log_level']],

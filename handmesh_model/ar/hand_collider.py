@@ -127,6 +127,22 @@ class HandShape:
         return BoneCapsules(centers, directions, reach / 2, self.radii)
 
 
+@dataclass(frozen=True, eq=False)
+class WorldHand:
+    """
+    A hand that takes part in a world of things.
+
+    :param track_id: tells it from other hands.
+    :param joints_camera: (21, 3) metres.
+    :param wrist_rotation: (3, 3) camera from wrist frame.
+    """
+
+    track_id: int
+    joints_camera: np.ndarray
+    wrist_rotation: np.ndarray
+    shape: HandShape
+
+
 def _along_and_away(
     points: np.ndarray, starts: np.ndarray, ends: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,6 @@ from handmesh_model.ar.meshes import Mesh
 from handmesh_model.ar.tables import Table, Vector, read_yaml
 from handmesh_model.errors import ConfigError
 
-HAND_FRAMES = {'left_hand': 'left', 'right_hand': 'right'}
-"""Frames that stand for the wrist of a hand of that side, whichever is seen best."""
 MAX_OBJECTS = 64
 _SIZES = {'box': 3, 'sphere': 1, 'cylinder': 2, 'capsule': 2, 'ring': 2}
 SHAPES = (*_SIZES, 'mesh')
@@ -26,7 +24,8 @@ class Ornament:
     """
     One object of a layout.
 
-    :param frame: a TF frame, '' for the image's own, or one of :data:`HAND_FRAMES`.
+    :param frame: a TF frame, '' for the image's own, or one of
+        :data:`handmesh_model.ar.tables.HAND_FRAMES`.
     :param frame_from_object: (4, 4) rigid, metres.
     """
 

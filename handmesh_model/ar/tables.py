@@ -14,6 +14,8 @@ from handmesh_model.errors import ConfigError
 
 Vector = tuple[float, float, float]
 MAX_BYTES = 1 << 20
+HAND_FRAMES = {'left_hand': 'left', 'right_hand': 'right'}
+"""Frames that stand for the wrist of a hand of that side, whichever is seen best."""
 
 
 def read_yaml(path: Path, what: str) -> Any:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from handmesh_model.ar.hand_collider import BoneCapsules, HandShape, bone_rotations
+from handmesh_model.ar.hand_collider import BoneCapsules, WorldHand, bone_rotations
 from handmesh_model.ar.stage import Stage
 from handmesh_model.ar.world_xml import (
     HAND_BODIES,
@@ -34,22 +34,6 @@ MAX_SPEED = 4.0
 _BONES = len(BONES)
 _FALLEN = 0.6
 """Metres below the floor at which a ball is poured again and a thing put back."""
-
-
-@dataclass(frozen=True, eq=False)
-class WorldHand:
-    """
-    A hand that takes part.
-
-    :param track_id: tells it from other hands.
-    :param joints_camera: (21, 3) metres.
-    :param wrist_rotation: (3, 3) camera from wrist frame.
-    """
-
-    track_id: int
-    joints_camera: np.ndarray
-    wrist_rotation: np.ndarray
-    shape: HandShape
 
 
 @dataclass(eq=False)

@@ -48,6 +48,7 @@ NEEDS_ROS = (
     'test_soak',
     'test_depth_stream',
     'test_node_depth',
+    'test_recorders',
 )
 
 

@@ -10,7 +10,8 @@ from handmesh_model.ar.panels import load_panel
 from handmesh_model.ar.stage import cube_stage, pour_stage
 from handmesh_model.ar.world import HandWorld
 from handmesh_ros import ar_markers
-from handmesh_ros.ar_markers import ObjectBoard, mesh_of_marker, panel_markers, world_markers
+from handmesh_ros.ar_board import ObjectBoard, mesh_of_marker
+from handmesh_ros.ar_markers import panel_markers, world_markers
 
 
 def marker(kind=Marker.CUBE, scale=(0.1, 0.2, 0.3), number=0, namespace='a', stamp=1, **fields):

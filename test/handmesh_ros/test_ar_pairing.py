@@ -1,8 +1,38 @@
 """Images and hands find each other by their stamps, and nothing goes backwards."""
 
-from handmesh_ros.ar_pairing import MAX_PENDING, Pairing
+import pytest
+
+from handmesh_ros.ar_pairing import MAX_BYTES, MAX_SECONDS, Pairing
 
 SECOND = 10**9
+SILENCE = 0.5
+
+
+def always(pair):
+    return True
+
+
+def play(rate, seconds, latency=None, stamped=True):
+    """
+    Show images to a pairing, and hands after a latency, if there are any.
+
+    :returns: of each image that is taken, its number, the number its hands are of, and when.
+    """
+    pairing, taken = Pairing(), []
+    ticks = 1000
+    for tick in range(int(seconds * ticks)):
+        now = 100.0 + tick / ticks
+        for kind, delay in (('image', 0.0), ('hands', latency)):
+            number = None if delay is None else round((tick / ticks - delay) * rate)
+            if number is None or number < 0 or round((number / rate + delay) * ticks) != tick:
+                continue
+            stamp = round((1000 + number / rate) * SECOND) if stamped else 0
+            put = pairing.put_image if kind == 'image' else pairing.put_hands
+            put(stamp, number, now)
+        pair = pairing.take(now, SILENCE, always)
+        if pair is not None:
+            taken.append((pair.image, pair.hands, now - 100))
+    return pairing, taken
 
 
 def test_pairs_in_either_order():
@@ -27,12 +57,84 @@ def test_taking_a_pair_gives_up_the_older_ones():
     assert [pair.stamp for pair in pairing.waiting()] == [3]
 
 
+@pytest.mark.parametrize('rate', [30, 60])
+def test_without_hands_every_image_is_shown_at_once_after_the_silence(rate):
+    pairing, taken = play(rate, 10.0)
+    assert len(taken) >= (10.0 - SILENCE) * rate - 1
+    assert all(hands is None for _, hands, _ in taken)
+    # The first one waited for hands; none of the others does.
+    assert all(now - image / rate < 0.002 for image, _, now in taken)
+    assert pairing.overdue == 0
+
+
+@pytest.mark.parametrize('rate', [30, 60])
+@pytest.mark.parametrize('latency', [0.05, 0.45, 2.0])
+def test_hands_that_come_late_are_waited_for(rate, latency):
+    _, taken = play(rate, 10.0, latency)
+    late = [(image, hands) for image, hands, now in taken if now > 2 * latency + SILENCE]
+    assert len(late) >= (10.0 - 2 * latency - SILENCE) * rate - 2
+    assert all(image == hands for image, hands in late)
+
+
+def test_hands_that_fall_silent_are_not_waited_for_any_more():
+    pairing = Pairing()
+    for number in range(60):
+        now = number / 30
+        pairing.put_image(number + 1, number, now)
+        if number < 15:
+            pairing.put_hands(number + 1, 'hands', now)
+        pair = pairing.take(now, SILENCE, always)
+        is_shown = number < 15 or number > 15 + SILENCE * 30
+        assert (pair is not None and pair.image == number) == is_shown, number
+
+
+def test_a_pause_of_the_camera_is_no_silence_of_the_hands():
+    pairing = Pairing()
+    pairing.put_image(1, 'before', 0.0)
+    pairing.put_hands(1, 'hands', 0.1)
+    assert pairing.take(0.1, SILENCE, always).hands == 'hands'
+    pairing.put_image(2, 'after', 60.0)
+    assert pairing.take(60.0, SILENCE, always) is None
+    pairing.put_hands(2, 'hands', 60.1)
+    assert pairing.take(60.1, SILENCE, always).image == 'after'
+
+
+def test_of_images_without_stamps_the_newest_meets_the_newest_hands():
+    _, taken = play(30, 3.0, 0.05, stamped=False)
+    assert len(taken) >= 3 * 30 - 3
+    # 50 ms later the image after that of the hands is there.
+    assert {image - hands for image, hands, _ in taken} == {1}
+    _, taken = play(30, 3.0, None, stamped=False)
+    assert len(taken) >= (3.0 - SILENCE) * 30 - 1
+
+
 def test_memory_is_bounded():
     pairing = Pairing()
     for stamp in range(100):
-        pairing.put_image(stamp, 'image', 0.0)
+        pairing.put_image(stamp, 'image', 0.0, MAX_BYTES // 12)
         pairing.put_hands(stamp + 10**6, 'hands', 0.0)
-    assert len(pairing.waiting()) <= MAX_PENDING
+    assert len(pairing.waiting()) <= 12
+    assert pairing.overdue == pairing.dropped == 88
+
+
+def test_time_is_bounded():
+    pairing = Pairing()
+    for number in range(1000):
+        now = number / 30
+        pairing.put_hands(number + 10**6, 'hands', now)
+    assert len(pairing._pairs) <= MAX_SECONDS * 30 + 1
+    for number in range(1000):
+        pairing.put_image(number + 1, 'image', now + number / 30)
+    assert len(pairing._pairs) <= MAX_SECONDS * 30 + 1
+
+
+def test_the_newest_image_stays_however_long_its_hands_take():
+    pairing = Pairing()
+    pairing.put_image(1, 'older', 0.0)
+    pairing.put_image(2, 'image', 0.1, 2 * MAX_BYTES)
+    pairing.put_hands(2, 'hands', 10 * MAX_SECONDS)
+    assert pairing.take(10 * MAX_SECONDS, 60.0, always).image == 'image'
+    assert pairing.overdue == 1
 
 
 def test_time_that_jumps_back_starts_over():

@@ -2,6 +2,7 @@
 
 import sqlite3
 import struct
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -66,6 +67,46 @@ def test_a_distorted_camera_gives_no_matrix(tmp_path):
     info = camera_info(MATRIX, distortion=[0.1, 0, 0, 0, 0])
     path = write(tmp_path / 'bag', [('/camera_info', info), ('/image', image(RGBS[0]))])
     assert open_source(str(path)).intrinsics is None
+
+
+@pytest.mark.parametrize(
+    ('model', 'lens'), [('plumb_bob', [0.1, 0.02, 0, 0, 0]), ('equidistant', [0.1, 0, 0.01, 0])]
+)
+def test_a_distorted_camera_is_told_whole(tmp_path, model, lens):
+    turn = cv2.Rodrigues(np.array([0.01, 0.02, 0.03]))[0]
+    projection = [[280, 0, 90, -56], [0, 290, 45, 0], [0, 0, 1, 0]]
+    info = replace(
+        camera_info(MATRIX, distortion=lens, size=(64, 48), binning=2, offset=(20, 10)),
+        distortion_model=model,
+        r=turn.ravel(),
+        p=np.array(projection, float).ravel(),
+    )
+    said = []
+    path = write(tmp_path / 'bag', [('/camera_info', info), ('/image', image(RGBS[0]))])
+    camera = open_source(str(path), said.append).camera
+    np.testing.assert_allclose(camera.intrinsics, [[150, 0, 40], [0, 155, 20], [0, 0, 1]])
+    np.testing.assert_array_equal(camera.distortion, lens)
+    assert (camera.distortion_model, camera.size) == (model, (32, 24))
+    np.testing.assert_allclose(camera.rectification, turn)
+    expected = [[140, 0, 35, -28], [0, 145, 17.5, 0], [0, 0, 1, 0]]
+    np.testing.assert_allclose(camera.projection, expected)
+    assert not said
+
+
+@pytest.mark.parametrize(
+    ('changes', 'reason'),
+    [
+        ({'d': np.full(3, 0.1)}, '3 distortion coefficients'),
+        ({'k': np.zeros(9)}, 'not calibrated'),
+    ],
+)
+def test_a_camera_info_that_cannot_be_used_is_named(tmp_path, changes, reason):
+    info = replace(camera_info(MATRIX), **changes)
+    said = []
+    path = write(tmp_path / 'bag', [('/camera_info', info), ('/image', image(RGBS[0]))])
+    assert open_source(str(path), said.append).camera is None
+    (line,) = said
+    assert reason in line
 
 
 def test_region_and_binning_are_taken_off_the_matrix(tmp_path):

@@ -7,6 +7,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+import yaml
 from painted_hands import paint
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -188,6 +189,78 @@ def test_takes_the_matrix_from_a_file(ros, camera, folder):
     process = camera(source=folder / '1.png', intrinsics_file=file)
     assert viewer.watch(process) == 0
     np.testing.assert_array_equal(np.reshape(viewer.infos[0].k, (3, 3)), matrix)
+    assert 'assuming' not in process.text()
+    viewer.close()
+
+
+LENS = [-0.35, 0.12, 0.0, 0.0, 0.0]
+WIDE = [[800.0, 0, 383.5], [0, 800, 1023.5], [0, 0, 1]]
+"""Of pictures eight times as large as those of the folder."""
+
+
+def calibration_file(folder, width, height):
+    """A camera_info YAML as camera_calibration writes it."""
+    file = folder / 'head.yaml'
+    facts = {
+        'image_width': width,
+        'image_height': height,
+        'camera_matrix': {'rows': 3, 'cols': 3, 'data': np.ravel(WIDE).tolist()},
+        'distortion_model': 'plumb_bob',
+        'distortion_coefficients': {'rows': 1, 'cols': 5, 'data': LENS},
+    }
+    file.write_text(yaml.safe_dump(facts))
+    return file
+
+
+def test_a_calibrated_camera_is_told_whole_and_in_the_size_of_the_pictures(ros, camera, folder):
+    height, width = PICTURES[0].shape[:2]
+    file = calibration_file(folder, 8 * width, 8 * height)
+    viewer = Viewer(ros)
+    process = camera(source=folder, rate=50.0, intrinsics_file=file)
+    assert viewer.watch(process) == 0, process.text()
+    expected = [[100, 0, (383.5 + 0.5) / 8 - 0.5], [0, 100, (1023.5 + 0.5) / 8 - 0.5], [0, 0, 1]]
+    for info in viewer.infos:
+        assert (info.width, info.height, info.distortion_model) == (width, height, 'plumb_bob')
+        np.testing.assert_array_equal(info.d, LENS)
+        np.testing.assert_allclose(np.reshape(info.k, (3, 3)), expected)
+        np.testing.assert_array_equal(np.reshape(info.r, (3, 3)), np.eye(3))
+        np.testing.assert_allclose(np.reshape(info.p, (3, 4))[:, :3], expected)
+    sizes = f'{8 * width} x {8 * height} pixels, these have {width} x {height}'
+    assert process.text().count(sizes) == 1, 'said once'
+    viewer.close()
+
+
+def test_a_camera_of_pictures_of_another_shape_ends_with_1(ros, camera, folder):
+    height, width = PICTURES[0].shape[:2]
+    viewer = Viewer(ros)
+    process = camera(source=folder, intrinsics_file=calibration_file(folder, 1280, 720))
+    assert viewer.watch(process) == 1, process.text()
+    assert f'1280 x 720 pixels, the image has {width} x {height}' in process.text()
+    assert not viewer.images
+    viewer.close()
+
+
+def test_a_bag_is_played_with_its_own_calibration(ros, camera, tmp_path):
+    pytest.importorskip('rosbags.rosbag2')
+    import bag_files
+
+    rgb = PICTURES[0]
+    height, width = rgb.shape[:2]
+    # The sensor is twice as large, and the picture begins in its middle.
+    info = bag_files.camera_info(
+        WIDE, 0.0, LENS, (2 * width, 2 * height), binning=2, offset=(100, 40)
+    )
+    path = bag_files.write(
+        tmp_path / 'bag', [('/camera_info', info), ('/image', bag_files.image(rgb))]
+    )
+    viewer = Viewer(ros)
+    process = camera(source=path)
+    assert viewer.watch(process) == 0, process.text()
+    (told,) = viewer.infos
+    np.testing.assert_array_equal(told.d, LENS)
+    expected = [[400, 0, (383.5 - 100) / 2], [0, 400, (1023.5 - 40) / 2], [0, 0, 1]]
+    np.testing.assert_allclose(np.reshape(told.k, (3, 3)), expected)
+    assert (told.width, told.height, told.binning_x, told.roi.x_offset) == (width, height, 0, 0)
     assert 'assuming' not in process.text()
     viewer.close()
 

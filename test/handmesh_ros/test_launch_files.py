@@ -3,13 +3,14 @@
 import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
 import yaml
 
 from handmesh_ros import ar_parameters
-from handmesh_ros.parameters import CameraParameters, defaults
+from handmesh_ros.parameters import CameraParameters, defaults, rows, settings_from
 
 ROOT = Path(__file__).parents[2]
 MODULES = (
@@ -69,7 +70,9 @@ def test_demo_launch_gives_the_camera_parameters_that_it_has(stand_ins):
     load('demo.launch.py').generate_launch_description()
     (camera,) = (call.kwargs for call in stand_ins['launch_ros.actions'].Node.call_args_list)
     assert camera['executable'] == 'folder_camera'
-    assert set(camera['parameters'][0]) <= set(defaults(CameraParameters))
+    given = camera['parameters'][0]
+    assert set(given) <= set(defaults(CameraParameters))
+    assert {'bag_topic', 'intrinsics_file', 'field_of_view'} <= set(given)
     include = stand_ins['launch.actions'].IncludeLaunchDescription.call_args.kwargs
     passed = {name for name, _ in include['launch_arguments']}
     stand_ins['launch.actions'].DeclareLaunchArgument.reset_mock()
@@ -77,18 +80,78 @@ def test_demo_launch_gives_the_camera_parameters_that_it_has(stand_ins):
     assert passed <= set(declared(stand_ins))
 
 
+def test_demo_launch_changes_no_default_of_the_camera_but_the_loop(stand_ins):
+    substitutions = stand_ins['launch.substitutions']
+    substitutions.LaunchConfiguration.side_effect = lambda name: name
+    descriptions = stand_ins['launch_ros.parameter_descriptions']
+    descriptions.ParameterValue.side_effect = lambda value, value_type: (value, value_type)
+    load('demo.launch.py').generate_launch_description()
+    arguments = declared(stand_ins)
+    (camera,) = (call.kwargs for call in stand_ins['launch_ros.actions'].Node.call_args_list)
+    for name, (argument, kind) in camera['parameters'][0].items():
+        assert argument == name
+        default = defaults(CameraParameters)[name]
+        assert type(default) is kind
+        expected = 'true' if name == 'loop' else str(default)
+        assert arguments[argument]['default_value'] == expected
+
+
+def ar_nodes(stand_ins, **given):
+    """What ar.launch.py starts: the keywords of each, by executable."""
+    module = load('ar.launch.py')
+    module.generate_launch_description()
+    arguments = {name: kwargs['default_value'] for name, kwargs in declared(stand_ins).items()}
+    (wait,) = stand_ins['launch.actions'].OpaqueFunction.call_args_list
+    context = SimpleNamespace(launch_configurations=arguments | given)
+    stand_ins['launch_ros.actions'].Node.reset_mock()
+    started = wait.kwargs['function'](context)
+    calls = stand_ins['launch_ros.actions'].Node.call_args_list
+    assert len(started) == len(calls)
+    return {call.kwargs['executable']: call.kwargs for call in calls}
+
+
+AR_TABLES = {
+    'ar_overlay_node': ar_parameters.OverlayParameters,
+    'ar_physics_node': ar_parameters.PhysicsParameters,
+    'ar_buttons_node': ar_parameters.ButtonsParameters,
+}
+
+
 def test_ar_launch_gives_the_nodes_parameters_that_they_have(stand_ins):
-    load('ar.launch.py').generate_launch_description()
-    *nodes, rviz = (call.kwargs for call in stand_ins['launch_ros.actions'].Node.call_args_list)
-    tables = {
-        'ar_overlay_node': ar_parameters.OverlayParameters,
-        'ar_physics_node': ar_parameters.PhysicsParameters,
-        'ar_buttons_node': ar_parameters.ButtonsParameters,
-    }
-    assert [node['executable'] for node in nodes] == list(tables)
+    given = {'layout': 'mine.yaml', 'image_is_rectified': 'true', 'stage': 'pour'}
+    *nodes, rviz = ar_nodes(stand_ins, panel='keypad', rviz='true', **given).values()
+    assert [node['executable'] for node in nodes] == list(AR_TABLES)
     for node in nodes:
-        assert set(node['parameters'][0]) <= set(defaults(tables[node['executable']]))
+        assert set(node['parameters'][1]) <= set(defaults(AR_TABLES[node['executable']]))
+        assert set(node['parameters'][2]) == {'use_sim_time'}
+    passed = {name for node in nodes for name in node['parameters'][1]}
+    assert passed == {*given, 'panel'}
     assert rviz['executable'] == 'rviz2'
+
+
+def test_ar_launch_leaves_out_what_is_not_asked_for(stand_ins):
+    nodes = ar_nodes(stand_ins, params_file='my_ar.yaml')
+    assert list(nodes) == ['ar_overlay_node', 'ar_physics_node']
+    for node in nodes.values():
+        # Nothing that would hide what the file says.
+        assert node['parameters'][:2] == ['my_ar.yaml', {}]
+    stand_ins['launch.actions'].reset_mock()
+    assert list(ar_nodes(stand_ins, stage='none', panel='')) == [
+        'ar_overlay_node',
+        'ar_buttons_node',
+    ]
+
+
+def test_ar_config_lists_every_parameter_with_its_default_and_description():
+    text = (ROOT / 'config' / 'ar.yaml').read_text()
+    sections = yaml.safe_load(text)
+    assert list(sections) == [f'/**/{node}' for node in AR_TABLES]
+    for node, table in AR_TABLES.items():
+        listed = sections[f'/**/{node}']['ros__parameters']
+        assert listed == defaults(table)
+        assert settings_from(table, listed) == table()
+        for name, row in rows(table).items():
+            assert row.description in text, name
 
 
 def test_ar_demo_launch_passes_arguments_that_exist(stand_ins):

@@ -21,8 +21,13 @@ class Viewer:
         self.node = ros.create_node('viewer')
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
-        self.got = {'image': [], 'camera_info': [], 'hands': [], 'topology': []}
-        kinds = {'image': Image, 'camera_info': CameraInfo, 'hands': HandArray}
+        kinds = {
+            'image': Image,
+            'camera_info': CameraInfo,
+            'hands': HandArray,
+            'hands/raw': HandArray,
+        }
+        self.got = {topic: [] for topic in (*kinds, 'topology')}
         for topic, kind in kinds.items():
             self.node.create_subscription(kind, topic, self.got[topic].append, 20)
         self.node.create_subscription(
@@ -36,13 +41,16 @@ class Viewer:
 def test_hands_are_those_of_the_file_at_the_stamps_of_the_images(ros, start, clip):
     viewer = Viewer(ros)
     module = ['-m', 'handmesh_ros.true_hands']
-    process = start([*module, *parameters(source=clip, rate=10.0)])
+    # One subscription each of the hands and of the hands as measured.
+    process = start([*module, *parameters(source=clip, rate=10.0, subscribers=2)])
     viewer.wait(lambda: not process.is_alive(), 'the end of the clip')
     viewer.wait(lambda: len(viewer.got['hands']) >= 12, 'all hands')
+    viewer.wait(lambda: len(viewer.got['hands/raw']) >= 12, 'all hands as measured')
     assert process.process.returncode == 0, process.text()
     truth = load_clip_truth(clip)
     hands = viewer.got['hands']
     assert len(hands) == len(truth) == 12
+    assert viewer.got['hands/raw'] == hands
     # An image may be lost on its way, a stamp of its own it has never.
     stamps = [message.header.stamp for message in hands]
     assert viewer.got['image']

@@ -1,0 +1,38 @@
+"""How long a recorder goes on listening."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from handmesh_ros import executable
+
+QUIET = 1.0
+"""Seconds without a message after which all is taken to have arrived."""
+PATIENCE = 2.0
+"""Seconds after a recorder was told to end that it listens at most, for a stream may never end."""
+_GLANCE = 0.1
+
+
+def listen(node: Node, last_message: Callable[[], float], look: Callable[[], None]) -> None:
+    """
+    Serve callbacks until the node is told to end, and then until no more comes or patience ends.
+
+    :param last_message: time.monotonic() of the newest message, seconds.
+    :param look: called between two callbacks.
+    """
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    latest_end = float('inf')
+    while True:
+        executor.spin_once(timeout_sec=_GLANCE)
+        look()
+        if not executable.is_over(node):
+            continue
+        now = time.monotonic()
+        latest_end = min(latest_end, now + PATIENCE)
+        if now >= min(last_message() + QUIET, latest_end):
+            return
