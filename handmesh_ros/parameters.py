@@ -228,8 +228,8 @@ class CameraParameters:
     frame_id: str = parameter('camera_optical_frame', 'Frame of the images.', read_only=True)
     intrinsics_file: str = parameter(
         '',
-        'JSON or YAML with the camera matrix, or a camera_info YAML with its distortion; empty looks '
-        'beside the source.',
+        'JSON or YAML with the camera matrix, or a camera_info YAML with its distortion; empty '
+        'looks beside the source.',
         read_only=True,
     )
     field_of_view: float = parameter(
