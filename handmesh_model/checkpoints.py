@@ -12,19 +12,21 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from handmesh_model.errors import CheckpointError, TopologyError
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.topology import HandTopology
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 WEIGHTS_FOLDER = Path(__file__).parent / 'weights'
 SHIPPED = {'open': 'open-v1/mesh.safetensors', 'open-large': 'open-v1/mesh-large.safetensors'}
 """Names of shipped weights and their files."""
 FORMAT = 'handmesh-network-1'
+SHOWN_PROBLEMS = 20
+"""Weights that do not fit that are named; of another network hundreds do not."""
 _TOPOLOGY = 'topology.'
 _TOPOLOGY_ARRAYS = ('faces', 'joint_regressor', 'vertex_parts', 'template')
 
@@ -87,12 +89,7 @@ def load_network(path_or_name: str | Path) -> HandMeshNet:
     """
     checkpoint = read_checkpoint(path_or_name)
     net = blank_network(checkpoint.config, checkpoint.topology)
-    problems = state_problems(net.state_dict(), checkpoint.state)
-    if problems:
-        raise CheckpointError(
-            f"'{path_or_name}' does not fit its own configuration:\n  " + '\n  '.join(problems)
-        )
-    net.load_state_dict(checkpoint.state, assign=True)
+    fill(net, checkpoint.state, f"'{path_or_name}' does not fit its own configuration")
     return net.eval()
 
 
@@ -104,6 +101,22 @@ def blank_network(config: NetworkConfig, topology: HandTopology) -> HandMeshNet:
     """
     with torch.device('meta'):
         return HandMeshNet(config, topology)
+
+
+def fill(net: nn.Module, state: Mapping[str, Tensor], complaint: str) -> None:
+    """
+    Give a network without storage its weights.
+
+    :param complaint: what to say, before the reasons, if they do not fit.
+    :raises CheckpointError: if they do not fit.
+    """
+    problems = state_problems(net.state_dict(), state)
+    if problems:
+        raise CheckpointError(f'{complaint}:\n  ' + '\n  '.join(shortened(problems)))
+    try:
+        net.load_state_dict(state, assign=True)
+    except RuntimeError as error:  # integers for weights
+        raise CheckpointError(f'{complaint}: {error}') from error
 
 
 def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
@@ -125,15 +138,19 @@ def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
         config = NetworkConfig.from_dict(_description(header, 'config'))
         topology = _topology(tensors, _description(header, 'topology'))
         facts = _description(header, 'facts')
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(f"'{path}' has a damaged description: {error}") from error
-    state = {
+    weights = {name: t for name, t in tensors.items() if not name.startswith(_TOPOLOGY)}
+    return Checkpoint(config, topology, state_in_float32(weights), facts)
+
+
+def state_in_float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A file's tensors with the floating-point ones as float32, each in memory of its own."""
+    return {
         # Copied because the file's tensors lie anywhere in memory, which kernels like less.
         name: value.to(torch.float32 if _is_float(value) else value.dtype, copy=True)
         for name, value in tensors.items()
-        if not name.startswith(_TOPOLOGY)
     }
-    return Checkpoint(config, topology, state, facts)
 
 
 def weights_path(path_or_name: str | Path) -> Path:
@@ -165,6 +182,12 @@ def state_problems(expected: Mapping[str, Tensor], actual: Mapping[str, Tensor])
         if name in actual and actual[name].shape != value.shape
     ]
     return sorted(problems)
+
+
+def shortened(problems: Sequence[str], most: int = SHOWN_PROBLEMS) -> list[str]:
+    """The first of a list of problems, and how many more there are."""
+    told = list(problems[:most])
+    return told if len(problems) <= most else [*told, f'and {len(problems) - most} more']
 
 
 def topology_hash(topology: HandTopology) -> str:

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from handmesh_model.backends.detector import create_detector_runner
 from handmesh_model.boxes import intersection_over_union
+from handmesh_model.checkpoints import fill, state_in_float32
 from handmesh_model.device_image import DeviceImage, resized_on_device
 from handmesh_model.errors import CheckpointError
 from handmesh_model.hand import HandBox
@@ -29,6 +30,10 @@ DETECTOR_INPUT = 192
 """Longer side of the picture as the detector sees it, pixels."""
 SCORE_THRESHOLD = 0.3
 """Boxes of less are not reported; the mesh network has the last word on presence."""
+LEAST_WIDTH, MOST_WIDTH = 2, 512
+"""Of the network; the shipped one has 24, and a file may say anything."""
+_SHOWN = 100
+"""Characters of a description in an error message."""
 _SAME_HAND_IOU = 0.45
 _UNSURE = 0.45
 """A side's probability within this of a half is reported as unknown: the mesh network, which sees
@@ -188,15 +193,26 @@ def load_detector(path: str | Path) -> HandDetectorNet:
         raise CheckpointError(f"cannot read detector weights '{path}': {error}") from error
     if 'detector' not in metadata:
         raise CheckpointError(f"'{path}' holds no detector; its metadata are {sorted(metadata)}")
+    width = _width(metadata['detector'], path)
+    # Without storage until the weights are known to fit.
+    with torch.device('meta'):
+        net = HandDetectorNet(width)
+    fill(net, state_in_float32(state), f"detector weights '{path}' do not fit a width of {width}")
+    return net
+
+
+def _width(description: str, path: str | Path) -> int:
+    """:raises CheckpointError: if the description is not that of a detector."""
     try:
-        net = HandDetectorNet(**json.loads(metadata['detector']))
-    # Torch raises RuntimeError for a width that no layer can have.
-    except (TypeError, ValueError, RuntimeError) as error:
+        values = json.loads(description)
+    except (RecursionError, ValueError) as error:
         raise CheckpointError(
             f"'{path}' has a damaged description of its detector: {error}"
         ) from error
-    try:
-        net.load_state_dict(state)
-    except RuntimeError as error:
-        raise CheckpointError(f"detector weights '{path}' do not fit: {error}") from error
-    return net
+    width = values.get('width') if isinstance(values, dict) and len(values) == 1 else None
+    if type(width) is not int or not LEAST_WIDTH <= width <= MOST_WIDTH:
+        raise CheckpointError(
+            f"'{path}' describes its detector as {description[:_SHOWN]}, expected "
+            f'{{"width": {LEAST_WIDTH} to {MOST_WIDTH}}}'
+        )
+    return width

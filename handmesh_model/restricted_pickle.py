@@ -3,7 +3,8 @@ Reading arrays out of pickles that cannot be trusted.
 
 A pickle is a program: loading it calls whatever it names. Here each name stands for a record that
 only keeps what it is given; names that are not arrays' business are refused. The arrays are built
-afterwards from the records' plain bytes and numbers.
+afterwards from the records' plain bytes and numbers. Nothing is copied meanwhile, which a pickle
+could ask for as often as it likes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from handmesh_model.errors import TopologyError
+from handmesh_model.pickle_bounds import bounded_pickle
 
 LARGEST_SIDE = 10_000
 """Rows or columns of a sparse matrix: MANO's has 778, and a huge one, dense, fills the memory."""
@@ -91,7 +93,7 @@ class _FromBuffer(Record):
         if not isinstance(data, bytes | bytearray):
             raise pickle.UnpicklingError('an array whose bytes lie elsewhere')
         array = ArrayRecord()
-        array.state = (1, shape, dtype, order == 'F', bytes(data))
+        array.state = (1, shape, dtype, order == 'F', data)
         return array
 
 
@@ -100,7 +102,8 @@ class _Encode(Record):
 
     def __new__(cls, *arguments: object) -> Any:
         if len(arguments) == 2 and isinstance(arguments[0], str) and arguments[1] == 'latin1':
-            return arguments[0].encode('latin1')
+            # Encoded where it is an array's, as the strings of Python 2 are.
+            return arguments[0]
         raise pickle.UnpicklingError('bytes in another encoding than latin1')
 
 
@@ -145,12 +148,13 @@ def load_records(path: str | Path) -> Any:
     Read a pickle into plain values and records. Nothing of it is imported or called.
 
     :returns: what was pickled; see :func:`array_of` for its arrays.
-    :raises TopologyError: if the file is missing, damaged, or asks for anything but arrays.
+    :raises TopologyError: if the file is missing, damaged, larger than
+        :data:`handmesh_model.pickle_bounds.LARGEST_FILE` or declared so, or asks for anything but
+        arrays.
     """
     try:
-        with open(path, 'rb') as file:
-            # latin1 is how the bytes of arrays pickled by Python 2 survive.
-            return _RecordUnpickler(file, encoding='latin1').load()
+        # latin1 is how the bytes of arrays pickled by Python 2 survive.
+        return _RecordUnpickler(bounded_pickle(path), encoding='latin1').load()
     except Exception as error:
         raise TopologyError(f"cannot read '{path}': {error}") from error
 
@@ -189,7 +193,7 @@ def _numpy_array(record: ArrayRecord) -> np.ndarray:
         raise ValueError(f'an array of shape {shape!r}')
     if isinstance(data, str):
         data = data.encode('latin1')
-    if not isinstance(data, bytes) or not isinstance(dtype, DtypeRecord):
+    if not isinstance(data, bytes | bytearray) or not isinstance(dtype, DtypeRecord):
         raise ValueError('an array of objects, expected numbers')
     kind = _dtype(dtype)
     if len(data) != math.prod(shape) * kind.itemsize:

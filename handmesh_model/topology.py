@@ -16,6 +16,12 @@ MEAN_HAND_SIZE = 0.0945
 """Metres from wrist to middle knuckle where a topology brings no template to take it from."""
 
 
+MOST_VERTICES = 20_000
+"""Of a mesh; MANO has 778. Files may say anything."""
+MOST_FACES_AT_VERTEX = 256
+"""Bounds the table of neighbours, whose rows are as long as the longest."""
+
+
 class HandTopology:
     """
     The fixed part of a hand mesh with V vertices and F faces.
@@ -59,6 +65,10 @@ class HandTopology:
                 f'joint_regressor has shape {self.joint_regressor.shape}, '
                 f'expected ({JOINT_COUNT}, vertex count)'
             )
+        if not 1 <= self.vertex_count <= MOST_VERTICES:
+            raise TopologyError(
+                f'a mesh of {self.vertex_count} vertices, expected 1 to {MOST_VERTICES}'
+            )
         if not np.isfinite(self.joint_regressor).all():
             raise TopologyError('joint_regressor holds NaN or infinite values')
         if self.faces.ndim != 2 or self.faces.shape[1] != 3 or not len(self.faces):
@@ -67,6 +77,12 @@ class HandTopology:
         if low < 0 or high >= self.vertex_count:
             raise TopologyError(
                 f'faces name vertices {low} to {high}, expected 0 to {self.vertex_count - 1}'
+            )
+        shared = np.bincount(self.faces.ravel())
+        if shared.max() > MOST_FACES_AT_VERTEX:
+            raise TopologyError(
+                f'vertex {shared.argmax()} is in {shared.max()} faces, expected at most '
+                f'{MOST_FACES_AT_VERTEX}'
             )
         if self.template is not None and self.template.shape != (self.vertex_count, 3):
             raise TopologyError(
@@ -119,7 +135,11 @@ class HandTopology:
         return self.faces if side == 'right' else np.ascontiguousarray(self.faces[:, ::-1])
 
     def save(self, path: str | Path) -> None:
-        """Write the topology as npz, without pickles."""
+        """
+        Write the topology as npz, without pickles.
+
+        :param path: the file is called just that, with or without an ending.
+        """
         arrays: dict[str, Any] = {
             'faces': self.faces,
             'joint_regressor': self.joint_regressor,
@@ -128,7 +148,9 @@ class HandTopology:
         }
         if self.template is not None:
             arrays['template'] = self.template
-        np.savez_compressed(path, **arrays)
+        # Given a path, numpy adds '.npz' where it is missing.
+        with open(path, 'wb') as file:
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> HandTopology:

@@ -47,13 +47,18 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     :returns: the part of the report that needs ROS.
     :raises BenchmarkError: if a process fails.
-    :raises HandmeshError: if the weights cannot be used.
+    :raises HandmeshError: if weights or device cannot be used.
     """
     effort = Effort(3.0, 10, 100) if options.quick else Effort(15.0, 50, 1000)
-    report = _measure_in_process(options.weights, effort)
+    report = _measure_in_process(options.weights, options.device, effort)
     scenarios = (MAIN,) if options.quick else SCENARIOS
     seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
-    parameters = {'weights': options.weights, 'backend': options.backend, 'max_hands': 1}
+    parameters = {
+        'weights': options.weights,
+        'device': options.device,
+        'backend': options.backend,
+        'max_hands': 1,
+    }
     streams: dict[str, Any] = {}
     for number, scenario in enumerate(scenarios, 1):
         tell(f'node {number}/{len(scenarios)}: {scenario.name}')
@@ -69,9 +74,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 _LATENCIES = {'p50': 'median', 'p95': 'p95', 'p99': 'p99'}
 
 
-def _measure_in_process(weights: str, effort: Effort) -> dict[str, Any]:
+def _measure_in_process(weights: str, device: str, effort: Effort) -> dict[str, Any]:
     """What is measured in this process, with a listener as another one."""
-    frame = Frame(weights)
+    frame = Frame(weights, device)
     rclpy.init(args=[])
     try:
         node = LifecycleNode('handmesh_benchmark')
@@ -117,6 +122,7 @@ def parse(args: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--quick', action='store_true', help='short, one stream only')
     parser.add_argument('--seconds', type=float, default=0.0, help='of each stream')
     parser.add_argument('--weights', default='open')
+    parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda', 'cuda:N'")
     parser.add_argument('--backend', default='auto')
     return parser.parse_args(args)
 

@@ -64,12 +64,13 @@ class Frame:
     One hand in one picture of the clip.
 
     :param weights: that find it.
+    :param device: where they do.
     :param size: width and height of the picture.
     :raises BackendError: if these weights find no hand in it.
     """
 
-    def __init__(self, weights: str, size: tuple[int, int] = SIZE) -> None:
-        self.predictor = HandMeshPredictor(weights, max_hands=1)
+    def __init__(self, weights: str, device: str = 'auto', size: tuple[int, int] = SIZE) -> None:
+        self.predictor = HandMeshPredictor(weights, device, max_hands=1)
         self.rgb, self.intrinsics = clip_frames(*size, 1)[0], clip_intrinsics(*size)
         hands = self.predictor.predict(self.rgb, self.intrinsics)
         if not hands:

@@ -148,7 +148,8 @@ def _ros(options: Options, left_out: dict[str, str], tell: Progress) -> dict[str
     with tempfile.TemporaryDirectory(prefix='handmesh_benchmark_') as folder:
         path = Path(folder) / 'ros.json'
         words = ['-m', 'handmesh_ros.benchmark', '--json', str(path)]
-        words += ['--weights', options.weights, '--backend', options.backend]
+        words += ['--weights', options.weights]
+        words += ['--device', options.device, '--backend', options.backend]
         words += ['--quick'] if options.quick else []
         code = subprocess.run([sys.executable, *words], check=False).returncode
         if code or not path.is_file():

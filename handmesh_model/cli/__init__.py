@@ -28,6 +28,15 @@ Commands and what they are for.
 A command's module has its name with underscores. It offers ``add_parser(subparsers)``, which adds
 the command with its arguments, and ``run(arguments) -> int``, which gives the exit code.
 """
+EXTRAS = {
+    'benchmark': ('psutil',),
+    'cpu': ('openvino',),
+    'export': ('nncf', 'onnx', 'onnxscript'),
+    'tensorrt': ('tensorrt', 'torch_tensorrt'),
+    'template': ('anny', 'fast_simplification', 'roma', 'trimesh'),
+    'train': ('filelock', 'matplotlib', 'numba', 'scipy', 'tensorboard', 'tqdm'),
+}
+"""Extras of this package and modules that commands import out of them."""
 USER_ERROR = 2
 INTERRUPTED = 130
 
@@ -41,6 +50,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((a for a in arguments if not a.startswith('-')), None)
+    try:
+        parsed = _parser(chosen).parse_args(arguments)
+        return int(import_module(_module_of(parsed.command)).run(parsed) or 0)
+    except (HandmeshError, OSError) as error:
+        print(f'handmesh {chosen}: {error}', file=sys.stderr)
+        return USER_ERROR
+    except ModuleNotFoundError as error:
+        package = (error.name or '').partition('.')[0]
+        extra = next((name for name, modules in EXTRAS.items() if package in modules), None)
+        if extra is None:
+            raise
+        print(
+            f'handmesh {chosen}: needs the package {package.replace("_", "-")}: '
+            f"pip install 'handmesh_ros[{extra}]'",
+            file=sys.stderr,
+        )
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print(f'handmesh {chosen}: interrupted', file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The parser, which knows the arguments of one command only."""
     parser = argparse.ArgumentParser(
         prog='handmesh', description='Aligned 3D hand meshes from colour images.'
     )
@@ -53,15 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             import_module(_module_of(name)).add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=purpose)
-    parsed = parser.parse_args(arguments)
-    try:
-        return int(import_module(_module_of(parsed.command)).run(parsed) or 0)
-    except (HandmeshError, OSError) as error:
-        print(f'handmesh {parsed.command}: {error}', file=sys.stderr)
-        return USER_ERROR
-    except KeyboardInterrupt:
-        print(f'handmesh {parsed.command}: interrupted', file=sys.stderr)
-        return INTERRUPTED
+    return parser
 
 
 def _module_of(command: str) -> str:

@@ -17,6 +17,27 @@ DATASETS = (
     'obman',
     'egodexter',
 )
+_DEFAULTS: dict[str, Any] = {
+    'backend': 'auto',
+    'precision': 'auto',
+    'boxes': None,
+    'side': None,
+    'limit': 0,
+    'batch_size': 32,
+    'submission': None,
+}
+"""Options that do not go with every dataset."""
+_OF_BENCHMARKS = ('boxes', 'limit', 'batch_size', 'submission')
+_TAKEN = {
+    'real-images': ('backend', 'precision', 'boxes', 'side'),
+    'no-hands': ('backend', 'precision'),
+    'synthetic': ('limit',),
+    'freihand': _OF_BENCHMARKS,
+    'freihand-alignment': _OF_BENCHMARKS,
+    'obman': _OF_BENCHMARKS,
+    'egodexter': _OF_BENCHMARKS,
+}
+"""Those that go with it; benchmarks and rendered crops run in PyTorch, float32."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -40,11 +61,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument('--out', type=Path, default=Path('out/evaluation'), help='results folder')
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda', ...")
     parser.add_argument(
-        '--backend', default='auto', help="'auto' or a backend's name, for real-images"
+        '--backend', help="'auto' or a backend's name, for real-images and no-hands"
     )
-    parser.add_argument(
-        '--precision', default='auto', help="'auto', 'float32', 'float16' or 'int8', likewise"
-    )
+    parser.add_argument('--precision', help="'auto', 'float32', 'float16' or 'int8', for the same")
     parser.add_argument(
         '--boxes',
         choices=('detected', 'reference', 'image'),
@@ -54,20 +73,29 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         '--side', choices=SIDES, help='take every hand for one of this side, for real-images'
     )
-    parser.add_argument('--limit', type=int, default=0, help='samples at most; 0 for all')
-    parser.add_argument('--batch-size', type=int, default=32, help='crops in one forward pass')
+    parser.add_argument(
+        '--limit', type=int, help='samples at most, for synthetic and benchmarks; 0 for all'
+    )
+    parser.add_argument('--batch-size', type=int, help='crops in a forward pass, for benchmarks')
     parser.add_argument(
         '--submission', type=Path, help="freihand: also write the competition's pred.json here"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(**_DEFAULTS, run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, print, write."""
+    """
+    Measure, print, write.
+
+    :raises ConfigError: if an option has no meaning for the dataset, or is out of range.
+    """
     from handmesh_model.backends import choose_device
     from handmesh_model.predictor import chosen_weights
 
-    arguments.weights = chosen_weights(arguments.weights, choose_device(arguments.device))
+    _check(arguments)
+    arguments.weights = chosen_weights(
+        arguments.weights, choose_device(arguments.device, arguments.backend)
+    )
     if arguments.dataset == 'real-images':
         _evaluate_real_images(arguments)
     elif arguments.dataset == 'no-hands':
@@ -75,16 +103,29 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.dataset == 'synthetic':
         _evaluate_synthetic(arguments)
     else:
-        _refuse(arguments, 'side')
         _evaluate_benchmark(arguments)
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from handmesh_model.errors import ConfigError
+
+    for name, default in _DEFAULTS.items():
+        option, value = '--' + name.replace('_', '-'), getattr(arguments, name)
+        if value != default and name not in _TAKEN[arguments.dataset]:
+            raise ConfigError(
+                f"{option} does not go with {arguments.dataset}: it is '{value}', expected none"
+            )
+    if arguments.limit < 0:
+        raise ConfigError(f'--limit is {arguments.limit}, expected 0 (all samples) or more')
+    if arguments.batch_size < 1:
+        raise ConfigError(f'--batch-size is {arguments.batch_size}, expected at least 1')
 
 
 def _evaluate_real_images(arguments: argparse.Namespace) -> None:
     from handmesh_model.errors import ConfigError
     from handmesh_model.evaluation.real_report import report_real_images
 
-    _refuse(arguments, 'limit', 'submission')
     if arguments.boxes == 'image':
         raise ConfigError("--boxes is 'image', expected 'detected' or 'reference' for real-images")
     report_real_images(
@@ -99,24 +140,14 @@ def _evaluate_real_images(arguments: argparse.Namespace) -> None:
 def _evaluate_no_hands(arguments: argparse.Namespace) -> None:
     from handmesh_model.evaluation.no_hands import report_no_hands
 
-    _refuse(arguments, 'boxes', 'side', 'limit', 'submission')
     report_no_hands(_predictor(arguments), arguments.folder, arguments.out, str(arguments.weights))
 
 
 def _evaluate_synthetic(arguments: argparse.Namespace) -> None:
     from handmesh_model.evaluation.synthetic import report_synthetic
 
-    _refuse(arguments, 'boxes', 'side', 'submission')
     net = _network(arguments)
     report_synthetic(net, arguments.folder, arguments.out, arguments.limit, str(arguments.weights))
-
-
-def _refuse(arguments: argparse.Namespace, *options: str) -> None:
-    from handmesh_model.errors import ConfigError
-
-    for option in options:
-        if getattr(arguments, option):
-            raise ConfigError(f'--{option} does not go with {arguments.dataset}')
 
 
 def _predictor(arguments: argparse.Namespace) -> Any:

@@ -28,7 +28,7 @@ class HandRecord:
     :param load_mask: reads the silhouette, (H, W) uint8, 1 hand, 0 background, 255 not known; None
         if there is none.
     :param reference_bone: metres from the middle knuckle to the next joint of that finger, where
-        it is told without the joints.
+        it is told beside the joints, which may be kept secret.
     """
 
     name: str
@@ -50,17 +50,26 @@ class HandRecord:
 
     def hand_size(self, topology: HandTopology) -> float | None:
         """
-        Metres from wrist to middle knuckle, if anything tells.
+        Metres from wrist to middle knuckle, if anything tells: what the dataset gives away with
+        the picture, else the true joints.
 
         :param topology: its template's proportions turn the reference bone into the hand's size.
         """
-        if self.joints_camera is not None:
-            palm = self.joints_camera[MIDDLE_KNUCKLE] - self.joints_camera[WRIST]
-            return float(np.linalg.norm(palm))
-        if self.reference_bone is None:
+        # The bone first: figures must not depend on whether the answers are at hand.
+        if self.reference_bone is not None:
+            bone = topology.bone_lengths[BONES.index((MIDDLE_KNUCKLE, MIDDLE_KNUCKLE + 1))]
+            return float(self.reference_bone * topology.hand_size / bone)
+        if self.joints_camera is None:
             return None
-        bone = topology.bone_lengths[BONES.index((MIDDLE_KNUCKLE, MIDDLE_KNUCKLE + 1))]
-        return float(self.reference_bone * topology.hand_size / bone)
+        palm = self.joints_camera[MIDDLE_KNUCKLE] - self.joints_camera[WRIST]
+        return float(np.linalg.norm(palm))
+
+    @property
+    def hand_size_source(self) -> str | None:
+        """What :meth:`hand_size` rests on: 'reference bone', or an oracle's 'true joints'."""
+        if self.reference_bone is not None:
+            return 'reference bone'
+        return None if self.joints_camera is None else 'true joints'
 
 
 class HandDataset(ABC):

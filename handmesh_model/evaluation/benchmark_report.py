@@ -36,6 +36,7 @@ MM = 1000.0
 BENCHMARKS = ('freihand', 'freihand-alignment', 'obman', 'egodexter')
 _PCK_RANGE = (0.0, 0.05)
 _THRESHOLDS = 'threshold, mm'
+_MEAN_HAND = 'mean hand'
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,9 @@ class BenchmarkRun:
         """
         Measure a network, print the table, write results.json, pck.png, worst.png.
 
+        ``hand_size`` in the JSON says what the scale rests on; with 'oracle: true joints' the
+        figures without alignment are better than any method's that is not told the answer.
+
         :returns: the figures.
         :raises DatasetError: if a file is missing.
         :raises ConfigError: if what is asked for does not go with the dataset.
@@ -90,11 +94,14 @@ class BenchmarkRun:
         errors = None
         if result.true_joints is not None:
             errors = point_errors(_aligned(result), result.true_joints)
+        names = [record.name for record in records]
+        self._write(result.scores, labelled, names, errors, _size_source(records))
+        if errors is not None:
+            assert result.true_joints is not None
             plain = point_errors(result.joints, result.true_joints)
             self._plot({'joints': plain, 'joints, aligned': errors})
             references = [project(r.joints_camera, r.intrinsics) for r in records]  # type: ignore[arg-type]
             self._draw(runner, records, result.hands, errors.mean(axis=1), references)
-        self._write(result.scores, labelled, [r.name for r in records], errors)
         return result.scores
 
     def _report_tips(self, runner: NetworkRunner) -> dict[str, float]:
@@ -102,6 +109,8 @@ class BenchmarkRun:
         records = records[: self._count(len(records))]
         boxes = choose_boxes(records, self._box_source(True), self.detector)
         result = evaluate_tips(runner, records, boxes, _progress(len(records)))
+        names = [f'{record.sequence}/{record.path.stem}' for record in records]
+        self._write(result.scores, True, names, result.errors, _MEAN_HAND)
         self._plot({'fingertips': result.errors})
         references = []
         for record in records:
@@ -110,8 +119,6 @@ class BenchmarkRun:
             references.append(reference)
         mean_errors = np.nanmean(result.errors, axis=1)
         self._draw(runner, records, result.hands, mean_errors, references)
-        names = [f'{record.sequence}/{record.path.stem}' for record in records]
-        self._write(result.scores, True, names, result.errors)
         return result.scores
 
     def _count(self, available: int) -> int:
@@ -150,6 +157,7 @@ class BenchmarkRun:
         labelled: bool,
         names: Sequence[str],
         errors: np.ndarray | None,
+        hand_size: str,
     ) -> None:
         if scores:
             print(format_table({self.dataset: scores}))
@@ -161,6 +169,7 @@ class BenchmarkRun:
                 'folder': str(self.root),
                 'weights': self.weights,
                 'boxes': self._box_source(labelled),
+                'hand_size': hand_size,
                 'summary': scores,
                 'samples': list(names),
                 'error_mm': per_sample,
@@ -185,6 +194,13 @@ def _open(dataset: str, root: Path) -> HandDataset:
     if dataset == 'obman':
         return ObMan(root, 'test')
     return FreiHand(root, 'alignment' if dataset == 'freihand-alignment' else 'evaluation')
+
+
+def _size_source(records: Sequence[HandRecord]) -> str:
+    sources = {record.hand_size_source for record in records}
+    if 'true joints' in sources:
+        return 'oracle: true joints'
+    return 'reference bone' if 'reference bone' in sources else _MEAN_HAND
 
 
 def _aligned(result: BenchmarkResult) -> np.ndarray:

@@ -194,19 +194,20 @@ def _alignment_scores(
 ) -> dict[str, float]:
     """Overlap of the painted meshes in pictures of 224 x 224 pixels."""
     renderer = PartRenderer(topology, ALIGNMENT_SIZE)
-    paintings: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    # A byte a pixel: all pictures of a dataset are held at once.
+    paintings = np.empty((2, len(records), ALIGNMENT_SIZE, ALIGNMENT_SIZE), dtype=np.int8)
     # All pictures of a dataset have one size.
     scale = ALIGNMENT_SIZE / max(records[0].load().shape[:2])
-    for record, hand in zip(records, hands, strict=True):
+    for i, (record, hand) in enumerate(zip(records, hands, strict=True)):
         truth = record.vertices_camera
         assert truth is not None
         image = truth @ record.intrinsics.T
         true_image = np.column_stack([image[:, :2] / image[:, 2:], truth[:, 2]])
         predicted = np.column_stack([hand.vertices_image, hand.vertices_camera[:, 2]])
-        for points, painted in zip((predicted, true_image), paintings, strict=True):
+        for points, painted in zip((predicted, true_image), paintings[:, i], strict=True):
             points[:, :2] = (points[:, :2] + 0.5) * scale - 0.5
-            painted.append(renderer.part_maps(torch.from_numpy(points)[None])[0].numpy())
-    return silhouette_scores(np.stack(paintings[0]), np.stack(paintings[1]))
+            painted[...] = renderer.part_maps(torch.from_numpy(points)[None])[0].numpy()
+    return silhouette_scores(paintings[0], paintings[1])
 
 
 def _loader(record: HandRecord | TipRecord) -> Callable[[], np.ndarray]:

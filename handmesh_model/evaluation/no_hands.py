@@ -78,6 +78,7 @@ def report_no_hands(
         'folder': str(folder),
         'weights': weights,
         'backend': predictor.backend.name,
+        'precision': predictor.backend.precision,
         'summary': figures,
         'images': [
             {'file': file.name, 'scores': [float(hand.score) for hand in hands]}

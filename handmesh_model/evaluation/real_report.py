@@ -53,6 +53,7 @@ def report_real_images(
         'folder': str(root),
         'weights': weights,
         'backend': predictor.backend.name,
+        'precision': predictor.backend.precision,
         'side': predictor.side,
         'boxes': 'reference' if reference_boxes else 'detected',
         'summary': table,

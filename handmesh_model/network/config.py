@@ -15,6 +15,8 @@ ENCODER_STRIDE = 32
 HEATMAP_STRIDE = 4
 SEGMENTATION_STRIDE = 2
 DEPTHS = (10, 18, 34, 50)
+MOST_CHANNELS = 4096
+"""Eight times the widest part of the paper's network that is not a ResNet."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,14 @@ class NetworkConfig:
         """
         for name in ('decoder_channels', 'mesh_decoder_channels', 'local_features'):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.input_size <= 0 or self.input_size % ENCODER_STRIDE:
+        if self.input_size % ENCODER_STRIDE:
             raise ConfigError(
                 f'input_size is {self.input_size}, expected a multiple of {ENCODER_STRIDE}'
             )
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ConfigError(f'{name} is {value}, expected {least} to {most}')
         if self.heatmap_size * HEATMAP_STRIDE != self.input_size:
             raise ConfigError(
                 f'heatmap_size is {self.heatmap_size}, expected input_size / {HEATMAP_STRIDE} = '
@@ -115,14 +121,11 @@ class NetworkConfig:
         for feature in self.local_features:
             _check_choice('local_features', feature, MAPS_FOR_VERTICES)
         for name in ('decoder_channels', 'mesh_decoder_channels'):
-            if len(getattr(self, name)) != 3 or min(getattr(self, name)) < 1:
-                raise ConfigError(f'{name} is {getattr(self, name)}, expected 3 positive numbers')
-        for name in _POSITIVE:
-            if getattr(self, name) < 1:
-                raise ConfigError(f'{name} is {getattr(self, name)}, expected at least 1')
-        for name in ('global_channels', 'graph_blocks', 'side_hidden'):
-            if getattr(self, name) < 0:
-                raise ConfigError(f'{name} is {getattr(self, name)}, expected 0 or more')
+            channels = getattr(self, name)
+            if len(channels) != 3 or min(channels) < 1 or max(channels) > MOST_CHANNELS:
+                raise ConfigError(
+                    f'{name} is {channels}, expected 3 positive numbers up to {MOST_CHANNELS}'
+                )
         if self.side_hidden and not self.joint_stage:
             raise ConfigError(
                 f'side_hidden is {self.side_hidden}, which takes the joint stage: expected 0'
@@ -157,15 +160,20 @@ class NetworkConfig:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
-_POSITIVE = (
-    'joint_count',
-    'width',
-    'mesh_width',
-    'depth_channels',
-    'graph_hidden',
-    'graph_width',
-    'graph_tail',
-)
+_RANGES = {
+    'input_size': (ENCODER_STRIDE, 2048),
+    'joint_count': (1, 256),
+    'width': (1, 512),
+    'mesh_width': (1, 512),
+    'depth_channels': (1, MOST_CHANNELS),
+    'global_channels': (0, MOST_CHANNELS),
+    'graph_hidden': (1, MOST_CHANNELS),
+    'graph_width': (1, MOST_CHANNELS),
+    'graph_blocks': (0, 64),
+    'graph_tail': (1, MOST_CHANNELS),
+    'side_hidden': (0, MOST_CHANNELS),
+}
+"""Least and most, both included. Weights files say these numbers, and may say anything."""
 
 
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -15,18 +15,17 @@ def neighbour_table(faces: Tensor, vertex_count: int) -> Tensor:
 
     :param faces: (F, 3) vertex numbers.
     :param vertex_count: number of vertices V; those without faces have no neighbours.
-    :returns: (V, K) int64, K the largest number of neighbours; the padding is V.
+    :returns: (V, K) int64, K the largest number of neighbours; in rising order, the padding is V.
     """
     faces = faces.long()
     device = faces.device
-    adjacency = torch.zeros(vertex_count, vertex_count, dtype=torch.bool, device=device)
-    for first, second in ((0, 1), (1, 2), (2, 0)):
-        adjacency[faces[:, first], faces[:, second]] = True
-        adjacency[faces[:, second], faces[:, first]] = True
-    adjacency.fill_diagonal_(False)
-    degree = adjacency.sum(dim=1)
+    ends = faces[:, [0, 1, 1, 2, 2, 0, 1, 0, 2, 1, 0, 2]].reshape(-1, 2)
+    ends = ends[ends[:, 0] != ends[:, 1]]
+    # As one number each, they are sorted by vertex, then by neighbour.
+    pairs = torch.unique(ends[:, 0] * vertex_count + ends[:, 1])
+    vertex, neighbour = pairs // vertex_count, pairs % vertex_count
+    degree = torch.bincount(vertex, minlength=vertex_count)
     table = torch.full((vertex_count, max(1, int(degree.max()))), vertex_count, device=device)
-    vertex, neighbour = adjacency.nonzero(as_tuple=True)
     first_of_vertex = torch.cumsum(degree, 0) - degree
     slot = torch.arange(len(vertex), device=device) - first_of_vertex[vertex]
     table[vertex, slot] = neighbour

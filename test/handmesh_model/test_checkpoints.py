@@ -133,10 +133,41 @@ def test_missing_extra_and_misshapen_tensors_are_listed(path):
     assert 'misshapen: presence.weight is (1, 3), expected (1, 64)' in str(caught.value)
 
 
+def test_a_long_list_of_misfits_is_cut(path):
+    def change(tensors, _):
+        tensors |= {f'x{i:02}': torch.zeros(1) for i in range(50)}
+
+    rewrite(path, change)
+    with pytest.raises(CheckpointError) as caught:
+        load_network(path)
+    lines = str(caught.value).splitlines()
+    assert lines[1:] == [*(f'  extra: x{i:02}' for i in range(20)), '  and 30 more']
+
+
+def test_integers_for_weights_are_refused(path):
+    def change(tensors, _):
+        tensors['presence.bias'] = torch.zeros(1, dtype=torch.int32)
+
+    rewrite(path, change)
+    with pytest.raises(CheckpointError, match=r'presence\.bias'):
+        load_network(path)
+
+
+def test_a_mesh_of_too_many_vertices_is_refused(path):
+    def change(tensors, _):
+        tensors['topology.joint_regressor'] = torch.zeros(21, 150_000)
+
+    rewrite(path, change)
+    with pytest.raises(CheckpointError, match=r'damaged description.*150000 vertices'):
+        load_network(path)
+
+
 @pytest.mark.parametrize(
     ('key', 'value'),
     [
         ('config', 'no json'),
+        ('config', '[' * 100_000),
+        ('config', json.dumps({'graph_blocks': 30000})),
         ('config', json.dumps({'colour': 1})),
         ('config', json.dumps([1])),
         ('config', '[]'),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from handmesh_model import detector as detector_module
 from handmesh_model.detector import (
     HandDetector,
     decode,
@@ -127,6 +128,35 @@ def test_weights_survive_the_file(tmp_path: Path) -> None:
         torch.testing.assert_close(again.state_dict()[name], value)
 
 
+def test_loading_leaves_the_random_state_alone_and_the_weights_trainable(tmp_path: Path) -> None:
+    save_detector(tmp_path / 'd.safetensors', HandDetectorNet(8).half(), {})
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    net = load_detector(tmp_path / 'd.safetensors')
+    assert torch.rand(1).equal(expected)
+    assert all(p.requires_grad and p.dtype == torch.float32 for p in net.parameters())
+    assert net.eval()(torch.rand(1, 3, 32, 32)).heat.shape == (1, 4, 4)
+
+
+def test_a_small_file_makes_no_large_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[HandDetectorNet] = []
+
+    class Noted(HandDetectorNet):
+        def __init__(self, width: int) -> None:
+            super().__init__(width)
+            made.append(self)
+
+    monkeypatch.setattr(detector_module, 'HandDetectorNet', Noted)
+    path = tmp_path / 'd.safetensors'
+    save_file({'x': torch.zeros(1)}, path, {'detector': '{"width": 512}'})
+    with pytest.raises(CheckpointError, match=r'and \d+ more'):
+        load_detector(path)
+    assert all(parameter.is_meta for parameter in made[0].parameters())
+
+
 def test_damaged_weights_are_named(tmp_path: Path, weights_folder: Path) -> None:
     with pytest.raises(CheckpointError, match='nothing'):
         load_detector(tmp_path / 'nothing')
@@ -148,6 +178,11 @@ def test_damaged_weights_are_named(tmp_path: Path, weights_folder: Path) -> None
         '{"width": "8"}',
         '{"width": -8}',
         '{"width": 4}',
+        '{"width": true}',
+        '{"width": 1}',
+        '{"width": 1500}',
+        '{"width": 100000000000000000000}',
+        '[' * 100_000,
     ],
 )
 def test_damaged_descriptions_are_named(tmp_path: Path, description: str) -> None:

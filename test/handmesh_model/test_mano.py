@@ -312,10 +312,11 @@ def test_other_files_are_refused(save, tmp_path):
         import_mano(save([1, 2]))
 
 
-def test_the_command_writes_a_topology(hand, save, tmp_path, capsys):
+@pytest.mark.parametrize('name', ['mano.npz', 'mano'])
+def test_the_command_writes_a_topology(hand, save, tmp_path, capsys, name):
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
-    out = tmp_path / 'folder' / 'mano.npz'
+    out = tmp_path / 'folder' / name
     arguments = parser.parse_args(['import-mano', str(save(hand)), '--out', str(out)])
     assert arguments.func(arguments) == 0
     assert '778 vertices, 1538 faces' in capsys.readouterr().out

@@ -40,6 +40,12 @@ def test_round_trip(tmp_path):
         np.testing.assert_array_equal(getattr(loaded, field), getattr(topology, field))
 
 
+def test_a_file_is_called_what_was_asked_for(tmp_path):
+    HandTopology(*strip()).save(tmp_path / 'strip')
+    assert [path.name for path in tmp_path.iterdir()] == ['strip']
+    assert HandTopology.load(tmp_path / 'strip').vertex_count == 24
+
+
 def test_open_hand():
     hand = HandTopology.open_hand()
     assert 700 <= hand.vertex_count <= 850
@@ -63,6 +69,9 @@ def test_left_faces_are_wound_the_other_way():
         ({'joint_regressor': np.full((21, 24), np.nan)}, 'NaN'),
         ({'vertex_parts': [0, 1]}, r'\(2,\)'),
         ({'template': np.zeros((5, 3))}, r'\(5, 3\)'),
+        ({'joint_regressor': np.zeros((21, 20_001))}, '20001 vertices, expected 1 to 20000'),
+        ({'joint_regressor': np.zeros((21, 0))}, '0 vertices'),
+        ({'faces': [[7, 1, 2]] * 257}, 'vertex 1 is in 257 faces, expected at most 256'),
     ],
 )
 def test_contradictions_are_refused(change, message):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from handmesh_ros import benchmark
 from handmesh_ros.benchmark_node import ALL, BenchmarkError, Process, Scenario, evaluate, stages
 
 SECOND = 1_000_000_000
@@ -49,6 +50,26 @@ def test_a_process_that_fails_is_told_with_its_last_words(tmp_path):
     with pytest.raises(BenchmarkError, match='camera failed: no film'):
         process.check()
     process.stop()
+
+
+def test_device_reaches_the_frame_and_the_node(tmp_path, monkeypatch):
+    asked = {}
+
+    def measure_in_process(weights, device, effort):
+        asked['frame'] = device
+        return {}
+
+    def measure_scenario(scenario, seconds, parameters):
+        asked['node'] = parameters['device']
+        return {'latency_ms': {}}
+
+    monkeypatch.setattr(benchmark, '_measure_in_process', measure_in_process)
+    monkeypatch.setattr(benchmark, 'measure_scenario', measure_scenario)
+    words = ['--quick', '--json', str(tmp_path / 'ros.json')]
+    benchmark.run(benchmark.parse([*words, '--device', 'cpu']))
+    assert asked == {'frame': 'cpu', 'node': 'cpu'}
+    benchmark.run(benchmark.parse(words))
+    assert asked == {'frame': 'auto', 'node': 'auto'}
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """``handmesh evaluate`` from the command line, on miniature datasets and a tiny random network."""
 
 import json
+import pickle
+import sys
 
 import cv2
 import numpy as np
@@ -77,6 +79,7 @@ def test_freihand_with_labels(freihand, weights, tmp_path, capsys):
     assert 'finger mIoU' in printed
     document = json.loads((out / 'results.json').read_text())
     assert document['boxes'] == 'reference'
+    assert document['hand_size'] == 'reference bone'
     assert document['summary']['count'] == 3
     assert len(document['error_mm']) == 3
     joints, vertices = json.loads((out / 'pred.json').read_text())
@@ -96,6 +99,41 @@ def test_freihand_without_labels_needs_no_truth_for_the_submission(freihand, wei
     assert np.shape(json.loads(pred.read_text())[0]) == (2, 21, 3)
 
 
+def test_the_submission_does_not_depend_on_the_answers(freihand, weights, tmp_path):
+    arguments = ('--dataset', 'freihand', freihand, '--weights', weights, '--out', tmp_path)
+    arguments += ('--boxes', 'image', '--submission')
+    assert evaluate(*arguments, tmp_path / 'with.json') == 0
+    for key in ('xyz', 'verts'):
+        (freihand / f'evaluation_{key}.json').unlink()
+    assert evaluate(*arguments, tmp_path / 'without.json') == 0
+    assert (tmp_path / 'with.json').read_text() == (tmp_path / 'without.json').read_text()
+
+
+def test_obmans_hand_size_is_told_as_an_oracles(freihand, weights, tmp_path):
+    root, out = tmp_path / 'obman', tmp_path / 'out'
+    (root / 'test/meta').mkdir(parents=True)
+    (root / 'test/rgb').symlink_to(freihand / 'evaluation/rgb')
+    points = np.random.default_rng(1).normal(size=(778, 3)) * 0.03 + [0, 0, -0.6]
+    meta = {'coords_3d': points[:21], 'verts_3d': points, 'side': 'right'}
+    (root / 'test/meta/00000000.pkl').write_bytes(pickle.dumps(meta, protocol=2))
+    assert evaluate('--dataset', 'obman', root, '--weights', weights, '--out', out) == 0
+    document = json.loads((out / 'results.json').read_text())
+    assert document['hand_size'] == 'oracle: true joints'
+
+
+def test_figures_are_kept_where_nothing_can_be_plotted(
+    freihand, weights, tmp_path, capsys, monkeypatch
+):
+    for name in ('matplotlib', 'matplotlib.backends.backend_agg', 'matplotlib.figure'):
+        monkeypatch.setitem(sys.modules, name, None)
+    arguments = ('--dataset', 'freihand', freihand, '--weights', weights, '--out', tmp_path)
+    assert evaluate(*arguments) == USER_ERROR
+    told = capsys.readouterr()
+    assert "needs the package matplotlib: pip install 'handmesh_ros[train]'" in told.err
+    assert 'PA-MPVPE mm' in told.out
+    assert json.loads((tmp_path / 'results.json').read_text())['summary']['count'] == 3
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
@@ -105,12 +143,39 @@ def test_freihand_without_labels_needs_no_truth_for_the_submission(freihand, wei
         (('--dataset', 'obman', '--submission', 'x.json'), 'obman'),
         (('--dataset', 'real-images', '--limit', '3'), '--limit'),
         (('--dataset', 'real-images', '--boxes', 'image'), "'image'"),
+        (('--dataset', 'freihand', '--limit', '-1'), '--limit is -1, expected 0'),
+        (('--dataset', 'freihand', '--batch-size', '0'), '--batch-size is 0, expected at least 1'),
+        (('--dataset', 'obman', '--batch-size', '-1'), '--batch-size is -1, expected at least 1'),
     ],
 )
 def test_mistakes_end_with_a_line(freihand, weights, tmp_path, capsys, arguments, message):
     code = evaluate(freihand, '--weights', weights, '--out', tmp_path, *arguments)
     assert code == USER_ERROR
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'option', 'value'),
+    [
+        *(
+            (dataset, option, value)
+            for dataset in ('freihand', 'freihand-alignment', 'obman', 'egodexter', 'synthetic')
+            for option, value in (('--backend', 'nonsense'), ('--precision', 'int8'))
+        ),
+        ('real-images', '--batch-size', '8'),
+        ('no-hands', '--batch-size', '8'),
+        ('synthetic', '--batch-size', '8'),
+        ('freihand', '--side', 'left'),
+    ],
+)
+def test_options_without_a_meaning_are_refused(
+    freihand, weights, tmp_path, capsys, dataset, option, value
+):
+    out = tmp_path / 'out'
+    arguments = ('--dataset', dataset, '--weights', weights, '--out', out, option, value)
+    assert evaluate(freihand, *arguments) == USER_ERROR
+    assert f"{option} does not go with {dataset}: it is '{value}'" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_missing_weights(freihand, tmp_path, capsys):

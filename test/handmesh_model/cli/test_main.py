@@ -1,11 +1,15 @@
 """The dispatcher: help, unknown commands, errors as one line."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from handmesh_model.cli import main
+from handmesh_model.cli import EXTRAS, USER_ERROR, import_mano, main
+
+PYPROJECT = Path(__file__).parents[3] / 'pyproject.toml'
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,6 +48,48 @@ def test_user_errors_are_one_line_and_2(
     assert message.startswith('handmesh predict: ')
     assert text in message
     assert message.count('\n') == 1
+
+
+def run_without(name: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run a command that imports a module which is not there."""
+
+    def run(arguments: object) -> int:
+        raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+
+    monkeypatch.setattr(import_mano, 'run', run)
+    return main(['import-mano', 'x.pkl', '--out', 'x.npz'])
+
+
+@pytest.mark.parametrize(
+    ('name', 'told'),
+    [
+        ('matplotlib.backends', "the package matplotlib: pip install 'handmesh_ros[train]'"),
+        ('fast_simplification', "fast-simplification: pip install 'handmesh_ros[template]'"),
+    ],
+)
+def test_a_missing_extra_is_a_line_and_2(
+    name: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_without(name, monkeypatch) == USER_ERROR
+    message = capsys.readouterr().err
+    assert message.startswith('handmesh import-mano: needs the package ')
+    assert told in message
+    assert message.count('\n') == 1
+
+
+@pytest.mark.parametrize('name', ['handmesh_model.nothing', 'strange', None])
+def test_any_other_missing_module_is_a_bug(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModuleNotFoundError):
+        run_without(name, monkeypatch)
+
+
+@pytest.mark.parametrize('extra', EXTRAS)
+def test_extras_hold_what_is_said_of_them(extra: str) -> None:
+    # Read as text: tomllib is missing from Python 3.10.
+    asked = re.search(rf'^{extra} = \[(.*?)\]$', PYPROJECT.read_text(), re.MULTILINE | re.DOTALL)
+    assert asked
+    declared = {name.replace('-', '_') for name in re.findall(r"'([\w-]+)[<>=]", asked[1])}
+    assert set(EXTRAS[extra]) <= declared
 
 
 def test_importing_the_package_imports_no_torch() -> None:

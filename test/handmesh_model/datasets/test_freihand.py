@@ -102,6 +102,25 @@ def test_evaluation_with_published_labels(freihand):
     assert record.box.width > 20
 
 
+def test_published_labels_leave_the_hands_size_alone(freihand):
+    topology = HandTopology.open_hand()
+    before = FreiHand(freihand, split='evaluation').record(1)
+    for key in ('xyz', 'verts'):
+        labels = json.loads((freihand / f'training_{key}.json').read_text())[:3]
+        (freihand / f'evaluation_{key}.json').write_text(json.dumps(labels))
+    after = FreiHand(freihand, split='evaluation').record(1)
+    assert after.joints_camera is not None
+    assert after.hand_size(topology) == before.hand_size(topology)
+    assert after.hand_size_source == before.hand_size_source == 'reference bone'
+
+
+def test_training_samples_tell_the_size_by_their_joints(freihand):
+    record = FreiHand(freihand).record(0)
+    palm = np.linalg.norm(record.joints_camera[9] - record.joints_camera[0])
+    assert record.hand_size(HandTopology.open_hand()) == pytest.approx(palm)
+    assert record.hand_size_source == 'true joints'
+
+
 @pytest.mark.parametrize(
     'missing',
     ['training_K.json', 'training_verts.json', 'training_xyz.json', 'training/rgb/00000079.jpg'],

@@ -135,7 +135,7 @@ class KnowingPredictor:
 
     def __init__(self, root, topology):
         self.topology = topology
-        self.backend = SimpleNamespace(name='knowing')
+        self.backend = SimpleNamespace(name='knowing', precision='float16')
         self.side = None
         self.boxes = []
         self._hands = [

@@ -9,11 +9,12 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from handmesh_model.camera import project
-from handmesh_model.crop import apply_affine, image_from_crop, invert_affine
+from handmesh_model.crop import CROP_MARGIN, apply_affine, image_from_crop, invert_affine
 from handmesh_model.datasets.egodexter import INTRINSICS as EGODEXTER
 from handmesh_model.datasets.egodexter import TipRecord
 from handmesh_model.datasets.records import HandRecord
 from handmesh_model.errors import ConfigError
+from handmesh_model.evaluation import benchmarks, estimates
 from handmesh_model.evaluation.benchmarks import (
     choose_boxes,
     evaluate_records,
@@ -24,6 +25,8 @@ from handmesh_model.evaluation.estimates import NetworkRunner
 from handmesh_model.hand import HandBox
 from handmesh_model.joints import TIPS, WRIST
 from handmesh_model.lixels import LixelScale
+from handmesh_model.metrics.silhouettes import ALIGNMENT_SIZE, silhouette_scores
+from handmesh_model.placement import PIXEL_NOISE, place_in_camera
 from handmesh_model.topology import HandTopology
 
 SIZE = 128
@@ -106,6 +109,23 @@ def test_true_meshes_have_perfect_figures(hand, side, size, metric):
     assert scores['hand_hausdorff_px'] <= 1.5
 
 
+def test_part_maps_take_a_byte_a_pixel_and_have_the_same_figures(hand, monkeypatch):
+    def scores(predicted, parts):
+        assert predicted.dtype == parts.dtype == np.int8
+        assert predicted.shape == (COUNT, ALIGNMENT_SIZE, ALIGNMENT_SIZE)
+        figures = silhouette_scores(predicted, parts)
+        assert figures == silhouette_scores(predicted.astype(np.int64), parts.astype(np.int64))
+        return figures
+
+    monkeypatch.setattr(benchmarks, 'silhouette_scores', scores)
+    vertices = meshes(hand)
+    records = make_records(hand, vertices)
+    boxes = choose_boxes(records, 'reference')
+    net = KnowingNet(hand, vertices[::-1], boxes, INTRINSICS)
+    found = evaluate_records(NetworkRunner(net), records, boxes).scores
+    assert 0 < found['finger_miou'] < 0.6
+
+
 def test_wrong_meshes_are_noticed(hand):
     vertices = meshes(hand)
     records = make_records(hand, vertices)
@@ -165,6 +185,25 @@ def test_fingertips(hand, tmp_path):
     assert result.scores['tip_error_mm'] < 3
     assert result.scores['tip_auc_20_50'] == 1.0
     assert result.scores['tip_auc_0_50'] > 0.9
+
+
+@pytest.mark.parametrize('metric', [True, False])
+def test_hands_are_placed_as_users_get_them(hand, monkeypatch, metric):
+    vertices = meshes(hand)
+    records = make_records(hand, vertices)
+    boxes = choose_boxes(records, 'reference')
+    asked = []
+
+    def place(*points, **more):
+        asked.append(more)
+        return place_in_camera(*points, **more)
+
+    monkeypatch.setattr(estimates, 'place_in_camera', place)
+    net = KnowingNet(hand, vertices, boxes, INTRINSICS)
+    evaluate_records(NetworkRunner(net, metric_depth=metric), records, boxes)
+    for more, box in zip(asked, boxes, strict=True):
+        assert more['pixel_noise'] == pytest.approx(PIXEL_NOISE * CROP_MARGIN * box.longer_side)
+        assert more['metric_depth'] is metric
 
 
 def test_depth_of_the_open_hands_networks_is_at_reference_size(hand):

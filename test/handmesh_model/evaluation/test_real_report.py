@@ -39,6 +39,7 @@ def test_report_files(real_folder, knowing_predictor, tmp_path, capsys):
     document = json.loads((tmp_path / 'results.json').read_text())
     assert document['weights'] == 'some'
     assert document['boxes'] == 'detected'
+    assert (document['backend'], document['precision']) == ('knowing', 'float16')
     assert document['summary']['labelled']['found'] == pytest.approx(table['labelled']['found'])
     rows = document['images']['labelled']
     assert [row['file'] for row in rows] == ['0000.jpg', '0001.jpg', '0002.jpg']

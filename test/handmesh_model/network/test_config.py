@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from handmesh_model.checkpoints import blank_network
 from handmesh_model.errors import ConfigError
 from handmesh_model.network import NetworkConfig
+from handmesh_model.network.config import _RANGES, MOST_CHANNELS
 
 CONFIG_FOLDER = Path(__file__).parents[3] / 'config'
 
@@ -27,6 +29,20 @@ def test_lists_of_yaml_become_tuples():
     config = NetworkConfig.from_dict({'decoder_channels': [8, 8, 8]})
     assert config.decoder_channels == (8, 8, 8)
     assert hash(config) == hash(NetworkConfig(decoder_channels=(8, 8, 8)))
+
+
+def test_the_largest_network_is_built_without_storage_at_once(topology):
+    largest = {name: most for name, (_, most) in _RANGES.items()}
+    channels = (MOST_CHANNELS,) * 3
+    config = NetworkConfig(
+        **largest,
+        heatmap_size=largest['input_size'] // 4,
+        decoder_channels=channels,
+        mesh_decoder_channels=channels,
+        side=True,
+    )
+    net = blank_network(config, topology)
+    assert all(parameter.is_meta for parameter in net.parameters())
 
 
 def test_no_local_features_at_all_are_allowed():
@@ -60,6 +76,15 @@ def test_segmentation_belongs_to_the_joint_stage():
         ({'side_hidden': -1}, 'side_hidden'),
         ({'confidence_spread': 0}, 'confidence_spread'),
         ({'input_size': None}, 'None'),
+        ({'input_size': -32}, 'input_size is -32, expected 32 to 2048'),
+        ({'input_size': 4096, 'heatmap_size': 1024}, 'input_size is 4096'),
+        ({'joint_count': 10**9}, 'joint_count is 1000000000, expected 1 to 256'),
+        ({'width': 10**6}, 'width is 1000000, expected 1 to 512'),
+        ({'mesh_width': 10**30}, 'mesh_width is 10+, expected 1 to 512'),
+        ({'graph_blocks': 30000}, 'graph_blocks is 30000, expected 0 to 64'),
+        ({'side_hidden': 10**6}, 'side_hidden is 1000000, expected 0 to 4096'),
+        ({'decoder_channels': [8, 8, 10**9]}, 'up to 4096'),
+        ({'mesh_decoder_channels': [8, 0, 8]}, '3 positive'),
     ],
 )
 def test_wrong_values_are_named(values, told):

@@ -41,6 +41,37 @@ def test_a_face_that_repeats_a_vertex_makes_no_neighbour_of_itself():
     assert table.tolist() == [[1], [0]]
 
 
+def table_of_adjacency(faces, count):
+    """The same table by the matrix of all pairs, row by row."""
+    adjacency = torch.zeros(count, count, dtype=torch.bool)
+    for first, second in ((0, 1), (1, 2), (2, 0)):
+        adjacency[faces[:, first], faces[:, second]] = True
+        adjacency[faces[:, second], faces[:, first]] = True
+    adjacency.fill_diagonal_(False)
+    rows = [row.nonzero()[:, 0].tolist() for row in adjacency]
+    longest = max(1, *map(len, rows))
+    return torch.tensor([row + [count] * (longest - len(row)) for row in rows])
+
+
+@pytest.mark.parametrize('dtype', [torch.int32, torch.int64])
+@pytest.mark.parametrize(
+    ('count', 'face_count'), [(1, 1), (5, 3), (9, 20), (50, 100), (700, 1500)]
+)
+def test_the_table_is_that_of_the_adjacency_matrix(count, face_count, dtype):
+    generator = torch.Generator().manual_seed(count)
+    faces = torch.randint(count, (face_count, 3), generator=generator, dtype=dtype)
+    for alone in (0, 2):
+        found = neighbour_table(faces, count + alone)
+        assert found.dtype == torch.int64
+        assert found.equal(table_of_adjacency(faces.long(), count + alone))
+
+
+def test_a_mesh_of_many_vertices_needs_no_matrix_of_all_pairs():
+    start = torch.arange(1_000_000)
+    table = neighbour_table(torch.stack([start, start + 1, start + 2], dim=1), 1_000_002)
+    assert table[500_000].tolist() == [499_998, 499_999, 500_001, 500_002]
+
+
 def test_the_sum_is_that_of_the_adjacency_matrix(table, adjacency):
     features = torch.randn(COUNT, 2, 5)
     expected = torch.einsum('vw,wbc->vbc', adjacency, features)

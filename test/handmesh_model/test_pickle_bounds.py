@@ -1,0 +1,101 @@
+"""Small pickles that ask for much memory, and honest ones of every kind."""
+
+import pickle
+import pickletools
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from handmesh_model import pickle_bounds
+from handmesh_model.errors import TopologyError
+from handmesh_model.pickle_bounds import bounded_pickle
+from handmesh_model.restricted_pickle import array_of, load_records
+
+MUCH = 100_000_000
+FRAME = b'\x80\x04\x95'
+DECLARES_MUCH = {
+    'memo entry': b'\x80\x02Nr' + struct.pack('<I', MUCH) + b'.',
+    'memo entry as text': b'Np%d\n.' % MUCH,
+    'first memo entries left out': b'Nq\x05.',
+    'bytes': b'\x80\x03B' + struct.pack('<I', MUCH) + b'.',
+    'long bytes': b'\x80\x04\x8e' + struct.pack('<Q', 2**40) + b'.',
+    'bytearray': b'\x80\x05\x96' + struct.pack('<Q', 2**40) + b'.',
+    'text': b'\x80\x02X' + struct.pack('<I', MUCH) + b'.',
+    'string': b'T' + struct.pack('<i', MUCH) + b'.',
+    'integer': b'\x80\x02\x8b' + struct.pack('<i', MUCH) + b'.',
+    'frame': FRAME + struct.pack('<Q', MUCH) + b'N.',
+    # The unpickler would drop the frame's last byte and read the next ones as opcodes.
+    'opcode across the end of a frame': FRAME + struct.pack('<Q', 2) + b'C\x05Nr\xff\xff\xff.',
+    'frame in a frame': FRAME + struct.pack('<Q', 11) + b'\x95' + struct.pack('<Q', 2) + b'N.',
+}
+
+
+@pytest.mark.parametrize('kind', DECLARES_MUCH)
+def test_what_declares_more_than_it_holds_is_refused(tmp_path, kind):
+    path = tmp_path / 'much.pkl'
+    path.write_bytes(DECLARES_MUCH[kind])
+    with pytest.raises(TopologyError, match=r'much\.pkl'):
+        load_records(path)
+
+
+def test_refusing_takes_no_memory(tmp_path):
+    path = tmp_path / 'much.pkl'
+    path.write_bytes(DECLARES_MUCH['memo entry'])
+    program = f"""
+import resource
+from handmesh_model.errors import TopologyError
+from handmesh_model.restricted_pickle import load_records
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    load_records({str(path)!r})
+except TopologyError:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    told = subprocess.run([sys.executable, '-c', program], capture_output=True, check=True)
+    kilobytes = int(told.stdout)
+    assert kilobytes < 50_000
+
+
+def test_bytes_that_are_made_again_and_again_are_not_copied(tmp_path):
+    """Forty references to one long string, each to be encoded."""
+    size = 2**20
+    one = b'(h\x01h\x02tR'
+    start = b'\x80\x02c_codecs\nencode\nq\x00X' + struct.pack('<I', size) + b'x' * size
+    start += b'q\x01U\x06latin1q\x02(h\x00'
+    path = tmp_path / 'again.pkl'
+    path.write_bytes(start + b'h\x00'.join([one] * 40) + b't.')
+    made = load_records(path)[-40:]
+    assert len(made) == 40
+    assert len({id(value) for value in made}) == 1
+
+
+@pytest.mark.parametrize('name', ['LARGEST_FILE', 'MOST_OPCODES'])
+def test_bounds_hold(tmp_path, monkeypatch, name):
+    path = tmp_path / 'long.pkl'
+    path.write_bytes(pickle.dumps(list(range(1000)), protocol=0))
+    bounded_pickle(path)
+    monkeypatch.setattr(pickle_bounds, name, 500)
+    with pytest.raises(TopologyError, match='more than 500'):
+        load_records(path)
+
+
+@pytest.mark.parametrize('protocol', range(6))
+@pytest.mark.parametrize('change', [bytes, pickletools.optimize], ids=['plain', 'optimized'])
+def test_honest_pickles_are_read(tmp_path, protocol, change):
+    rng = np.random.default_rng(0)
+    arrays = {f'array {i}': rng.normal(size=(20, 1 + i % 7)) for i in range(300)}
+    path = tmp_path / 'honest.pkl'
+    path.write_bytes(change(pickle.dumps(arrays, protocol)))
+    records = load_records(path)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array_of(records[name]), array)
+
+
+def test_text_strings_of_python_2_may_hold_any_bytes(tmp_path):
+    path = tmp_path / 'old.pkl'
+    path.write_bytes(b"S'\\x00\\xff\xe9'\np1\n.")
+    assert load_records(path) == '\x00\xff\xe9'
