@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -136,6 +137,23 @@ def test_interpreter_without_mediapipe_is_told(
         Peer(sys.executable)
     with pytest.raises(BackendError, match="cannot start '/no/python'"):
         Peer('/no/python')
+
+
+def test_ros_part_is_given_weights_device_and_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def start(words: list[str], check: bool) -> SimpleNamespace:
+        asked.extend(words)
+        Path(words[words.index('--json') + 1]).write_text('{"node": {}}')
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(run, 'find_spec', lambda name: True)
+    monkeypatch.setattr(run.subprocess, 'run', start)
+    options = run.Options(parts=('ros',), weights='open', device='cpu', backend='eager')
+    report = run.run_benchmark(options, tell=lambda text: None)
+    assert report['left_out'] == report['node'] == {}
+    given = dict(zip(asked[-6::2], asked[-5::2], strict=True))
+    assert given == {'--weights': 'open', '--device': 'cpu', '--backend': 'eager'}
 
 
 def test_other_weights_are_measured_in_the_place_of_the_shipped_ones() -> None:
