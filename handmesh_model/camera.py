@@ -10,9 +10,12 @@ from handmesh_model.wrist import wrist_frame
 
 __all__ = [
     'check_intrinsics',
+    'distort',
+    'is_seen',
     'lift',
     'normalized',
     'project',
+    'straighten',
     'undistort',
     'unproject',
     'wrist_frame',
@@ -20,6 +23,13 @@ __all__ = [
 
 _DISTORTION_LENGTHS = (4, 5, 8, 12, 14)
 _LAST_ROW = np.array([0.0, 0.0, 1.0])
+_NO_SHEAR = 1e-9
+"""Of the focal length, that K may have below its diagonal for rounding."""
+_ASTRAY = 1.0
+"""Pixels from which a ray, seen through the lens again, is not the one of its pixel."""
+_STEEPEST = 5.0
+"""Length of x / z, y / z (79 degrees off the axis) from which a fraction of a pixel moves points
+by centimetres."""
 _UNDISTORTION = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-4)
 """Steps at most, and pixels that may be left; OpenCV's own 5 steps leave pixels at the border."""
 
@@ -30,7 +40,8 @@ def check_intrinsics(intrinsics: object) -> np.ndarray:
 
     :raises ShapeError: if it is not (3, 3).
     :raises IntrinsicsError: if it holds NaN or infinity, if a focal length is not positive (an
-        all-zero K means "not calibrated"), or if the last row is not (0, 0, 1).
+        all-zero K means "not calibrated"), if there is one below the diagonal, or if the last row
+        is not (0, 0, 1).
     """
     matrix = np.asarray(intrinsics, dtype=np.float64)
     if matrix.shape != (3, 3):
@@ -42,6 +53,10 @@ def check_intrinsics(intrinsics: object) -> np.ndarray:
     if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
         raise IntrinsicsError(
             f'intrinsics have focal lengths {matrix[0, 0]:g}, {matrix[1, 1]:g}, expected positive'
+        )
+    if abs(matrix[1, 0]) > _NO_SHEAR * matrix[0, 0]:
+        raise IntrinsicsError(
+            f'intrinsics have {matrix[1, 0]:g} below the diagonal, in K[1, 0], expected 0'
         )
     # By hand, since numpy.allclose takes longer than all the rest; this is checked at every image.
     if (np.abs(matrix[2] - _LAST_ROW) > 1e-8 + 1e-5 * _LAST_ROW).any():
@@ -120,26 +135,23 @@ def undistort(
     """
     Move pixels to where an ideal pinhole camera with the same K would see them.
 
+    Pixels that no ray in front of the camera reaches come out anywhere; see :func:`is_seen`.
+
     :param points_image: (N, 2) pixels of the image as it came from the camera.
     :param distortion: coefficients in OpenCV's order: 4, 5, 8, 12 or 14 of them (4 for a fisheye).
         None or none leave the pixels alone, as all zero ones do unless ``fisheye``.
     :param fisheye: whether they are of OpenCV's fisheye model, where all zero ones are of the
         ideal equidistant lens, r = f theta.
+    :returns: (N, 2) pixels of the undistorted image.
     :raises IntrinsicsError: if there are other numbers of coefficients, or one is not finite.
     """
     points = _check_points('points_image', points_image, 2)
     matrix = check_intrinsics(intrinsics)
-    coefficients = np.zeros(0) if distortion is None else np.asarray(distortion, float).ravel()
-    if not (coefficients.size if fisheye else coefficients.any()):
+    coefficients = _check_distortion(distortion, fisheye)
+    if coefficients is None:
         return points
-    if not np.isfinite(coefficients).all():
-        raise IntrinsicsError(f'distortion {coefficients.tolist()} holds NaN or infinity')
-    allowed = (4,) if fisheye else _DISTORTION_LENGTHS
-    if coefficients.size not in allowed:
-        raise IntrinsicsError(
-            f'distortion has {coefficients.size} coefficients, expected one of {allowed}'
-        )
-    pixels = points[:, None].astype(np.float64)
+    # OpenCV puts the skew of K on the pixels that it gives, but does not take it off these.
+    pixels = _sheared(points.astype(np.float64), matrix, -1)[:, None]
     if fisheye:
         moved = cv2.fisheye.undistortPoints(
             pixels, matrix, coefficients, P=matrix, criteria=_UNDISTORTION
@@ -149,3 +161,110 @@ def undistort(
             pixels, matrix, coefficients, np.eye(3), matrix, _UNDISTORTION
         )
     return moved[:, 0]
+
+
+def distort(
+    points_image: np.ndarray,
+    intrinsics: np.ndarray,
+    distortion: np.ndarray | None,
+    fisheye: bool = False,
+) -> np.ndarray:
+    """
+    Move pixels of an ideal pinhole camera to where one with a lens sees them.
+
+    :param points_image: (N, 2) pixels of the undistorted image.
+    :param distortion: and ``fisheye``: as for :func:`undistort`.
+    :returns: (N, 2) pixels of the image as it comes from the camera.
+    :raises IntrinsicsError: as :func:`undistort`.
+    """
+    points = _check_points('points_image', points_image, 2)
+    matrix = check_intrinsics(intrinsics)
+    coefficients = _check_distortion(distortion, fisheye)
+    if coefficients is None:
+        return points
+    rays = normalized(points, matrix)
+    if fisheye:
+        moved = cv2.fisheye.distortPoints(rays[:, None], matrix, coefficients)
+    else:
+        ahead = np.column_stack([rays, np.ones(len(rays))])
+        moved = cv2.projectPoints(ahead, np.zeros(3), np.zeros(3), matrix, coefficients)[0]
+    return _sheared(moved[:, 0], matrix, 1)
+
+
+def is_seen(
+    points_image: np.ndarray,
+    straight: np.ndarray,
+    intrinsics: np.ndarray,
+    distortion: np.ndarray | None,
+    fisheye: bool = False,
+) -> np.ndarray:
+    """
+    Which pixels are told by their ray: :func:`undistort` finds none at 90 degrees and beyond.
+
+    :param points_image: (N, 2) pixels of the image as it came from the camera.
+    :param straight: (N, 2), what :func:`undistort` made of them.
+    :param distortion: and ``fisheye``: as for :func:`undistort`.
+    :returns: (N,) bool; False also for rays so far off the axis that their points are not to be
+        relied on. Without distortion all are True.
+    :raises IntrinsicsError: as :func:`undistort`.
+    """
+    matrix = check_intrinsics(intrinsics)
+    if _check_distortion(distortion, fisheye) is None:
+        return np.ones(len(straight), dtype=bool)
+    with np.errstate(all='ignore'):
+        astray = distort(straight, matrix, distortion, fisheye) - points_image
+        rays = normalized(straight, matrix)
+        near = np.einsum('ij,ij->i', astray, astray) <= _ASTRAY**2
+        return near & (np.einsum('ij,ij->i', rays, rays) <= _STEEPEST**2)
+
+
+def straighten(
+    joints_image: np.ndarray,
+    vertices_image: np.ndarray,
+    intrinsics: np.ndarray,
+    distortion: np.ndarray | None,
+    fisheye: bool = False,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """
+    A hand as an ideal pinhole camera with the same K would see it.
+
+    :param joints_image: (21, 2) pixels of the image as it came from the camera.
+    :param vertices_image: (V, 2) pixels, likewise.
+    :param distortion: and ``fisheye``: as for :func:`undistort`.
+    :returns: joints and vertices in pixels of the undistorted image; None if the lens does not
+        tell the rays of them all, see :func:`is_seen`.
+    :raises IntrinsicsError: as :func:`undistort`.
+    """
+    joints = undistort(joints_image, intrinsics, distortion, fisheye)
+    vertices = undistort(vertices_image, intrinsics, distortion, fisheye)
+    # What a lens sees it sees around its axis: the outermost vertex speaks for all, in less time.
+    outermost = int(np.square(vertices_image - intrinsics[:2, 2]).sum(axis=1).argmax())
+    doubted = np.concatenate([joints_image, vertices_image[outermost, None]])
+    straight = np.concatenate([joints, vertices[outermost, None]])
+    if not is_seen(doubted, straight, intrinsics, distortion, fisheye).all():
+        return None
+    return joints, vertices
+
+
+def _check_distortion(distortion: np.ndarray | None, fisheye: bool) -> np.ndarray | None:
+    """The coefficients; None if they are of no lens."""
+    coefficients = np.zeros(0) if distortion is None else np.asarray(distortion, float).ravel()
+    if not (coefficients.size if fisheye else coefficients.any()):
+        return None
+    if not np.isfinite(coefficients).all():
+        raise IntrinsicsError(f'distortion {coefficients.tolist()} holds NaN or infinity')
+    allowed = (4,) if fisheye else _DISTORTION_LENGTHS
+    if coefficients.size not in allowed:
+        raise IntrinsicsError(
+            f'distortion has {coefficients.size} coefficients, expected one of {allowed}'
+        )
+    return coefficients
+
+
+def _sheared(pixels: np.ndarray, matrix: np.ndarray, times: int) -> np.ndarray:
+    """Pixels (N, 2) with the skew of K put on (1) or taken off (-1)."""
+    skew = times * matrix[0, 1]
+    if skew:
+        pixels = pixels.copy()
+        pixels[:, 0] += skew * (pixels[:, 1] - matrix[1, 2]) / matrix[1, 1]
+    return pixels

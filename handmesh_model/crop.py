@@ -17,6 +17,8 @@ CROP_MARGIN = 1.25
 LARGEST_BOX = 16
 """Longer side of a box over that of the picture: a larger one shows no hand, and huge ones take
 seconds and gigabytes to crop."""
+SMALLEST_BOX = 1.0
+"""Pixels of the longer side of a box: a smaller one shows nothing."""
 _WARP_LIMIT = 32767
 """Pixels on a side from which OpenCV refuses to warp a picture."""
 
@@ -68,8 +70,9 @@ def check_box(box: HandBox, width: int, height: int) -> HandBox:
 
     :param width: of the image, pixels.
     :param height: of the image, pixels.
-    :raises ImageError: if a coordinate is not finite, the box has no area, it lies outside, or it
-        is more than :data:`LARGEST_BOX` times as large as the image.
+    :raises ImageError: if a coordinate is not finite, the box has no area, it lies outside, it is
+        smaller than :data:`SMALLEST_BOX`, or more than :data:`LARGEST_BOX` times as large as the
+        image.
     """
     corners = (box.x_min, box.y_min, box.x_max, box.y_max)
     shown = '(' + ', '.join(f'{value:g}' for value in corners) + ')'
@@ -83,6 +86,11 @@ def check_box(box: HandBox, width: int, height: int) -> HandBox:
         raise ImageError(
             f'box (x_min, y_min, x_max, y_max) = {shown} lies outside the image of '
             f'{width} x {height} pixels, expected an overlap'
+        )
+    if box.longer_side < SMALLEST_BOX:
+        raise ImageError(
+            f'box (x_min, y_min, x_max, y_max) = {shown} is {box.longer_side:g} pixels long, '
+            f'expected at least {SMALLEST_BOX:g}'
         )
     largest = LARGEST_BOX * max(width, height)
     if box.longer_side > largest:

@@ -56,7 +56,12 @@ class DepthSolution:
 
 
 def solve_depth(
-    samples: SurfaceSamples, unit_depth: float, expected: float, spread: float, mesh_noise: float
+    samples: SurfaceSamples,
+    unit_depth: float,
+    expected: float,
+    spread: float,
+    mesh_noise: float,
+    metric: bool = False,
 ) -> DepthSolution:
     """
     The wrist's depth and the hand's size.
@@ -65,6 +70,7 @@ def solve_depth(
     :param expected: scale of the hand that is to be expected, about 1.
     :param spread: relative standard deviation of the distance that follows from it.
     :param mesh_noise: standard deviation of the mesh's relative depth for the topology's size.
+    :param metric: whether the samples' offsets are this hand's already, of whatever size it is.
     :raises DepthError: if too little is measured, or too little of it agrees.
     """
     known = np.isfinite(samples.measured)
@@ -76,7 +82,7 @@ def solve_depth(
         )
     scale, depth = expected, expected * unit_depth
     for round_number in range(_ROUNDS):
-        candidates = measured - scale * offsets
+        candidates = measured - (1.0 if metric else scale) * offsets
         if round_number == 0:
             depth = _densest(candidates, depth, spread * depth)
         depth, scatter, weights = _refine(candidates, depth)

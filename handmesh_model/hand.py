@@ -19,7 +19,8 @@ class ScaleSource(str, Enum):
     """Where the metres of a hand come from."""
 
     NONE = 'none'
-    """No camera matrix: metric fields are root-relative, at the mean hand's size."""
+    """No camera matrix, or too far off the axis for the lens: metric fields are root-relative, at
+    the mean hand's size."""
     MEAN = 'mean'
     """The population's mean hand size."""
     PARAMETER = 'parameter'

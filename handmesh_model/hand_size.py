@@ -82,7 +82,7 @@ class HandSizeMeter:
             return None
         hand = max(seen, key=lambda h: h.score)
         if not hand.is_metric:
-            self._misses['the camera is not calibrated'] += 1
+            self._misses[hand.scale_note or 'the camera is not calibrated'] += 1
             return None
         return hand
 

@@ -15,6 +15,7 @@ from handmesh_model.joints import WRIST
 from handmesh_model.scale_solver import (
     PointNoise,
     ScaleSolution,
+    relative_size,
     rigid_lengths,
     solve_metres_per_pixel,
     solve_wrist_depth,
@@ -26,6 +27,8 @@ MEAN_SIZE_SPREAD = 0.07
 """Relative standard deviation of hand size in the population, hence of a depth from it."""
 KNOWN_SIZE_SPREAD = 0.02
 """The same where the user says the hand size: how well it is measured."""
+PIXEL_NOISE = 0.035
+"""Standard deviation of a confident joint over the crop's side."""
 DEPTH_NOISE = 0.010
 """Standard deviation of the root-relative depth of a joint of confidence 1, metres."""
 WRIST_DEPTH_NOISE = 0.002
@@ -53,6 +56,16 @@ class Placement:
     scale_note: str = ''
 
 
+def has_metric_depth(topology: HandTopology) -> bool:
+    """
+    Whether networks for a topology give depth in metres, as datasets of real hands have it.
+
+    Those for the project's own topologies, whose names begin with 'open', give it for a hand of
+    the topology's size, whatever size the hand is of.
+    """
+    return not topology.name.startswith('open')
+
+
 def place_in_camera(
     joints_image: np.ndarray,
     joints_depth: np.ndarray,
@@ -66,6 +79,7 @@ def place_in_camera(
     confidence: np.ndarray | None = None,
     pixel_noise: float = 2.0,
     depth: DepthView | None = None,
+    metric_depth: bool = False,
 ) -> Placement:
     """
     Bring a hand from pixels and root-relative depth into the camera frame.
@@ -85,6 +99,8 @@ def place_in_camera(
     :param confidence: (21,) 0..1; joints of little confidence weigh little.
     :param pixel_noise: standard deviation of a confident joint, pixels.
     :param depth: comes before the hand's size where enough of it agrees; needs intrinsics.
+    :param metric_depth: whether ``joints_depth`` and ``vertices_depth`` are metres of this hand,
+        of whatever size it is; see :func:`has_metric_depth`.
     """
     trust = np.ones(21) if confidence is None else np.clip(confidence, _LEAST_CONFIDENCE, 1)
     depth_noise = DEPTH_NOISE / trust
@@ -95,17 +111,24 @@ def place_in_camera(
     if intrinsics is None:
         noise = PointNoise(pixel_noise / trust, depth_noise)
         joints, vertices, spread = _place_by_weak_perspective(joints, vertices, lengths, noise)
-        at = _Distance(ScaleSource.NONE, 1.0, 0.0, 0.0)
+        at = _Distance(ScaleSource.NONE, 1.0, 1.0, 0.0, 0.0)
     else:
         focal = float(np.sqrt(intrinsics[0, 0] * intrinsics[1, 1]))
         noise = PointNoise(pixel_noise / focal / trust, depth_noise)
         joints[:, :2] = normalized(joints_image, intrinsics)
         vertices[:, :2] = normalized(vertices_image, intrinsics)
-        unit = solve_wrist_depth(joints[:, :2], joints[:, 2], lengths, noise)
-        at = _distance_by_size(unit, hand_size, topology)
+        size = 1.0 if hand_size is None else hand_size / topology.hand_size
+        shape = joints[:, 2] / size if metric_depth else joints[:, 2]
+        unit = solve_wrist_depth(joints[:, :2], shape, lengths, noise)
+        at = _distance_by_size(unit, size, hand_size is not None, metric_depth)
         if depth is not None:
             mesh_noise = float(np.sqrt(np.mean(depth_noise**2)))
-            at = _distance_by_depth(depth, vertices_depth, mesh_noise, topology, unit, at, focal)
+            offsets = _Offsets(vertices_depth, mesh_noise, metric_depth)
+            at = _distance_by_depth(depth, offsets, topology, unit, at, focal)
+            if metric_depth and at.source is ScaleSource.DEPTH:
+                # Joints at a known depth have a size; the unit's was of the one expected.
+                known = lift(joints[:, :2], at.depth + joints[:, 2])
+                at = replace(at, scale=relative_size(known, lengths), stretch=1.0)
         joints, vertices, spread = _place_on_rays(joints, vertices, noise, at)
     pose, covariance = wrist_pose_and_covariance(joints, spread, side)
     size = at.scale * topology.hand_size
@@ -118,37 +141,43 @@ class _Distance:
     How far away a hand is, and how large.
 
     :param scale: its size over the topology's.
+    :param stretch: metres of its relative depth over the network's: 1 if these are metric, else
+        the scale.
     :param depth: of the wrist, metres.
     :param variance: of that depth.
     """
 
     source: ScaleSource
     scale: float
+    stretch: float
     depth: float
     variance: float
     note: str = ''
 
 
+@dataclass(frozen=True, eq=False)
+class _Offsets:
+    """Depth of the vertices (V,) relative to the wrist as the network gives it, and its noise."""
+
+    depth: np.ndarray
+    noise: float
+    metric: bool
+
+
 def _distance_by_size(
-    unit: ScaleSolution, hand_size: float | None, topology: HandTopology
+    unit: ScaleSolution, scale: float, is_known: bool, metric_depth: bool
 ) -> _Distance:
     """From the solution for a hand of the topology's size: twice the size, twice as far."""
-    if hand_size is None:
-        source, scale, spread = ScaleSource.MEAN, 1.0, MEAN_SIZE_SPREAD
-    else:
-        source, scale, spread = (
-            ScaleSource.PARAMETER,
-            hand_size / topology.hand_size,
-            KNOWN_SIZE_SPREAD,
-        )
+    source = ScaleSource.PARAMETER if is_known else ScaleSource.MEAN
+    spread = KNOWN_SIZE_SPREAD if is_known else MEAN_SIZE_SPREAD
     value = scale * unit.value
-    return _Distance(source, scale, value, scale**2 * unit.variance + (spread * value) ** 2)
+    variance = scale**2 * unit.variance + (spread * value) ** 2
+    return _Distance(source, scale, 1.0 if metric_depth else scale, value, variance)
 
 
 def _distance_by_depth(
     view: DepthView,
-    vertices_depth: np.ndarray,
-    mesh_noise: float,
+    offsets: _Offsets,
     topology: HandTopology,
     unit: ScaleSolution,
     by_size: _Distance,
@@ -156,12 +185,16 @@ def _distance_by_depth(
 ) -> _Distance:
     """From a depth image, or by size, with a note, where the depth image says too little."""
     try:
-        samples = sample_surface(view, vertices_depth, topology, by_size.depth / focal)
+        samples = sample_surface(view, offsets.depth, topology, by_size.depth / focal)
         spread = float(np.sqrt(by_size.variance)) / by_size.depth
-        found = solve_depth(samples, unit.value, by_size.scale, spread, mesh_noise)
+        found = solve_depth(
+            samples, unit.value, by_size.scale, spread, offsets.noise, offsets.metric
+        )
     except DepthError as error:
         return replace(by_size, note=str(error))
-    return _Distance(ScaleSource.DEPTH, found.scale, found.wrist_depth, found.variance)
+    return _Distance(
+        ScaleSource.DEPTH, found.scale, found.scale, found.wrist_depth, found.variance
+    )
 
 
 def _place_by_weak_perspective(
@@ -179,8 +212,8 @@ def _place_on_rays(
     joints: np.ndarray, vertices: np.ndarray, noise: PointNoise, at: _Distance
 ) -> tuple[np.ndarray, np.ndarray, JointSpread]:
     """Joints and vertices in the camera frame, from columns x / z, y / z, root-relative depth."""
-    placed = lift(joints[:, :2], at.depth + at.scale * joints[:, 2])
+    placed = lift(joints[:, :2], at.depth + at.stretch * joints[:, 2])
     spread = JointSpread(
-        joints[:, :2], noise.lateral * placed[:, 2], at.scale * noise.depth, at.variance
+        joints[:, :2], noise.lateral * placed[:, 2], at.stretch * noise.depth, at.variance
     )
-    return placed, lift(vertices[:, :2], at.depth + at.scale * vertices[:, 2]), spread
+    return placed, lift(vertices[:, :2], at.depth + at.stretch * vertices[:, 2]), spread

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import RLock
+from typing import Any
 
 import numpy as np
 import torch
 
 from handmesh_model.backends import choose_device, create_backend
 from handmesh_model.boxes import intersection_over_union
-from handmesh_model.camera import check_intrinsics, undistort
+from handmesh_model.camera import check_intrinsics, straighten
 from handmesh_model.checkpoints import load_network, weights_path
 from handmesh_model.crop import check_box, check_image
 from handmesh_model.depth_image import DepthView, check_depth
@@ -19,7 +21,7 @@ from handmesh_model.detector import HandDetector, load_detector
 from handmesh_model.errors import BackendError, ConfigError, IntrinsicsError
 from handmesh_model.estimator import Estimate, HandEstimator, same_hand
 from handmesh_model.hand import HAND_SIZE_RANGE, SIDES, Hand, HandBox, Side
-from handmesh_model.placement import place_in_camera
+from handmesh_model.placement import PIXEL_NOISE, has_metric_depth, place_in_camera
 from handmesh_model.stopwatch import Stopwatch
 from handmesh_model.topology import HandTopology
 
@@ -29,9 +31,8 @@ PRESENCE_THRESHOLD = 0.5
 SPARE_CANDIDATES = 2
 """Boxes beyond ``max_hands`` that the mesh network gets to judge: it tells hands from other things
 better than the detector does."""
-PIXEL_NOISE = 0.035
-"""Standard deviation of a confident joint over the crop's side."""
 _SETTLED_IOU = 0.7
+_BEYOND_LENS = 'the hand is too far off the camera axis for its lens to tell where it is'
 
 
 class HandMeshPredictor:
@@ -41,11 +42,13 @@ class HandMeshPredictor:
     >>> predictor = HandMeshPredictor()
     >>> hands = predictor.predict(rgb, intrinsics)
 
+    Threads may share one: it works on one picture at a time, and the others wait.
+
     :param weights: 'auto' for the shipped ones that suit the device, 'open' for those of the small
         network, 'open-large' for those of the large one, a folder with mesh.safetensors (and
         detector.safetensors), or the mesh network's file; without a detector beside it the shipped
         one is used.
-    :param device: 'auto', 'cpu', 'cuda', 'cuda:1', ...
+    :param device: 'auto', 'cpu', 'cuda', 'cuda:1', ...; 'auto' is one that the backend runs on.
     :param backend: 'auto' or one of :data:`handmesh_model.backends.BACKENDS`.
     :param max_hands: hands at most that are reported in one picture.
     :param hand_size: metres from wrist to middle knuckle of the user, if known.
@@ -56,6 +59,15 @@ class HandMeshPredictor:
     :raises BackendError: if device or backend cannot be used here.
     :raises ConfigError: if a number is outside its range, or there is no such side.
     """
+
+    lock: RLock
+    """Held while a picture is worked on, over several calls by who makes them for one picture."""
+
+    def __new__(cls, *arguments: Any, **more: Any) -> HandMeshPredictor:
+        """Give every predictor its lock, whatever else it is made of."""
+        predictor = super().__new__(cls)
+        predictor.lock = RLock()
+        return predictor
 
     def __init__(
         self,
@@ -72,7 +84,7 @@ class HandMeshPredictor:
         self.max_hands = max_hands
         self.hand_size = hand_size
         self.side = side
-        self.device = choose_device(device)
+        self.device = choose_device(device, backend)
         self.weights = chosen_weights(weights, self.device)
         """What ``weights`` came to."""
         mesh_file, self._detector_file = weight_files(self.weights)
@@ -140,7 +152,8 @@ class HandMeshPredictor:
             where it agrees with a hand, the hand's distance and size come from it. Needs
             intrinsics.
         :param distortion: the lens's coefficients in OpenCV's order, for a picture that is not
-            rectified.
+            rectified. A hand so far off the axis that the lens does not tell its rays stays
+            root-relative, and :attr:`Hand.scale_note` says so.
         :param fisheye: whether they are of OpenCV's fisheye model.
         :param refine: False if only joints are wanted: the network's refine stage is then left
             out as soon as the backend is ready to, vertices are the rough mesh's, which lies less
@@ -150,18 +163,13 @@ class HandMeshPredictor:
         :raises IntrinsicsError: if there can be no such camera, or none is given for the depth.
         """
         rgb = check_image(rgb)
-        self.begin(rgb, refine)
         intrinsics, depth = check_view(rgb, intrinsics, depth)
-        if boxes is None:
-            estimates = self._find(rgb)
-        else:
-            height, width = rgb.shape[:2]
-            boxes = self.sided([check_box(box, width, height) for box in boxes])
-            estimates = self.estimator.estimate(rgb, boxes)
-            estimates = self.estimator.with_likelier_sides(rgb, estimates, doubt_given=False)
-        return [
-            self.place(estimate, intrinsics, distortion, fisheye, depth) for estimate in estimates
-        ]
+        if boxes is not None:
+            boxes = [check_box(box, rgb.shape[1], rgb.shape[0]) for box in boxes]
+        with self.lock:
+            self.begin(rgb, refine)
+            estimates = self._find(rgb) if boxes is None else self._look_at(rgb, boxes)
+            return [self.place(e, intrinsics, distortion, fisheye, depth) for e in estimates]
 
     def begin(self, rgb: np.ndarray, refine: bool = True) -> None:
         """
@@ -180,17 +188,24 @@ class HandMeshPredictor:
         :param rgb: (H, W, 3) uint8 RGB.
         :raises CheckpointError: if there are no weights for the detector.
         """
-        if self._detector is None:
-            self._detector = HandDetector(
-                load_detector(self._detector_file), self.device, self.backend.name
-            )
-        try:
-            with self.stopwatch('detect'):
-                picture = self.estimator.picture(check_image(rgb))
-                return self._detector.detect(picture, self.most_candidates)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise BackendError(f'the detector failed on {self.device}: {reason}') from error
+        rgb = check_image(rgb)
+        with self.lock:
+            if self._detector is None:
+                self._detector = HandDetector(
+                    load_detector(self._detector_file), self.device, self.backend.name
+                )
+            try:
+                with self.stopwatch('detect'):
+                    picture = self.estimator.picture(rgb)
+                    return self._detector.detect(picture, self.most_candidates)
+            except RuntimeError as error:
+                reason = str(error).splitlines()[0]
+                raise BackendError(f'the detector failed on {self.device}: {reason}') from error
+
+    def _look_at(self, rgb: np.ndarray, boxes: Sequence[HandBox]) -> list[Estimate]:
+        """One estimate a box, in their order."""
+        estimates = self.estimator.estimate(rgb, self.sided(boxes))
+        return self.estimator.with_likelier_sides(rgb, estimates, doubt_given=False)
 
     def _find(self, rgb: np.ndarray) -> list[Estimate]:
         """Detect, estimate, look again where the first crop was off, keep what is a hand."""
@@ -230,14 +245,17 @@ class HandMeshPredictor:
         fisheye: bool,
         depth: np.ndarray | None,
     ) -> Hand:
-        joints_image, vertices_image = estimate.joints_image, estimate.vertices_image
+        points, note = (estimate.joints_image, estimate.vertices_image), ''
         if intrinsics is not None and distortion is not None:
-            joints_image = undistort(joints_image, intrinsics, distortion, fisheye)
-            vertices_image = undistort(vertices_image, intrinsics, distortion, fisheye)
+            straight = straighten(*points, intrinsics, distortion, fisheye)
+            if straight is None:
+                intrinsics, note = None, _BEYOND_LENS
+            else:
+                points = straight
         placement = place_in_camera(
-            joints_image,
+            points[0],
             estimate.joints_depth,
-            vertices_image,
+            points[1],
             estimate.vertices_depth,
             side=estimate.side,
             topology=self.topology,
@@ -247,6 +265,7 @@ class HandMeshPredictor:
             pixel_noise=PIXEL_NOISE * estimate.crop_side,
             # The depth image is registered to the picture as it came, distortion and all.
             depth=None if depth is None else DepthView(depth, estimate.vertices_image),
+            metric_depth=has_metric_depth(self.topology),
         )
         return Hand(
             side=estimate.side,
@@ -261,7 +280,7 @@ class HandMeshPredictor:
             wrist_covariance=placement.wrist_covariance,
             scale_source=placement.scale_source,
             hand_size=placement.hand_size,
-            scale_note=placement.scale_note,
+            scale_note=note or placement.scale_note,
             track_id=estimate.source.track_id,
             refined=estimate.refined,
         )

@@ -98,6 +98,16 @@ def _pair_lengths(joints: np.ndarray) -> np.ndarray:
     return np.linalg.norm(joints[first].astype(np.float64) - joints[second], axis=1)
 
 
+def relative_size(joints: np.ndarray, lengths: np.ndarray) -> float:
+    """
+    Size of a hand over the one whose bones have the given lengths.
+
+    :param joints: (21, 3) metres.
+    :param lengths: (24,) metres of :data:`RIGID_PAIRS`.
+    """
+    return float(np.median(_pair_lengths(joints) / lengths))
+
+
 def solve_wrist_depth(
     rays: np.ndarray, depth: np.ndarray, lengths: np.ndarray, noise: PointNoise
 ) -> ScaleSolution:

@@ -55,6 +55,9 @@ class HandTracker:
     """
     Hands of a video, with ids that stay.
 
+    Threads may share one, and trackers of several threads a predictor: the predictor works on one
+    frame at a time, and the others wait.
+
     :param predictor: finds and estimates hands; its ``max_hands`` is the tracker's too.
     :param settings: when tracks begin and end.
     :param ids: of new tracks, one after the other; None counts from 0. Trackers that share one
@@ -74,9 +77,10 @@ class HandTracker:
 
     def reset(self) -> None:
         """Forget all tracks; ids go on counting."""
-        self._tracks: list[Track] = []
-        self._last_stamp = -np.inf
-        self._last_search = -np.inf
+        with self.predictor.lock:
+            self._tracks: list[Track] = []
+            self._last_stamp = -np.inf
+            self._last_search = -np.inf
 
     def take_over(self, other: HandTracker) -> None:
         """Go on with the hands of another tracker, which is not used afterwards."""
@@ -111,18 +115,19 @@ class HandTracker:
         matrix, depth = check_view(rgb, intrinsics, depth)
         if boxes is not None:
             boxes = [check_box(box, rgb.shape[1], rgb.shape[0]) for box in boxes]
-        self.predictor.begin(rgb, refine)
-        if stamp < self._last_stamp:
-            self.reset()
-        gone = self._end_after_gap(stamp)
-        self._last_stamp = stamp
-        self._advance(rgb, stamp, boxes)
-        hands = [
-            self._hand(track, stamp, matrix, distortion, fisheye, depth)
-            for track in [*gone, *self._tracks]
-        ]
-        self._tracks = [track for track in self._tracks if track.state is not TrackState.LOST]
-        return hands
+        with self.predictor.lock:
+            self.predictor.begin(rgb, refine)
+            if stamp < self._last_stamp:
+                self.reset()
+            gone = self._end_after_gap(stamp)
+            self._last_stamp = stamp
+            self._advance(rgb, stamp, boxes)
+            hands = [
+                self._hand(track, stamp, matrix, distortion, fisheye, depth)
+                for track in [*gone, *self._tracks]
+            ]
+            self._tracks = [track for track in self._tracks if track.state is not TrackState.LOST]
+            return hands
 
     def _end_after_gap(self, stamp: float) -> list[Track]:
         """Tracks that end because no frame came for so long that any hand there now is new."""

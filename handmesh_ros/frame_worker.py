@@ -257,7 +257,7 @@ class FrameWorker:
             self._monitor.note(stage, seconds)
         seen = [hand.refined for hand in hands if hand.state is TrackState.TRACKED]
         self.refined = any(seen) if seen else self.refined
-        self._check_scales(hands, depth)
+        self._check_scales(hands, camera, depth)
         good = [hand for hand in hands if is_finite(hand)]
         if len(good) < len(hands):
             self._node.fault('inference', 'a hand came out with numbers that are not finite')
@@ -277,12 +277,18 @@ class FrameWorker:
                 header, rgb.shape[:2], settings.depth_tolerance, settings.depth_wait
             )
 
-    def _check_scales(self, hands: list[Hand], depth: np.ndarray | None) -> None:
-        """Say once that a hand's size does not come from the depth image that is there."""
+    def _check_scales(
+        self, hands: list[Hand], camera: Calibration | None, depth: np.ndarray | None
+    ) -> None:
+        """Say that a hand has no metres, or once that they are not from the depth image."""
         seen = [hand for hand in hands if hand.state is TrackState.TRACKED]
-        if depth is None or self._node.depth is None or not seen:
+        placed = [hand for hand in seen if hand.is_metric]
+        if camera is not None and len(placed) < len(seen):
+            why = next(hand.scale_note for hand in seen if not hand.is_metric)
+            self._node.fault('calibration', f'{why}; pixels only')
+        if depth is None or self._node.depth is None or not placed:
             return
-        notes = [hand.scale_note for hand in seen if hand.scale_note]
+        notes = [hand.scale_note for hand in placed if hand.scale_note]
         if notes:
             self._node.depth.fault(f'{notes[0]}; sizes come without depth')
         else:

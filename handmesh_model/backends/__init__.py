@@ -37,15 +37,19 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 
-def choose_device(device: str) -> torch.device:
+def choose_device(device: str, backend: str = 'auto') -> torch.device:
     """
     The device to compute on.
 
     :param device: 'auto' (CUDA where there is one, else the CPU) or torch's name of a device.
+    :param backend: what is to run there, 'auto' or one of :data:`BACKENDS`; 'auto' is the CPU if
+        it runs on no other device.
     :raises BackendError: if there is no such device here.
     """
     if device == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+        kind = BACKENDS.get(backend)
+        suits = kind is None or 'cuda' in kind.device_types
+        return torch.device('cuda' if suits and torch.cuda.is_available() else 'cpu')
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)

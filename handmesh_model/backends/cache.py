@@ -2,7 +2,8 @@
 Compiled networks kept on disk, each under a key of everything that it depends on.
 
 A folder an artefact: its files and ``manifest.json`` with the key's facts and each file's digest.
-What is damaged, incomplete or refused by its loader is built anew.
+What is damaged, incomplete or refused by its loader is built anew. Processes that build one
+artefact at once end up with one folder of it, which the first to be done has put there.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ def cached(
     facts = json.loads(json.dumps(facts))
     key = hashlib.new(_DIGEST, json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
     folder = cache_folder() / f'{kind}-{key}'
+    found = _identity(folder)
     problem = _problem(folder, facts)
     if problem is None:
         try:
@@ -87,7 +89,7 @@ def cached(
             return loaded
     if folder.exists():
         log.warning("cached network '%s' is built anew: %s", folder, problem)
-    return _built(folder, facts, build, load)
+    return _built(folder, facts, build, load, found)
 
 
 def _built(
@@ -95,13 +97,21 @@ def _built(
     facts: Mapping[str, Any],
     build: Callable[[Path], None],
     load: Callable[[Path], Loaded],
+    unfit: tuple[int, int] | None,
 ) -> Loaded:
+    """Build and load an artefact, in the place of the folder with the given identity."""
     made = _work_folder(folder)
     try:
         build(made)
         _write_manifest(made, facts)
-        place = _moved(made, folder)
-        loaded = load(place)
+        place = _moved(made, folder, facts, unfit)
+        try:
+            loaded = load(place)
+        except Exception:
+            # The folder that another process has put there may be gone again; one's own is not.
+            if place == made or not made.is_dir():
+                raise
+            loaded = load(made)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     _prune(folder)
@@ -119,18 +129,48 @@ def _work_folder(folder: Path) -> Path:
         return Path(tempfile.mkdtemp(prefix='handmesh-'))
 
 
-def _moved(made: Path, folder: Path) -> Path:
-    """Put a finished folder in its place; where that fails it is used from where it is."""
+def _moved(
+    made: Path, folder: Path, facts: Mapping[str, Any], unfit: tuple[int, int] | None
+) -> Path:
+    """
+    Put a finished folder in its place, unless a whole one of another process is there already.
+
+    :param unfit: identity of a folder that is not to stay, whole or not.
+    :returns: where to load it from: where it cannot be put in its place, from where it is.
+    """
     if made.parent != folder.parent:
         return made
     try:
-        shutil.rmtree(folder, ignore_errors=True)
+        there = _identity(folder)
+        if there is not None and (there == unfit or _problem(folder, facts) is not None):
+            _discard(folder)
         made.rename(folder)
     except OSError as error:
-        # Another process may have built the same in the meantime.
+        if _identity(folder) != unfit and _problem(folder, facts) is None:
+            return folder
         log.warning("compiled network not kept in '%s': %s", folder, error)
         return made
     return folder
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What tells a folder from the one that replaced it; None if there is none."""
+    try:
+        stat = folder.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
+def _discard(folder: Path) -> None:
+    """Take away a folder as a whole, so that nobody finds half of it, and delete it then."""
+    # What cannot be taken away, as from a cache that can only be read, is found again.
+    with contextlib.suppress(OSError):
+        aside = Path(tempfile.mkdtemp(prefix='.making-', dir=folder.parent))
+        try:
+            folder.rename(aside / folder.name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from handmesh_model.hand import Hand, HandBox, Side
 from handmesh_model.joints import JOINT_COUNT
 from handmesh_model.lixels import LixelScale
 from handmesh_model.network import HandMeshNet, StageOutputs
-from handmesh_model.placement import place_in_camera
+from handmesh_model.placement import PIXEL_NOISE, has_metric_depth, place_in_camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class NetworkRunner:
     :param net: left in the mode (training or not) that it was in.
     :param metric_depth: whether the network's depth is in metres, as of networks trained on
         datasets of real hands; else it is for a hand of the topology's size. None decides by the
-        topology: the open hand's networks are of the second kind.
+        topology, see :func:`handmesh_model.placement.has_metric_depth`.
     :param batch_size: crops in one forward pass.
     """
 
@@ -51,7 +51,7 @@ class NetworkRunner:
         self.net = net
         self.batch_size = batch_size
         if metric_depth is None:
-            metric_depth = not net.topology.name.startswith('open')
+            metric_depth = has_metric_depth(net.topology)
         self.metric_depth = metric_depth
         self._scale = LixelScale(net.config.input_size, net.config.heatmap_size)
 
@@ -83,21 +83,19 @@ class NetworkRunner:
             confidence = outputs.confidence[i].double().cpu().numpy()
         presence = 1.0 if outputs.presence is None else float(outputs.presence[i].sigmoid())
         side: Side = query.box.side or 'right'
-        topology = self.net.topology
-        if self.metric_depth and query.hand_size is not None and query.intrinsics is not None:
-            # What is placed is multiplied by the hand's relative size.
-            joints[:, 2] *= topology.hand_size / query.hand_size
-            vertices[:, 2] *= topology.hand_size / query.hand_size
+        crop_side = float(crop.pixels_per_crop_pixel[0]) * self.net.config.input_size
         placed = place_in_camera(
             joints[:, :2],
             joints[:, 2],
             vertices[:, :2],
             vertices[:, 2],
             side=side,
-            topology=topology,
+            topology=self.net.topology,
             intrinsics=query.intrinsics,
             hand_size=query.hand_size,
             confidence=confidence,
+            pixel_noise=PIXEL_NOISE * crop_side,
+            metric_depth=self.metric_depth,
         )
         return Hand(
             side=side,

@@ -6,7 +6,10 @@ import pytest
 
 from handmesh_model.camera import (
     check_intrinsics,
+    distort,
+    is_seen,
     project,
+    straighten,
     undistort,
     unproject,
     wrist_frame,
@@ -73,6 +76,69 @@ def test_pixels_that_no_ray_reaches_stay_numbers(fisheye: bool) -> None:
     assert np.isfinite(undistort(far, K, lens, fisheye)).all()
 
 
+@pytest.mark.parametrize('lens', [np.zeros(4), np.array([0.02, -0.01, 0.003, 0.0])])
+def test_fisheye_sees_as_far_as_its_rays_tell_points(lens: np.ndarray) -> None:
+    wide = np.array([[280.0, 0, 640], [0, 280, 480], [0, 0, 1]])
+    theta = np.deg2rad([0, 30, 60, 75, 84, 89, 90, 92, 110, 150])
+    bent = theta + sum(lens[i] * theta ** (3 + 2 * i) for i in range(4))
+    pixels = wide[:2, 2] + 280 * bent[:, None] * (0.6, -0.8)
+    straight = undistort(pixels, wide, lens, fisheye=True)
+    seen = is_seen(pixels, straight, wide, lens, fisheye=True)
+    assert seen.tolist() == [True] * 4 + [False] * 6
+    rays = np.tan(theta[:4, None]) * (0.6, -0.8)
+    np.testing.assert_allclose(straight[:4], wide[:2, 2] + 280 * rays, atol=0.05)
+
+
+def test_lens_that_folds_sees_up_to_the_fold() -> None:
+    """r (1 - 0.3 r^2) is 0.703 at most."""
+    wide = np.array([[400.0, 0, 320], [0, 400, 240], [0, 0, 1]])
+    lens = np.array([-0.3, 0, 0, 0])
+    pixels = wide[:2, 2] + 400 * np.array([[0.0, 0], [0.5, 0], [0, -0.66], [0.75, 0], [1, 1]])
+    seen = is_seen(pixels, undistort(pixels, wide, lens), wide, lens)
+    assert seen.tolist() == [True, True, True, False, False]
+
+
+def test_without_a_lens_all_is_seen() -> None:
+    far = np.array([[1e6, -1e6]])
+    assert is_seen(far, undistort(far, K, None), K, None).all()
+
+
+def test_hand_is_straight_as_a_whole_or_not_at_all() -> None:
+    wide = np.array([[280.0, 0, 640], [0, 280, 480], [0, 0, 1]])
+    vertices = np.random.default_rng(0).uniform((900, 400), (960, 500), (100, 2))
+    joints = vertices[:21]
+    straight = straighten(joints, vertices, wide, np.zeros(4), fisheye=True)
+    assert straight is not None
+    for given, moved in zip((joints, vertices), straight, strict=True):
+        np.testing.assert_array_equal(moved, undistort(given, wide, np.zeros(4), fisheye=True))
+    vertices[50] = (1090, 480)
+    assert straighten(joints, vertices, wide, np.zeros(4), fisheye=True) is None
+
+
+@pytest.mark.parametrize(('lens', 'fisheye'), [((-0.3, 0.1, 0, 0, 0), False), ((0.1,) * 4, True)])
+def test_lens_sees_a_ray_through_a_skewed_matrix(lens: tuple, fisheye: bool) -> None:
+    skewed = np.array([[600.0, 30, 320], [0, 600, 240], [0, 0, 1]])
+    coefficients, ray = np.array(lens), np.array([[0.1, 0.3, 1.0]])
+    flat, nothing = np.eye(3), np.zeros(3)
+    if fisheye:
+        model = cv2.fisheye.projectPoints
+        seen = model(ray[None], nothing, nothing, flat, coefficients)[0][0]
+    else:
+        seen = cv2.projectPoints(ray, nothing, nothing, flat, coefficients)[0][0]
+    pixels = project(np.append(seen, [[1.0]], axis=1), skewed)
+    straight = undistort(pixels, skewed, coefficients, fisheye)
+    np.testing.assert_allclose(straight, project(ray, skewed), atol=1e-3)
+    np.testing.assert_allclose(distort(straight, skewed, coefficients, fisheye), pixels, atol=1e-3)
+    assert is_seen(pixels, straight, skewed, coefficients, fisheye).all()
+
+
+def test_undistorting_leaves_its_input_alone() -> None:
+    skewed = np.array([[600.0, 9, 320], [0, 620, 240], [0, 0, 1]])
+    pixels = np.array([[30.0, 40.0]])
+    undistort(pixels, skewed, np.array([0.1, 0, 0, 0]))
+    assert pixels.tolist() == [[30, 40]]
+
+
 @pytest.mark.parametrize('coefficients', [None, np.zeros(5), np.zeros(0)])
 def test_no_distortion_leaves_pixels_alone(coefficients: np.ndarray | None) -> None:
     points = np.array([[3.0, 4.0]])
@@ -101,6 +167,7 @@ def test_fisheye_of_zeros_is_the_equidistant_lens() -> None:
         (np.full((3, 3), np.nan), IntrinsicsError, 'NaN'),
         (np.diag([-600.0, 600, 1]), IntrinsicsError, '-600'),
         (np.diag([600.0, 600, 0]), IntrinsicsError, 'row'),
+        (np.array([[600, 0, 0], [1.5, 600, 0], [0, 0, 1]]), IntrinsicsError, r'1\.5 .*K\[1, 0\]'),
         (np.eye(4), ShapeError, r'\(4, 4\)'),
     ],
 )

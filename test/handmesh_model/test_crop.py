@@ -104,6 +104,7 @@ def test_bad_images_are_named(image: object, error: type, text: str) -> None:
         (HandBox(0, 0, float('inf'), 5), 'inf'),
         (HandBox(5, 0, 5, 5), 'no area'),
         (HandBox(8, 0, 5, 5), 'no area'),
+        (HandBox(5, 5, 5.0001, 5.0001), r'is 0\.0001 pixels long, expected at least 1'),
         (HandBox(400, 10, 450, 60), '320 x 240'),
         (HandBox(10, -90, 50, -10), 'outside'),
         (HandBox(-2e6, 0, 2e6, 9), r'4e\+06 pixels long.*320 x 240 pixels, expected at most 5120'),
@@ -116,7 +117,15 @@ def test_bad_boxes_are_named(box: HandBox, text: str) -> None:
         check_box(box, 320, 240)
 
 
-@pytest.mark.parametrize('box', [HandBox(-5, -5, 20, 20), HandBox(0, -5000, 9, 120)])
+@pytest.mark.parametrize(
+    'box',
+    [
+        HandBox(-5, -5, 20, 20),
+        HandBox(0, -5000, 9, 120),
+        HandBox(7, 7, 7.01, 9),
+        HandBox(7, 7, 8, 8),
+    ],
+)
 def test_good_box_passes_unchanged(box: HandBox) -> None:
     assert check_box(box, 320, 240) is box
 

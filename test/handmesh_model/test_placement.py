@@ -9,7 +9,7 @@ import pytest
 from handmesh_model.camera import project, wrist_frame
 from handmesh_model.hand import ScaleSource
 from handmesh_model.joints import WRIST
-from handmesh_model.placement import Placement, place_in_camera
+from handmesh_model.placement import Placement, has_metric_depth, place_in_camera
 from handmesh_model.topology import HandTopology
 
 K = np.array([[600.0, 0, 320], [0, 620.0, 240], [0, 0, 1]])
@@ -86,6 +86,25 @@ def test_given_hand_size_removes_that_error(topology: HandTopology) -> None:
     np.testing.assert_allclose(placed.vertices_camera, vertices, atol=1e-3)
     assert placed.scale_source is ScaleSource.PARAMETER
     assert placed.wrist_covariance[2, 2] < place(topology, seen).wrist_covariance[2, 2] / 2
+
+
+def test_depth_in_metres_is_placed_as_it_is(topology: HandTopology) -> None:
+    """As networks give it that were trained on real hands of all sizes."""
+    vertices, seen = scene(topology, 3, scale=1.15)
+    for name in ('joints_depth', 'vertices_depth'):
+        seen[name] = seen[name] * 1.15
+    size = 1.15 * topology.hand_size
+    placed = place(topology, seen, hand_size=size, metric_depth=True)
+    np.testing.assert_allclose(placed.vertices_camera, vertices, atol=1e-3)
+    assert placed.hand_size == pytest.approx(size)
+    assert placed.scale_source is ScaleSource.PARAMETER
+    wrong = place(topology, seen, hand_size=size)
+    assert np.abs(wrong.vertices_camera - vertices).max() > 5e-3
+
+
+def test_topologies_tell_in_what_their_networks_measure_depth(topology: HandTopology) -> None:
+    assert has_metric_depth(topology)
+    assert not has_metric_depth(HandTopology.open_hand())
 
 
 def test_without_intrinsics_the_hand_is_root_relative(topology: HandTopology) -> None:

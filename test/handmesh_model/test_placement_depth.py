@@ -28,6 +28,17 @@ def test_noise_free_hand_is_placed_to_a_millimetre_whatever_its_size(seed, dista
     assert placed.hand_size == pytest.approx(scale * HAND.hand_size, rel=5e-3)
 
 
+@pytest.mark.parametrize('seed', range(6))
+@pytest.mark.parametrize('given', [None, 1.1 * HAND.hand_size, 1.15 * HAND.hand_size])
+def test_depth_in_metres_of_a_large_hand_is_taken_as_it_is(seed, given):
+    vertices = hand_at(HAND, seed, 1.15)
+    network = seen(vertices, HAND)
+    placed = place(HAND, network, depth_of(vertices, HAND), hand_size=given, metric_depth=True)
+    assert placed.scale_source is ScaleSource.DEPTH
+    assert np.abs(placed.vertices_camera - vertices).max() < 1e-3
+    assert placed.hand_size == pytest.approx(1.15 * HAND.hand_size, rel=5e-3)
+
+
 def test_whole_millimetres_are_read_as_such():
     vertices = hand_at(HAND, 1)
     depth = np.nan_to_num(np.round(1000 * depth_of(vertices, HAND))).astype(np.uint16)

@@ -1,5 +1,7 @@
 """The array edge: what goes in, what comes out, what is refused."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +128,77 @@ def test_network_output_comes_back_to_the_pixels_it_was_seen_at(
         assert 'depth is known at 0 of' in without.scale_note
 
 
+@pytest.mark.parametrize(('name', 'unit'), [('mano-right', 1.0), ('open-skeleton', 1.15)])
+def test_depth_is_taken_as_networks_of_the_topology_give_it(
+    predictor: HandMeshPredictor,
+    topology: HandTopology,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    unit: float,
+) -> None:
+    """In metres, or for a hand of the topology's size; a known size is right for both."""
+    assert topology.template is not None
+    turn = np.array([[0, 1, 0], [-0.8, 0, 0.6], [0.6, 0, 0.8]])
+    truth = 1.15 * topology.template.astype(float) @ turn.T + (0.03, 0.05, 0.5)
+    pixels = project(truth, K)
+    box = HandBox.around(pixels, side='right')
+    crop = apply_affine(invert_affine(image_from_crop(box, 64, False)), pixels)
+    depth = (truth[:, 2] - truth[0, 2]) / unit / 0.15 * 8 + 8
+    lixels = np.column_stack([crop / 4, depth]).astype(np.float32)[None]
+    scripted(predictor, monkeypatch, vertices=lixels, joints=lixels[:, :21])
+    monkeypatch.setattr(predictor, 'hand_size', 1.15 * predictor.topology.hand_size)
+    monkeypatch.setattr(predictor.topology, 'name', name)
+    (hand,) = predictor.predict(IMAGE, K, [box])
+    assert hand.scale_source is ScaleSource.PARAMETER
+    np.testing.assert_allclose(hand.vertices_camera, truth, atol=1e-3)
+
+
+@pytest.mark.parametrize(('angle', 'is_told'), [(20, True), (60, True), (84, False), (92, False)])
+def test_hand_beyond_the_lens_is_not_placed(
+    predictor: HandMeshPredictor,
+    topology: HandTopology,
+    monkeypatch: pytest.MonkeyPatch,
+    angle: float,
+    is_told: bool,
+) -> None:
+    """An equidistant lens's pixels at 90 degrees and more belong to no ray before the camera."""
+    assert topology.template is not None
+    wide = np.array([[280.0, 0, 640], [0, 280, 480], [0, 0, 1]])
+    turn = np.deg2rad(angle)
+    center = 0.5 * np.array([np.sin(turn), 0, np.cos(turn)])
+    truth = topology.template.astype(float)[:, [1, 0, 2]] * (1, -1, 1) + center
+    theta = np.arctan2(np.hypot(truth[:, 0], truth[:, 1]), truth[:, 2])
+    way = truth[:, :2] / np.linalg.norm(truth[:, :2], axis=1, keepdims=True)
+    pixels = 280 * theta[:, None] * way + wide[:2, 2]
+    box = HandBox.around(pixels, side='right')
+    crop = apply_affine(invert_affine(image_from_crop(box, 64, False)), pixels)
+    depth = (truth[:, 2] - truth[0, 2]) / 0.15 * 8 + 8
+    lixels = np.column_stack([crop / 4, depth]).astype(np.float32)[None]
+    scripted(predictor, monkeypatch, vertices=lixels, joints=lixels[:, :21])
+    image = np.zeros((960, 1280, 3), np.uint8)
+    shot = np.full((960, 1280), 0.5, np.float32)
+    for map_of_depth in (None, shot):
+        (hand,) = predictor.predict(
+            image, wide, [box], map_of_depth, distortion=np.zeros(4), fisheye=True
+        )
+        assert hand.is_metric is is_told
+        np.testing.assert_allclose(hand.vertices_image, pixels, atol=1e-3)
+        assert ('off the camera axis' in hand.scale_note) is not is_told
+        if not is_told:
+            assert not hand.joints_camera[0].any()
+            assert np.abs(hand.vertices_camera).max() < 0.5
+        elif map_of_depth is None:
+            np.testing.assert_allclose(hand.vertices_camera, truth, atol=1e-3)
+
+
 def test_known_hand_size_scales_the_metres(weights_folder: Path) -> None:
     predictor = HandMeshPredictor(weights_folder, backend='eager', hand_size=0.08)
     (hand,) = predictor.predict(IMAGE, K, [BOX])
     assert hand.scale_source is ScaleSource.PARAMETER
     assert hand.hand_size == 0.08
+    # Networks for other topologies give depth in metres, which is not scaled.
+    predictor.topology.name = 'open-skeleton'
+    (hand,) = predictor.predict(IMAGE, K, [BOX])
     predictor.hand_size = None
     mean = predictor.predict(IMAGE, K, [BOX])[0]
     ratio = hand.joints_camera[0, 2] / mean.joints_camera[0, 2]
@@ -205,6 +273,59 @@ def test_the_network_chooses_among_more_boxes_than_hands_are_wanted(
     (hand,) = predictor.predict(IMAGE)
     assert hand.side == 'left'
     assert hand.score == pytest.approx(0.9)
+
+
+def test_backend_of_the_cpu_runs_there_on_a_machine_with_a_gpu(
+    weights_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    predictor = HandMeshPredictor(weights_folder, backend='openvino')
+    assert predictor.device.type == 'cpu'
+    assert len(predictor.predict(IMAGE, K, [BOX])) == 1
+    predictor.close()
+
+
+def test_threads_that_share_a_predictor_take_turns(
+    predictor: HandMeshPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first thread stays in the network until the second one has had every chance to come."""
+    boxes = [BOX, HandBox(10, 10, 60, 60, side='left')]
+    alone = [predictor.predict(IMAGE, K, [box])[0].vertices_image for box in boxes]
+    run, inside, most = predictor.backend.run, [0], [0]
+    entered, asked = threading.Event(), threading.Event()
+
+    def watched(crops: np.ndarray, refine: bool = True) -> NetworkResult:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        entered.set()
+        assert asked.wait(60)
+        result = run(crops, refine)
+        inside[0] -= 1
+        return result
+
+    class Lock:
+        """Says that somebody has to wait."""
+
+        def __init__(self) -> None:
+            self.lock = threading.RLock()
+
+        def __enter__(self) -> None:
+            if not self.lock.acquire(blocking=False):
+                asked.set()
+                self.lock.acquire()
+
+        def __exit__(self, *error: object) -> None:
+            self.lock.release()
+
+    monkeypatch.setattr(predictor.backend, 'run', watched)
+    monkeypatch.setattr(predictor, 'lock', Lock())
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(predictor.predict, IMAGE, K, boxes[:1])
+        assert entered.wait(60)
+        second = pool.submit(predictor.predict, IMAGE, K, boxes[1:])
+        found = [future.result()[0].vertices_image for future in (first, second)]
+    assert most == [1]
+    np.testing.assert_array_equal(found, alone)
 
 
 def test_stages_are_timed(predictor: HandMeshPredictor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +90,24 @@ def test_a_hand_is_followed_whether_its_mesh_is_refined_or_not(topology: HandTop
     for i, refine in enumerate([True, False, False, True]):
         assert states(tracker.update(IMAGE, i / 30, refine=refine)) == [(0, 'right', 'tracked')]
         assert tracker.predictor.estimator.refine is refine
+
+
+def test_threads_that_share_a_tracker_take_turns(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (200, 200, 'right')})
+    lock = tracker.predictor.lock
+    held: list[bool] = []
+
+    def estimate(rgb: np.ndarray, boxes: Sequence[HandBox]) -> list[Estimate]:
+        with ThreadPoolExecutor(1) as other:
+            held.append(not other.submit(lock.acquire, blocking=False).result())
+        return world.estimate(rgb, boxes)
+
+    tracker.predictor.estimator.estimate = estimate  # type: ignore[method-assign]
+    for i in range(3):
+        assert states(tracker.update(IMAGE, i / 30)) == [(0, 'right', 'tracked')]
+    assert held == [True] * 3
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(lock.acquire, blocking=False).result()
 
 
 def states(hands: list) -> list[tuple[int, str, str]]:

@@ -15,6 +15,7 @@ from handmesh_model.errors import BackendError
 from handmesh_model.hand import HandBox
 from handmesh_model.tracker import HandTracker
 from handmesh_ros import frame_worker, recovery
+from handmesh_ros.calibration import Calibration
 from handmesh_ros.images import rgb_to_image
 from handmesh_ros.outputs import TOPICS
 
@@ -52,6 +53,26 @@ def test_time_of_every_stage_is_measured(bench):
 def test_missing_frame_is_said(bench):
     assert bench.serve(image(BOTH, 1.0, frame_id='')) == 'processed'
     assert ('frame', 'images have no frame_id: TF and RViz cannot place hands') in bench.faults
+
+
+def test_hands_beyond_the_lens_have_no_metres_and_it_is_said(bench):
+    def lens(focal):
+        matrix = np.array([[focal, 0, 80], [0, focal, 60], [0, 0, 1.0]])
+        # Of all zero coefficients ROS says that there is no distortion.
+        return Calibration(matrix, np.array([1e-3, 0, 0, 0]), fisheye=True)
+
+    bench.calibration = lens(300.0)
+    assert all(hand.is_metric for hand in bench.serve_good(1.0))
+    assert not bench.faults
+    # 20 pixels and more beside the axis are 95 degrees then.
+    bench.calibration = lens(12.0)
+    hands = bench.serve_good(1.1)
+    assert len(hands) == 2
+    assert not any(hand.is_metric for hand in hands)
+    ((kind, text),) = set(bench.faults)
+    assert kind == 'calibration'
+    assert text.startswith('the hand is too far off the camera axis')
+    assert text.endswith('; pixels only')
 
 
 def test_forgotten_hands_come_back_as_new_ones(bench):

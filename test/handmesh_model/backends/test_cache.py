@@ -83,6 +83,92 @@ def test_an_artefact_that_its_loader_refuses_is_built_anew(caplog):
     assert 'made by another version' in caplog.text
 
 
+def test_what_a_loader_goes_on_refusing_is_replaced(folder):
+    Maker().get()
+    newer = Maker()
+
+    def build(folder):
+        Maker.build(newer, folder)
+        (folder / 'a.bin').write_bytes(b'newer weights')
+
+    def load(folder):
+        if (folder / 'a.bin').read_bytes() == b'weights':
+            raise RuntimeError('made by another version')
+        return folder.name
+
+    kept = only_folder(folder).name
+    assert cached('test', FACTS, build, load) == kept
+    assert cached('test', FACTS, build, load) == kept
+    assert newer.builds == 1
+
+
+def test_what_was_refused_once_is_kept_if_it_cannot_be_built_anew(folder):
+    maker = Maker()
+    maker.get()
+
+    def build(folder):
+        raise BackendError('a package is missing')
+
+    def refuse(folder):
+        raise MemoryError
+
+    with pytest.raises(BackendError, match='missing'):
+        cached('test', FACTS, build, refuse)
+    assert maker.get() == 1
+
+
+def test_of_two_that_build_at_once_the_first_ones_stays(folder):
+    """The other process is done while this one builds, and loads while this one moves."""
+    first, second = Maker(), Maker()
+
+    def build(made):
+        second.build(made)
+        first.get()
+        (only_folder(folder) / 'mark').touch()
+
+    def load(place):
+        assert (place / 'mark').exists()
+        return second.load(place)
+
+    assert cached('test', FACTS, build, load) == b'weightsdescription'
+    assert (only_folder(folder) / 'mark').exists()
+    assert (first.builds, second.builds) == (1, 1)
+    assert not list(folder.glob('.making-*'))
+
+
+def test_what_the_other_process_takes_away_again_is_loaded_from_ones_own(folder):
+    other, maker = Maker(), Maker()
+    places = []
+
+    def build(made):
+        maker.build(made)
+        other.get()
+
+    def load(place):
+        places.append(place)
+        if len(places) == 1:
+            (place / 'a.bin').unlink()
+        return maker.load(place)
+
+    assert cached('test', FACTS, build, load) == b'weightsdescription'
+    assert places[0] == only_folder(folder)
+    assert places[1].name.startswith('.making-')
+    assert maker.get() == 2
+
+
+def test_what_another_process_left_half_done_is_replaced(folder):
+    maker = Maker()
+
+    def build(made):
+        maker.build(made)
+        Maker().get()
+        (only_folder(folder) / 'a.bin').unlink()
+
+    assert cached('test', FACTS, build, maker.load) == b'weightsdescription'
+    assert maker.get() == 1
+    assert not list(folder.glob('.making-*'))
+
+
 def test_what_the_loader_says_of_a_fresh_one_is_passed_on(folder):
     maker = Maker()
 

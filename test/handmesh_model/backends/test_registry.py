@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from handmesh_model.backends import BACKENDS, available_backends, missing_backends
+from handmesh_model.backends import BACKENDS, available_backends, choose_device, missing_backends
 from handmesh_model.backends.registry import choose_backends
 from handmesh_model.errors import BackendError
 
@@ -31,6 +31,19 @@ def test_auto_takes_captured_graphs_in_half_precision_on_cuda(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     chosen = [(kind.name, p) for kind, p in choose_backends('auto', CUDA, 'auto')]
     assert chosen == [('cudagraph', 'float16'), ('eager', 'float32')]
+
+
+@pytest.mark.parametrize('there', [True, False])
+@pytest.mark.parametrize(
+    ('backend', 'with_cuda'),
+    [('auto', 'cuda'), ('eager', 'cuda'), ('cudagraph', 'cuda'), ('openvino', 'cpu')],
+)
+def test_device_that_is_chosen_runs_the_backend(monkeypatch, there, backend, with_cuda):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: there)
+    chosen = choose_device('auto', backend)
+    assert chosen.type == (with_cuda if there else 'cpu')
+    if backend != 'cudagraph' or there:
+        assert choose_backends(backend, chosen, 'auto')
 
 
 def test_auto_with_a_precision_takes_what_has_it():
