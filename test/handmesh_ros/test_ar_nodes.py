@@ -185,8 +185,8 @@ def test_overlay_goes_on_without_hands_and_after_bad_images(stagehand):
     assert (image_to_rgb(image) == gray).all()
 
 
-@pytest.mark.parametrize('rate', [30, 60])
-def test_overlay_goes_on_at_full_rate_without_hands(stagehand, rate):
+def test_overlay_goes_on_at_full_rate_without_hands(stagehand):
+    rate = 60
     node = stagehand.run(ar_overlay_node.ArOverlayNode)
     stagehand.calibrate(node)
     stagehand.wait(lambda: stagehand.images.get_subscription_count() > 0)
