@@ -287,8 +287,9 @@ class HandMeshPredictor:
 
     def close(self) -> None:
         """Let go of memory and devices; the predictor is not used afterwards."""
-        self.backend.close()
-        self._detector = None
+        with self.lock:
+            self.backend.close()
+            self._detector = None
 
 
 def check_view(

@@ -152,7 +152,8 @@ class BoxInput:
         if len(good) < len(boxes):
             self._fault(
                 f"{len(boxes) - len(good)} of {len(boxes)} boxes on '{self.topic}' are empty, not "
-                f'finite, outside the image of {width} x {height} pixels or far larger than it'
+                f'finite, smaller than a pixel, outside the image of {width} x {height} pixels or '
+                'far larger than it'
             )
         return good
 
@@ -162,7 +163,8 @@ class BoxInput:
         if self._first_asked is None:
             self._first_asked = now
         publishers = self._node.count_publishers(self.topic)
-        if came is not None and now - came < _JUST_NOW:
+        # Less what they have aged since they came: whoever looks for hands may send only these.
+        if came is not None and now - came < _JUST_NOW and apart - (now - came) > max_age:
             self._fault(
                 f"boxes on '{self.topic}' and images lie {apart:.2f} s apart, expected at most "
                 f'{max_age:.2f} (boxes_max_age): is one of them not stamped, or by another clock?'

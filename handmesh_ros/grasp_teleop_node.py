@@ -157,8 +157,9 @@ class GraspTeleopNode(Node):
                 self.get_logger().info(text)
         if command.mode is Mode.ENGAGED and command.wrist is None:
             self.get_logger().warning(
-                'the camera is not calibrated (no usable camera_info for handmesh_node?): '
-                'fingers and gripper follow, position and turn of the target are held',
+                'hands come without metres (no usable camera_info for handmesh_node, or the hand '
+                'is too far off the axis for its lens): fingers and gripper follow, position and '
+                'turn of the target are held',
                 once=True,
             )
         self._publish(command)

@@ -265,16 +265,6 @@ def read_camera(path: str | Path) -> SourceCamera:
     return camera
 
 
-def read_intrinsics(path: str | Path) -> np.ndarray:
-    """
-    The camera matrix alone of such a file.
-
-    :returns: (3, 3) float64, pixels of the images that were calibrated.
-    :raises ConfigError: as :func:`read_camera`.
-    """
-    return read_camera(path).intrinsics
-
-
 def assumed_intrinsics(width: int, height: int, field_of_view: float) -> np.ndarray:
     """
     The camera matrix of an ideal camera: square pixels, the axis through the middle.

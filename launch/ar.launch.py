@@ -6,7 +6,7 @@ Starts the AR nodes beside a running handmesh_node, and RViz if wanted.
 """
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.substitutions import PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -70,7 +70,7 @@ def start(context) -> list:
 
     def node(executable, names, **more):
         given = {
-            name: ParameterValue(value[name], value_type=PARAMETERS[name])
+            name: ParameterValue(LaunchConfiguration(name), value_type=PARAMETERS[name])
             for name in names
             if value[name]
         }
@@ -79,7 +79,7 @@ def start(context) -> list:
             executable=executable,
             name=executable,
             namespace=value['namespace'],
-            parameters=[value['params_file'], given, _use_sim_time(value)],
+            parameters=[value['params_file'], given, _use_sim_time()],
             ros_arguments=['--log-level', value['log_level']],
             output='screen',
             **more,
@@ -96,8 +96,9 @@ def start(context) -> list:
     return nodes
 
 
-def _use_sim_time(value) -> dict:
-    return {'use_sim_time': ParameterValue(value['use_sim_time'], value_type=bool)}
+def _use_sim_time() -> dict:
+    # A text would have to be of the type already; a configuration is turned into it.
+    return {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)}
 
 
 def _rviz(value) -> Node:
@@ -106,7 +107,7 @@ def _rviz(value) -> Node:
         executable='rviz2',
         name='rviz',
         namespace=value['namespace'],
-        parameters=[_use_sim_time(value)],
+        parameters=[_use_sim_time()],
         # The file names absolute topics; with a namespace the nodes' are elsewhere.
         remappings=[(f'/{topic}', topic) for topic in OUTPUTS],
         arguments=['-d', PathJoinSubstitution([CONFIG, 'ar.rviz']), '-f', value['fixed_frame']],

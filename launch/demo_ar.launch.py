@@ -20,8 +20,13 @@ ARGUMENTS = (
     ('hands', 'network', "'network': what the network finds; 'truth': a synthetic clip's own."),
     ('loop', 'true', 'Start over at the end.'),
     ('namespace', '', 'Namespace of all nodes and topics.'),
-    ('layout', '', 'YAML file of objects that ar_overlay_node draws; empty for none.'),
-    ('stage', 'cube', "Of ar_physics_node: 'cube', 'pour' or a YAML file; 'none' leaves it out."),
+    ('layout', '', 'YAML file of objects that ar_overlay_node draws; empty as in ar.yaml: none.'),
+    (
+        'stage',
+        '',
+        "Of ar_physics_node: 'cube', 'pour' or a YAML file; empty as in ar.yaml: 'cube'; 'none' "
+        'leaves it out.',
+    ),
     ('panel', 'none', "Of ar_buttons_node: 'keypad', 'walkie_talkie', a YAML file or 'none'."),
     ('rviz', 'true', 'Open RViz.'),
     ('log_level', 'info', 'debug, info, warn, error or fatal.'),

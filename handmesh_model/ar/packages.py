@@ -18,5 +18,5 @@ def need(user: str, *packages: str) -> None:
     if missing:
         noun = 'package' if len(missing) == 1 else 'packages'
         raise ConfigError(
-            f'{user} needs the {noun} {" and ".join(missing)}: pip install {" ".join(missing)}'
+            f"{user} needs the {noun} {' and '.join(missing)}: pip install 'handmesh_ros[ar]'"
         )

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
 from handmesh_model.ar.meshes import Mesh
 from handmesh_model.ar.shading import SAMPLES, blend
+from handmesh_model.camera import distort
 from handmesh_model.synthesis.rasterizer import NEAR, NO_FACE, rasterize
 
 
@@ -43,15 +43,14 @@ class Camera:
         depth = points[:, 2]
         safe = np.where(depth > NEAR, depth, 1.0)[:, None]
         rays = points[:, :2] / safe
-        matrix = self.intrinsics
-        if self.distortion.size and len(points):
+        has_lens = self.distortion.size and len(points)
+        if has_lens:
             # Far aside the polynomial of a lens turns back; nothing of it is in the image.
             rays = np.clip(rays, -3, 3)
-            solid = np.column_stack([rays, np.ones(len(rays))])[:, None]
-            project = cv2.fisheye.projectPoints if self.fisheye else cv2.projectPoints
-            pixels = project(solid, np.zeros(3), np.zeros(3), matrix, self.distortion)[0][:, 0]
-        else:
-            pixels = rays @ matrix[:2, :2].T + matrix[:2, 2]
+        matrix = self.intrinsics
+        pixels = rays @ matrix[:2, :2].T + matrix[:2, 2]
+        if has_lens:
+            pixels = distort(pixels, matrix, self.distortion, self.fisheye)
         return np.column_stack([pixels, depth]).astype(np.float32)
 
 

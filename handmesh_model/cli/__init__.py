@@ -29,14 +29,14 @@ A command's module has its name with underscores. It offers ``add_parser(subpars
 the command with its arguments, and ``run(arguments) -> int``, which gives the exit code.
 """
 EXTRAS = {
-    'benchmark': ('psutil',),
     'cpu': ('openvino',),
     'export': ('nncf', 'onnx', 'onnxscript'),
     'tensorrt': ('tensorrt', 'torch_tensorrt'),
     'template': ('anny', 'fast_simplification', 'roma', 'trimesh'),
     'train': ('filelock', 'matplotlib', 'numba', 'scipy', 'tensorboard', 'tqdm'),
+    'benchmark': ('matplotlib', 'psutil'),
 }
-"""Extras of this package and modules that commands import out of them."""
+"""Extras of this package and modules that commands import out of them; one's own comes first."""
 USER_ERROR = 2
 INTERRUPTED = 130
 
@@ -58,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USER_ERROR
     except ModuleNotFoundError as error:
         package = (error.name or '').partition('.')[0]
-        extra = next((name for name, modules in EXTRAS.items() if package in modules), None)
+        extras = sorted(EXTRAS, key=lambda name: name != chosen)
+        extra = next((name for name in extras if package in EXTRAS[name]), None)
         if extra is None:
             raise
         print(

@@ -29,7 +29,7 @@ within 0.7 mm of where a jump of 1 to 5 cm leads to.
 _REFUSAL_TIME = 2.0
 """Seconds that a refusal is told; without any image for so long, handmesh_node ends all tracks."""
 _NOT_ENGAGED = 'clutch not engaged'
-_NOT_CALIBRATED = 'camera not calibrated: position and turn held'
+_NO_METRES = 'place not known in metres: position and turn held'
 
 
 class Mode(IntEnum):
@@ -142,6 +142,7 @@ class GraspTeleop:
         self._goal: _Goal | None = None
         self._stamp = -np.inf
         self._place: np.ndarray | None = None
+        self._placed: SeenHand | None = None
         self._rescaled = -np.inf
         self._why_paused = _NOT_ENGAGED
         self._why_refused, self._refused = '', -np.inf
@@ -164,7 +165,7 @@ class GraspTeleop:
         if self._goal is not None and self._goal.hand.identity != hand.identity:
             self._let_go()
         if self._goal is not None and not hand.has_scale_of(self._goal.hand):
-            self._rescale(hand.seen_at)
+            self._rescale(hand)
         angles = joint_angles(hand.joints, hand.side)
         self._goal = _Goal(
             hand,
@@ -221,18 +222,20 @@ class GraspTeleop:
 
     def _why_engaged(self, goal: _Goal) -> str:
         if goal.wrist is None:
-            return _NOT_CALIBRATED
+            return _NO_METRES
         if self._is_settling(goal.hand) and self._config.mapping == 'relative':
             return 'following; position held, scale changed'
         return 'following'
 
-    def _rescale(self, stamp: float) -> None:
+    def _rescale(self, hand: SeenHand) -> None:
         """From this image on, the hand's metres rest on something else than before."""
-        if self._place is None:
+        if self._placed is None:
             # There were none before.
             return
-        self._rescaled = stamp
-        if self._config.mapping == 'absolute' and self._clutch.is_engaged:
+        self._rescaled = hand.seen_at
+        # Metres that are gone for a while and come back the same put the robot nowhere else.
+        is_elsewhere = hand.camera_from_wrist is not None and not hand.has_scale_of(self._placed)
+        if self._config.mapping == 'absolute' and self._clutch.is_engaged and is_elsewhere:
             self._clutch.release()
             self._why_paused = 'scale changed, engage anew'
 
@@ -251,14 +254,14 @@ class GraspTeleop:
         wrist = self._filter(hand.camera_from_wrist, hand.stamp)
         if is_settling and self._place is not None:
             self._mapping.shift(wrist[:3, 3] - self._place)
-        self._place = wrist[:3, 3].copy()
+        self._place, self._placed = wrist[:3, 3].copy(), hand
         return wrist
 
     def _let_go(self) -> None:
         self._clutch.reset()
         self._filter.reset()
         self._mapping.release()
-        self._goal = self._place = None
+        self._goal = self._place = self._placed = None
         self._rescaled = -np.inf
         self._why_paused = _NOT_ENGAGED
 

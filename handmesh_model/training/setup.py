@@ -10,6 +10,7 @@ import yaml
 from handmesh_model.checkpoints import (
     blank_network,
     read_checkpoint,
+    shortened,
     state_problems,
     topology_hash,
 )
@@ -26,8 +27,6 @@ from handmesh_model.training.widening import is_wider, widen
 LEAST_WIDTH = 8
 ADDED_PARTS = ('joint_stage.skips.', 'mesh_stage.skips.', 'joint_stage.maps.')
 """What a network may have beyond the weights that it starts from: it begins without effect."""
-SHOWN_PROBLEMS = 8
-"""Weights that do not fit that are named; a wrong network has hundreds."""
 
 
 def load_topology(name: str) -> HandTopology:
@@ -76,12 +75,8 @@ def _start_from(net: HandMeshNet, weights: str) -> None:
     state |= {k: v for k, v in own.items() if k.startswith(ADDED_PARTS) and k not in state}
     problems = state_problems(own, state)
     if problems:
-        told = problems[:SHOWN_PROBLEMS]
-        if len(problems) > len(told):
-            told.append(f'and {len(problems) - len(told)} more')
-        raise CheckpointError(
-            f"'{weights}' does not fit the network to train:\n  " + '\n  '.join(told)
-        )
+        told = '\n  '.join(shortened(problems))
+        raise CheckpointError(f"'{weights}' does not fit the network to train:\n  {told}")
     net.load_state_dict(state)
 
 

@@ -272,7 +272,8 @@ def test_a_missing_package_is_named_in_one_line(start, module, package):
     process = start_without(start, module, package)
     assert process.process.wait(TIMEOUT) == 1
     lines = [line for line in process.text().splitlines() if package in line]
-    assert lines == [f'error: {module} needs the package {package}: pip install {package}']
+    needed = f"the package {package}: pip install 'handmesh_ros[ar]'"
+    assert lines == [f'error: {module} needs {needed}']
     assert 'Traceback' not in process.text()
 
 

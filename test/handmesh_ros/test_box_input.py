@@ -123,8 +123,8 @@ def test_old_boxes_are_not_used_and_bad_ones_are_said():
     assert not said
     assert boxes.for_image(100.0, 8, 8, 0.5) == []
     assert said == [
-        "1 of 1 boxes on '/boxes' are empty, not finite, outside the image of 8 x 8 pixels or far "
-        'larger than it'
+        "1 of 1 boxes on '/boxes' are empty, not finite, smaller than a pixel, outside the image "
+        'of 8 x 8 pixels or far larger than it'
     ]
 
 
@@ -143,6 +143,18 @@ def test_boxes_of_another_time_are_said():
         "boxes on '/boxes' and images lie 3.25 s apart, expected at most 0.50 (boxes_max_age): "
         'is one of them not stamped, or by another clock?'
     ]
+
+
+def test_boxes_that_end_with_the_hand_are_no_fault():
+    said, now = [], [0.0]
+    boxes = BoxInput(Node(), 'regions', said.append, lambda: now[0])
+    boxes.on_region(RegionOfInterest(x_offset=10, y_offset=20, width=30, height=40))
+    for frame in range(300):
+        now[0] = frame / 30
+        # The node's clock and the images' go on together; the boxes came at 100 s.
+        used = boxes.for_image(100.0 + now[0], 160, 120, 0.5)
+        assert len(used) == (now[0] <= 0.5)
+    assert not said
 
 
 def test_boxes_that_never_come_or_come_no_more_are_said():

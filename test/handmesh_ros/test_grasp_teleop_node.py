@@ -177,8 +177,8 @@ def test_only_fresh_hands_of_the_side_are_followed(pilot, teleop):
     assert not pilot.got['teleop/wrist']
     count = len(commands)
     pilot.fly(left, lambda: len(commands) > count + 30, 'some commands')
-    assert commands[-1][1].reason == 'camera not calibrated: position and turn held'
-    assert process.text().count('the camera is not calibrated') == 1
+    assert commands[-1][1].reason == 'place not known in metres: position and turn held'
+    assert process.text().count('hands come without metres') == 1
 
 
 def test_hands_of_a_slow_clock_are_refused_and_their_age_is_told(pilot, teleop):

@@ -96,8 +96,16 @@ def test_demo_launch_changes_no_default_of_the_camera_but_the_loop(stand_ins):
         assert arguments[argument]['default_value'] == expected
 
 
+def typed(value, value_type):
+    """As launch_ros's ParameterValue: a text is no number, only a substitution becomes one."""
+    if isinstance(value, str) and value_type is not str:
+        raise TypeError(f'{value!r} is not of {value_type}')
+    return value
+
+
 def ar_nodes(stand_ins, **given):
     """What ar.launch.py starts: the keywords of each, by executable."""
+    stand_ins['launch_ros.parameter_descriptions'].ParameterValue.side_effect = typed
     module = load('ar.launch.py')
     module.generate_launch_description()
     arguments = {name: kwargs['default_value'] for name, kwargs in declared(stand_ins).items()}

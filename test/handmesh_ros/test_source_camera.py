@@ -9,7 +9,7 @@ import yaml
 
 from handmesh_model.errors import ConfigError
 from handmesh_ros.source_camera import SourceCamera
-from handmesh_ros.sources import open_source, read_camera, read_intrinsics
+from handmesh_ros.sources import open_source, read_camera
 
 K = [[800.0, 0.0, 639.5], [0.0, 810.0, 359.5], [0.0, 0.0, 1.0]]
 P = [[700.0, 0.0, 630.0, -84.0], [0.0, 705.0, 350.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
@@ -56,7 +56,7 @@ def test_all_of_a_calibration_is_read(file):
     np.testing.assert_array_equal(camera.projection, P)
     assert (camera.size, camera.distortion_model) == ((1280, 720), 'plumb_bob')
     assert camera.is_distorted
-    np.testing.assert_array_equal(read_intrinsics(file(calibration())), K)
+    np.testing.assert_array_equal(read_camera(file(calibration())).intrinsics, K)
 
 
 def test_other_models_are_told_by_name(file):

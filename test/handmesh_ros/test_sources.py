@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from handmesh_model.errors import ConfigError, ImageError
-from handmesh_ros.sources import assumed_intrinsics, open_source, read_intrinsics
+from handmesh_ros.sources import assumed_intrinsics, open_source, read_camera
 
 K = [[500.0, 0.0, 31.5], [0.0, 500.0, 23.5], [0.0, 0.0, 1.0]]
 
@@ -94,7 +94,7 @@ def test_matrix_from_calibration_yaml(tmp_path):
     file = tmp_path / 'camera.yaml'
     flat = ', '.join(str(x) for row in K for x in row)
     file.write_text(f'camera_matrix:\n  rows: 3\n  cols: 3\n  data: [{flat}]\n')
-    np.testing.assert_array_equal(read_intrinsics(file), K)
+    np.testing.assert_array_equal(read_camera(file).intrinsics, K)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_file_without_matrix_is_named(tmp_path, text):
     file = tmp_path / 'camera.json'
     file.write_text(text)
     with pytest.raises(ConfigError, match=r'camera\.json'):
-        read_intrinsics(file)
+        read_camera(file)
 
 
 def test_assumed_camera_sees_the_angle_it_should():

@@ -18,7 +18,7 @@ from handmesh_model.teleop.seen_hand import SeenHand
 from handmesh_model.wrist import wrist_frame
 
 TICK = 0.01
-UNCALIBRATED = 'camera not calibrated: position and turn held'
+UNPLACED = 'place not known in metres: position and turn held'
 REFUSED = 'hands are 0.62 s old, max_age 0.5 s'
 
 
@@ -361,6 +361,23 @@ def test_absolute_a_change_of_scale_lets_go_until_the_hand_grips_anew(scale):
     np.testing.assert_allclose(command.target[:3, 3], wrist[:3, 3], atol=1e-3)
 
 
+def test_absolute_metres_that_are_gone_for_a_while_let_go_of_nothing():
+    def blinking(now):
+        seen = rescaling(still)(now - 10)
+        if not CHANGE <= now < CHANGE + 0.3:
+            return dataclasses.replace(seen, stamp=now)
+        return dataclasses.replace(
+            seen, stamp=now, camera_from_wrist=None, scale_source=ScaleSource.NONE
+        )
+
+    clock = Clock(mapping='absolute', clutch='always')
+    clock.run(CHANGE - 100, blinking)
+    assert clock.run(0.25, blinking).reason == UNPLACED
+    command = clock.run(0.5, blinking)
+    assert command.reason == 'following'
+    assert {c.mode for c in clock.commands} == {Mode.ENGAGED}
+
+
 def test_absolute_and_always_a_change_of_scale_lets_go_until_the_hand_was_lost():
     clock = Clock(mapping='absolute', clutch='always')
     clock.run(CHANGE - 100, rescaling(still))
@@ -383,7 +400,7 @@ def test_the_first_metres_of_a_hand_are_no_change_of_scale(mapping):
     clock = Clock(mapping=mapping, clutch='always')
     clock.run(2.5, calibrated_late)
     reasons = [c.reason for c in clock.commands]
-    assert set(reasons[:150]) == {UNCALIBRATED}
+    assert set(reasons[:150]) == {UNPLACED}
     assert set(reasons[151:]) == {'following'}
     assert clock.commands[-1].target[2, 3] > 0.05
 
@@ -427,7 +444,7 @@ def test_without_metres_the_hand_is_followed_and_the_pose_stays_and_it_is_told(m
     clock = Clock(clutch='always', mapping=mapping)
     command = clock.run(1.0, moving(metric=False))
     assert command.mode is Mode.ENGAGED
-    assert {c.reason for c in clock.commands} == {UNCALIBRATED}
+    assert {c.reason for c in clock.commands} == {UNPLACED}
     assert not command.twist.any()
     np.testing.assert_array_equal(command.target, np.eye(4))
     assert command.wrist is None
