@@ -286,10 +286,10 @@ class HandMeshPredictor:
         )
 
     def close(self) -> None:
-        """Let go of memory and devices; the predictor is not used afterwards."""
-        with self.lock:
-            self.backend.close()
-            self._detector = None
+        """Let go of memory and devices; no thread may use the predictor any more."""
+        # Without the lock: a network that hangs would hold it for ever.
+        self.backend.close()
+        self._detector = None
 
 
 def check_view(
