@@ -235,15 +235,15 @@ def straighten(
         tell the rays of them all, see :func:`is_seen`.
     :raises IntrinsicsError: as :func:`undistort`.
     """
-    joints = undistort(joints_image, intrinsics, distortion, fisheye)
-    vertices = undistort(vertices_image, intrinsics, distortion, fisheye)
+    count = len(joints_image)
+    points = np.concatenate([joints_image, vertices_image])
+    straight = undistort(points, intrinsics, distortion, fisheye)
     # What a lens sees it sees around its axis: the outermost vertex speaks for all, in less time.
     outermost = int(np.square(vertices_image - intrinsics[:2, 2]).sum(axis=1).argmax())
-    doubted = np.concatenate([joints_image, vertices_image[outermost, None]])
-    straight = np.concatenate([joints, vertices[outermost, None]])
-    if not is_seen(doubted, straight, intrinsics, distortion, fisheye).all():
+    doubted = [*range(count), count + outermost]
+    if not is_seen(points[doubted], straight[doubted], intrinsics, distortion, fisheye).all():
         return None
-    return joints, vertices
+    return straight[:count], straight[count:]
 
 
 def _check_distortion(distortion: np.ndarray | None, fisheye: bool) -> np.ndarray | None:

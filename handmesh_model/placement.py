@@ -117,10 +117,10 @@ def place_in_camera(
         noise = PointNoise(pixel_noise / focal / trust, depth_noise)
         joints[:, :2] = normalized(joints_image, intrinsics)
         vertices[:, :2] = normalized(vertices_image, intrinsics)
-        size = 1.0 if hand_size is None else hand_size / topology.hand_size
-        shape = joints[:, 2] / size if metric_depth else joints[:, 2]
+        scale = 1.0 if hand_size is None else hand_size / topology.hand_size
+        shape = joints[:, 2] / scale if metric_depth else joints[:, 2]
         unit = solve_wrist_depth(joints[:, :2], shape, lengths, noise)
-        at = _distance_by_size(unit, size, hand_size is not None, metric_depth)
+        at = _distance_by_size(unit, scale, hand_size is not None, metric_depth)
         if depth is not None:
             mesh_noise = float(np.sqrt(np.mean(depth_noise**2)))
             offsets = _Offsets(vertices_depth, mesh_noise, metric_depth)
