@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -68,7 +69,11 @@ class ImageInput:
         self._on_image = on_image
         self._fault = fault
         self._subscription: Any = None
+        self._former: Any = None
         self._used: ReliabilityPolicy | None = None
+        # Subscriptions are numbered; an image that two of them bring counts once.
+        self._newest = self._heard = 0
+        self._last_stamp: Any = None
         self.topic = transport_topic(node.resolve_topic_name('image'), transport)
         """Where images are expected, by its full name."""
 
@@ -79,24 +84,44 @@ class ImageInput:
 
     def take(self) -> None:
         """Subscribe; if that was done, see whether the publishers have changed."""
+        self._let_go_of_former()
         wanted = self._wanted_reliability()
         if self._subscription is not None and wanted == self._used:
             return
-        self.release()
+        # Publishers take a moment to find the new one. Until the next look, none is lost.
+        self._former = self._subscription
         self._used = wanted
+        self._newest += 1
         self._subscription = self._node.create_subscription(
             self._kind,
             self.topic,
-            self._on_image,
+            partial(self._on_message, self._newest),
             QoSProfile(depth=1, reliability=wanted),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
         )
 
     def release(self) -> None:
         """Unsubscribe, if subscribed."""
+        self._let_go_of_former()
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = None
+        self._last_stamp = None
+
+    def _let_go_of_former(self) -> None:
+        if self._former is not None:
+            self._node.destroy_subscription(self._former)
+        self._former = None
+
+    def _on_message(self, number: int, message: Any) -> None:
+        """Hand an image on, unless another subscription has brought it."""
+        if number < self._heard:
+            return
+        is_first, self._heard = number > self._heard, number
+        is_known = is_first and message.header.stamp == self._last_stamp
+        self._last_stamp = message.header.stamp
+        if not is_known:
+            self._on_image(message)
 
     def _wanted_reliability(self) -> ReliabilityPolicy:
         if self._reliability != AUTO:

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
 
-from handmesh_ros.image_input import matched_reliability, transport_topic
+from handmesh_ros.image_input import ImageInput, matched_reliability, transport_topic
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 
@@ -37,3 +38,86 @@ def test_reliability_suits_every_publisher(offered, taken):
 )
 def test_topics_are_named_as_image_transport_does(topic, transport, expected):
     assert transport_topic(topic, transport) == expected
+
+
+class Graph:
+    """What an :class:`ImageInput` sees of a node; its subscriptions are called by the test."""
+
+    def __init__(self):
+        self.offered = []
+        self.open = []
+
+    def resolve_topic_name(self, name):
+        return f'/{name}'
+
+    def get_publishers_info_by_topic(self, topic):
+        return [
+            SimpleNamespace(qos_profile=QoSProfile(depth=1, reliability=policy))
+            for policy in self.offered
+        ]
+
+    def create_subscription(self, kind, topic, callback, qos, event_callbacks):
+        self.open.append(SimpleNamespace(bring=callback, reliability=qos.reliability))
+        return self.open[-1]
+
+    def destroy_subscription(self, subscription):
+        self.open.remove(subscription)
+
+
+def image_at(seconds):
+    image = Image()
+    image.header.stamp.sec = seconds
+    return image
+
+
+@pytest.fixture
+def graph():
+    return Graph()
+
+
+@pytest.fixture
+def taken():
+    """Seconds of the images that were handed on."""
+    return []
+
+
+@pytest.fixture
+def images(graph, taken):
+    return ImageInput(
+        graph, 'raw', 'auto', lambda image: taken.append(image.header.stamp.sec), pytest.fail
+    )
+
+
+def test_no_image_is_lost_or_taken_twice_while_the_reliability_changes(graph, images, taken):
+    images.take()
+    (former,) = graph.open
+    former.bring(image_at(1))
+    graph.offered = [RELIABLE]
+    images.take()
+    assert graph.open[0] is former
+    newer = graph.open[1]
+    assert (former.reliability, newer.reliability) == (BEST_EFFORT, RELIABLE)
+    former.bring(image_at(2))  # the publisher has not found the newer one yet
+    former.bring(image_at(3))
+    newer.bring(image_at(3))
+    newer.bring(image_at(4))
+    former.bring(image_at(4))
+    images.take()
+    assert graph.open == [newer]
+    newer.bring(image_at(5))
+    newer.bring(image_at(5))  # only two subscriptions can bring the same image
+    assert taken == [1, 2, 3, 4, 5, 5]
+
+
+def test_release_leaves_no_subscription(graph, images, taken):
+    images.take()
+    graph.open[0].bring(image_at(0))
+    graph.offered = [RELIABLE]
+    images.take()
+    assert len(graph.open) == 2
+    images.release()
+    assert not graph.open
+    assert not images.is_taking
+    images.take()
+    graph.open[0].bring(image_at(0))  # a camera without stamps
+    assert taken == [0, 0]
