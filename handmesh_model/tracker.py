@@ -144,9 +144,13 @@ class HandTracker:
         if side is not None:
             for track in self._tracks:
                 track.take_side(side)
+        # What lies near several belongs first to those seen in the last frame, older ones before.
+        order = sorted(
+            range(len(self._tracks)), key=lambda i: self._tracks[i].state is TrackState.HELD
+        )
         old = [track.next_box() for track in self._tracks]
         candidates = self.predictor.sided(self._search(rgb, stamp) if boxes is None else boxes)
-        matches, new = self._assign(old, candidates)
+        matches, new = self._assign(old, candidates, order)
         # The mesh of a hand just seen makes a better crop than the detector's box does.
         own = [boxes is None and track.state is TrackState.TRACKED for track in self._tracks]
         old = [
@@ -161,19 +165,23 @@ class HandTracker:
         estimates = self.predictor.estimator.estimate(rgb, [*old, *new, *boxes_mirrored])
         looked_at, others = estimates[: len(old) + len(new)], estimates[len(old) + len(new) :]
         others_of_old = dict(zip(doubtful, others[: len(doubtful)], strict=True))
-        for i, (track, match) in enumerate(zip(self._tracks, matches, strict=True)):
-            estimate = looked_at[i]
-            if estimate.presence >= self.settings.stay_presence and _plausible(estimate):
+        seen: list[Track] = []
+        for i in order:
+            track, estimate, match = self._tracks[i], looked_at[i], matches[i]
+            shows_hand = estimate.presence >= self.settings.stay_presence and _plausible(estimate)
+            if shows_hand and not any(same_hand(estimate, other.estimate) for other in seen):
                 track.see(estimate, stamp)
                 if i in others_of_old:
                     track.compare_sides(others_of_old[i], stamp)
                 if match is not None:
                     track.correct_size(match, estimate)
+                seen.append(track)
+            elif shows_hand and track.state is TrackState.TRACKED:
+                track.state = TrackState.LOST  # it came to lie on the hand of another track
             elif stamp - track.seen > self.settings.hold_time:
                 track.state = TrackState.LOST
             else:
                 track.state = TrackState.HELD
-        self._drop_duplicates()
         found = looked_at[len(old) :]
         if side is None:
             pairs = zip(found, others[len(doubtful) :], strict=True)
@@ -191,18 +199,20 @@ class HandTracker:
         return self.predictor.detect(rgb)
 
     def _assign(
-        self, old: list[HandBox], candidates: list[HandBox]
+        self, old: list[HandBox], candidates: list[HandBox], order: list[int]
     ) -> tuple[list[HandBox | None], list[HandBox]]:
         """
         The candidate that each track is seen in, if any, and those that are nobody's.
 
         Of the latter the surest come first, and no more than the detector would give: elsewhere
         others may send any number, and the network looks at each.
+
+        :param order: of the tracks, that they choose in.
         """
         free = list(candidates)
         matches: list[HandBox | None] = [None] * len(old)
-        for i, (track, box) in enumerate(zip(self._tracks, old, strict=True)):
-            held = track.state is TrackState.HELD
+        for i in order:
+            box, held = old[i], self._tracks[i].state is TrackState.HELD
             near = [
                 c
                 for c in free
@@ -218,16 +228,6 @@ class HandTracker:
             return matches, []
         free.sort(key=lambda c: -c.score)
         return matches, free[: self.predictor.most_candidates]
-
-    def _drop_duplicates(self) -> None:
-        """Of two tracks that came to lie on one hand, the older one stays."""
-        kept: list[Track] = []
-        for track in self._tracks:
-            if track.state is TrackState.TRACKED:
-                if any(same_hand(track.estimate, other.estimate) for other in kept):
-                    track.state = TrackState.LOST
-                else:
-                    kept.append(track)
 
     def _begin(self, estimates: Sequence[Estimate], stamp: float) -> None:
         """New tracks for hands that no track has."""

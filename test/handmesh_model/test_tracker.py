@@ -289,6 +289,24 @@ def test_two_tracks_on_one_hand_become_one(topology: HandTopology) -> None:
     ]
 
 
+@pytest.mark.parametrize('goes_to', [320, 200])
+def test_a_hand_out_of_sight_does_not_take_the_one_in_sight(
+    topology: HandTopology, goes_to: int
+) -> None:
+    world, tracker = make(topology, {'a': (200, 200, 'left'), 'b': (320, 200, 'right')})
+    assert states(tracker.update(IMAGE, 0.0)) == [(0, 'left', 'tracked'), (1, 'right', 'tracked')]
+    del world.hands['a']
+    for i in range(1, 10):
+        # Beside the place of the hidden hand, or onto it.
+        world.hands['b'] = (320 + (goes_to - 320) * i / 9, 200, 'right')
+        hands = tracker.update(IMAGE, i / 30)
+        assert states(hands) == [(0, 'left', 'held'), (1, 'right', 'tracked')]
+    world.hands['a'] = (80, 200, 'left')
+    hands = tracker.update(IMAGE, 10 / 30)
+    assert states(hands) == [(0, 'left', 'tracked'), (1, 'right', 'tracked')]
+    assert hands[0].box.center[0] == pytest.approx(80)
+
+
 def test_of_many_boxes_from_elsewhere_the_surest_are_looked_at(topology: HandTopology) -> None:
     world, tracker = make(topology, {'a': (550, 400, 'right')})
     looks = []
