@@ -10,15 +10,14 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-import cv2
 import numpy as np
 
 from handmesh_model.errors import HandmeshError, ImageError, IntrinsicsError
@@ -42,6 +41,11 @@ MAX_TOPICS = 10_000
 _EXPECTED = "expected none or chunks inside MCAP ('ros2 bag convert' writes it anew)"
 _SEARCH = 200
 """Messages that are looked through for a calibrated camera_info, or an image that can be read."""
+_PACED = 30
+"""Images whose times tell the rate; more would have to be read only for that."""
+_DATABASE = b'SQLite format 3\0'
+_COMPRESSED_FILE = re.compile(rb'\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18')
+"""How zstd begins: with a frame, or with one to be skipped."""
 
 
 def is_bag(path: Path) -> bool:
@@ -58,7 +62,8 @@ class Bag:
 
     :param topic: of the images.
     :param count: how many the bag says it has.
-    :param rate: images a second, by their times in the bag; 0 if there are too few to tell.
+    :param rate: images a second, by the times of the first ones in the bag; 0 if there are too few
+        to tell.
     :param camera: by the camera_info beside the images, if that is calibrated for images of their
         size; region of interest and binning are taken off K and P.
     """
@@ -100,9 +105,19 @@ def open_bag(path: Path, topic: str = '', warn: Callable[[str], object] = print)
         count = sum(c.msgcount for c in _connections(reader, chosen))
         if count < 1:
             raise ImageError(f"topic '{chosen}' of bag '{path}' holds no images")
-        seconds = reader.duration * 1e-9
-        rate = (count - 1) / seconds if count > 1 and seconds > 0 else 0.0
+        rate = _rate(reader, chosen, path)
         return Bag(path, chosen, count, rate, _camera(reader, chosen, path, warn))
+
+
+def _rate(reader: Any, topic: str, path: Path) -> float:
+    """Images a second at the beginning; 0 if there are too few to tell."""
+    times: list[int] = []
+    # Where a bag breaks off, those before can be played.
+    with suppress(ImageError):
+        for _, time, _ in islice(_messages(reader, _connections(reader, topic), path), _PACED):
+            times.append(time)
+    seconds = (times[-1] - times[0]) * 1e-9 if times else 0.0
+    return (len(times) - 1) / seconds if seconds > 0 else 0.0
 
 
 def _camera(
@@ -175,10 +190,7 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from error
     _limit_decompression()
     try:
-        _check_metadata(path)
-        for file in path.glob('*.db3') if path.is_dir() else [path]:
-            if file.suffix.lower() == '.db3':
-                _check_database(file)
+        _check_files(path)
         reader = Reader(path)
         reader.open()
     except ImageError:
@@ -197,17 +209,26 @@ def _opened(path: Path) -> Iterator[Any]:
         reader.close()
 
 
-def _check_metadata(path: Path) -> None:
-    """Sizes, and compressed files, which the library would unpack whole before anybody looks."""
-    file = path / METADATA if path.is_dir() else None
-    if file is None:
-        return
-    if file.stat().st_size > MAX_METADATA:
-        raise ImageError(f"'{file}' is larger than {MAX_METADATA} bytes")
-    for line in file.read_bytes().splitlines():
-        key, _, value = line.partition(b':')
-        if key.strip() == b'compression_mode' and value.strip(b' \'"').lower() == b'file':
-            raise ImageError(f"bag '{path}' is compressed by file; {_EXPECTED}")
+def _check_files(path: Path) -> None:
+    """
+    Refuse files that the library would unpack whole, or run, before anybody looks.
+
+    By what they hold, whatever the metadata says of them, and however it says it.
+    """
+    if path.is_dir() and (path / METADATA).stat().st_size > MAX_METADATA:
+        raise ImageError(f"'{path / METADATA}' is larger than {MAX_METADATA} bytes")
+    for file in path.iterdir() if path.is_dir() else [path]:
+        if not file.is_file():
+            continue
+        # The library hands names to SQLite as addresses.
+        if '/' in unquote(file.name):
+            raise ImageError(f"'{file}' means a file elsewhere, expected the bag's own only")
+        with file.open('rb') as opened:
+            start = opened.read(len(_DATABASE))
+        if start == _DATABASE:
+            _check_database(file)
+        elif _COMPRESSED_FILE.match(start):
+            raise ImageError(f"bag '{path}' is compressed by file: '{file.name}'; {_EXPECTED}")
 
 
 def _check_database(file: Path) -> None:
@@ -290,27 +311,17 @@ def _parse(kind: str, data: bytes) -> Any:
 
 def _decode(kind: str, data: bytes) -> np.ndarray:
     message = _parse(kind, data)
+    # They need sensor_msgs, which whoever plays images has.
+    from handmesh_ros.compressed_images import compressed_image_to_rgb
+    from handmesh_ros.images import image_to_rgb
+
     if kind == COMPRESSED:
-        return _decode_compressed(message)
+        return compressed_image_to_rgb(message)
     if message.width * message.height > MAX_PIXELS:
         raise ImageError(
             f'{message.width} x {message.height} pixels, at most {MAX_PIXELS} are read'
         )
-    # Needs sensor_msgs, which whoever plays images has.
-    from handmesh_ros.images import image_to_rgb
-
     return np.array(image_to_rgb(message))
-
-
-def _decode_compressed(message: Any) -> np.ndarray:
-    """JPEG, PNG and the like; OpenCV itself refuses more than 2 ** 30 pixels."""
-    try:
-        bgr = cv2.imdecode(np.asarray(message.data, dtype=np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ImageError(f"'{message.format}' cannot be decoded: {error.err}") from error
-    if bgr is None:
-        raise ImageError(f"'{message.format[:60]}' cannot be decoded")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def _calibration(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ from sensor_msgs.msg import CameraInfo
 from handmesh_model.errors import IntrinsicsError
 from handmesh_ros.calibration import Calibration, camera_info_to_calibration
 
+_RECTIFIED = re.compile(r'(^|[/_])rect')
+"""As in image_rect, image_rect_color or rectified/image."""
 _SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Fits every publisher."""
 PATIENCE = 2.0
@@ -115,7 +118,8 @@ class CameraWatch:
             f'Camera is calibrated: metric topics and TF are on; distortion: {rectification}'
         )
         topic = self._image_topic()
-        if calibration is not None and calibration.distortion.size and 'rect' in topic:
+        is_distorted = calibration is not None and calibration.distortion.size > 0
+        if is_distorted and _RECTIFIED.search(topic):
             self._say(
                 f"images on '{topic}' sound rectified, but image_is_rectified is false and the "
                 'distortion in camera_info is undone: if they are rectified, set it to true'

@@ -25,6 +25,7 @@ from handmesh_model.joints import BONES, JOINT_NAMES, PARENTS
 from handmesh_model.topology import HandTopology
 from handmesh_ros import msg
 from handmesh_ros.images import set_bytes
+from handmesh_ros.transforms import rotation_from_quaternion
 
 SIDES = {'left': msg.Hand.LEFT, 'right': msg.Hand.RIGHT}
 STATES = {
@@ -54,9 +55,11 @@ def shifted_stamp(stamp: Any, seconds: float) -> Time:
     """
     A stamp some seconds later, or earlier if they are negative; not before zero.
 
-    :param stamp: a builtin_interfaces/Time.
+    :param stamp: a builtin_interfaces/Time; zero, which is no time, stays zero.
     """
-    nanoseconds = max(0, stamp_to_nanoseconds(stamp) + round(seconds * 1e9))
+    nanoseconds = stamp_to_nanoseconds(stamp)
+    if nanoseconds:
+        nanoseconds = max(0, nanoseconds + round(seconds * 1e9))
     return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
 
 
@@ -98,17 +101,18 @@ def pose_to_msg(pose: np.ndarray) -> Pose:
 
 
 def msg_to_pose(pose: Pose) -> np.ndarray:
-    """A message as a (4, 4) rigid transform, metres; a quaternion of length 0 is no rotation."""
+    """
+    A message as a (4, 4) rigid transform, metres; a quaternion of length 0 is no rotation.
+
+    Numbers that are not finite come through; of such
+    :func:`handmesh_ros.transforms.transform_to_matrix` makes None.
+    """
     q = pose.orientation
     quaternion = np.array([q.x, q.y, q.z, q.w])
     length = np.linalg.norm(quaternion)
-    x, y, z, w = quaternion / length if length > 0 else (0.0, 0.0, 0.0, 1.0)
     transform = np.eye(4)
-    transform[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
+    if length > 0:
+        transform[:3, :3] = rotation_from_quaternion(quaternion / length)
     transform[:3, 3] = pose.position.x, pose.position.y, pose.position.z
     return transform
 

@@ -116,7 +116,8 @@ class DepthStream:
         end = time.monotonic() + patience
         with self._arrived:
             while self._messages:
-                best = min(self._messages, key=lambda m: abs(_gap(m, stamp)))
+                # Of those equally near, as all without stamps are, the newest.
+                best = min(reversed(self._messages), key=lambda m: abs(_gap(m, stamp)))
                 left = end - time.monotonic()
                 is_alive = time.monotonic() - self._last < _ALIVE
                 # Newer ones than the image are there: its own will not come any more.

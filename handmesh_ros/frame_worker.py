@@ -46,8 +46,6 @@ class Surroundings(NamedTuple):
     :param now: seconds, by the node's clock.
     :param fault: say and remember a fault of a kind.
     :param is_alive: whether messages can still be sent.
-    :param boxes: hands that others have found in the image of a stamp, width and height, and at
-        what age boxes are too old; None leaves it to the detector.
     :param load: makes a tracker with a network; the argument counts attempts to replace one that
         fails. May raise what loading raises.
     :param report: gets, of every image answered, the seconds that it took from when it was taken
@@ -61,7 +59,6 @@ class Surroundings(NamedTuple):
     now: Callable[[], float]
     fault: Callable[[str, str], None]
     is_alive: Callable[[], bool]
-    boxes: Callable[[float, int, int], list[HandBox] | None]
     load: Callable[[int], HandTracker]
     report: Callable[[float, float], None]
     depth: DepthStream | None = None
@@ -76,6 +73,8 @@ class FrameWorker:
 
     :param tracker: used by the worker's thread alone.
     :param outputs: where hands go.
+    :param boxes: hands that others have found in the image of a stamp, width and height; None
+        leaves it to the detector. Called from the worker's thread, too.
     """
 
     def __init__(
@@ -84,11 +83,13 @@ class FrameWorker:
         outputs: HandOutputs,
         monitor: Monitor,
         surroundings: Surroundings,
+        boxes: Callable[[float, int, int], list[HandBox] | None],
     ) -> None:
         self._tracker = tracker
         self._outputs = outputs
         self._monitor = monitor
         self._node = surroundings
+        self._boxes = boxes
         self._steadier = Steadier(surroundings.now, surroundings.fault)
         self._slot: NewestSlot[Image | CompressedImage] = NewestSlot()
         self._thread: threading.Thread | None = None
@@ -246,7 +247,7 @@ class FrameWorker:
         if self._forget.is_set():
             self._forget.clear()
             self._tracker.reset()
-        boxes = self._node.boxes(stamp, rgb.shape[1], rgb.shape[0])
+        boxes = self._boxes(stamp, rgb.shape[1], rgb.shape[0])
         known: dict[str, Any] = {'boxes': boxes, 'refine': refine}
         if camera is not None:
             known |= {'intrinsics': camera.intrinsics, 'depth': depth}

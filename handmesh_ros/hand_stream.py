@@ -32,7 +32,7 @@ class HandStream:
     :param node: subscriptions and publishers are made there.
     :param tracker: with a network ready to run; belongs to the stream from now on.
     :param monitor: of the images.
-    :param surroundings: of the worker; its ``boxes`` are the stream's own.
+    :param surroundings: of the worker.
     """
 
     def __init__(
@@ -57,8 +57,7 @@ class HandStream:
                 node, settings.boxes, lambda text: surroundings.fault('boxes', text)
             )
         self._outputs = HandOutputs(node, topology, draw_hands_with_caption, self._caption)
-        around = surroundings._replace(boxes=self._boxes_for)
-        self._worker = FrameWorker(tracker, self._outputs, monitor, around)
+        self._worker = FrameWorker(tracker, self._outputs, monitor, surroundings, self._boxes_for)
         self._input = ImageInput(
             node,
             settings.image_transport,
@@ -167,11 +166,6 @@ class HandStream:
         rate = f'{self._monitor.rate("processed"):.1f} fps'
         latency = self._monitor.percentiles('latency')
         return rate if latency is None else f'{rate}, {1000 * latency[0]:.0f} ms'
-
-
-def no_boxes(stamp: float, width: int, height: int) -> list[HandBox] | None:
-    """Leave it to the detector."""
-    return None
 
 
 def load_tracker(settings: NodeParameters, attempt: int, ids: Iterator[int]) -> HandTracker:

@@ -29,7 +29,7 @@ from handmesh_ros.control import ControlServices
 from handmesh_ros.depth_stream import DepthStream
 from handmesh_ros.frame_worker import Surroundings
 from handmesh_ros.hand_size_service import HandSizeService
-from handmesh_ros.hand_stream import HandStream, load_tracker, no_boxes
+from handmesh_ros.hand_stream import HandStream, load_tracker
 from handmesh_ros.latency import LatencyOutputs
 from handmesh_ros.monitor import Monitor
 from handmesh_ros.parameters import NodeParameters
@@ -143,7 +143,6 @@ class HandmeshNode(LifecycleNode):
             now=lambda: self.get_clock().now().nanoseconds * 1e-9,
             fault=self._fault,
             is_alive=self.context.ok,
-            boxes=no_boxes,
             load=self._load,
             report=self._latency.publish,
             depth=self._depth,
@@ -202,6 +201,16 @@ class HandmeshNode(LifecycleNode):
         self._state = 'finalized'
         return SUCCESS
 
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything after a transition that raised; rclpy keeps to itself what."""
+        self._fault(
+            'parameters', f'a transition from {state.label} has failed: the node is unconfigured'
+        )
+        self._halt()
+        self._unload()
+        self._state = 'unconfigured'
+        return SUCCESS
+
     def destroy_node(self) -> None:
         """Stop the worker before ROS takes its publishers away."""
         self._halt()
@@ -223,10 +232,13 @@ class HandmeshNode(LifecycleNode):
             self._stream.stop()
 
     def _unload(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-        self._stream = None
-        self._network = {}
+        try:
+            if self._stream is not None:
+                self._stream.close()
+        finally:
+            # What fails to close is not to be met again.
+            self._stream = None
+            self._network = {}
         # What refers to itself in circles may hold a network, and memory is wanted back now.
         gc.collect()
 

@@ -166,7 +166,7 @@ class HandOutputs:
         shown = [hand for hand in hands if hand.is_metric and hand.state is not TrackState.LOST]
         seen = [hand for hand in shown if hand.state is TrackState.TRACKED]
         if 'markers' in wanted:
-            self._send_markers(shown, _header_of(seen, header))
+            self._send_markers(shown, _header_of(seen or shown, header))
         chosen = self._sides.choose(hands)
         if 'joints' in wanted:
             pair = self._pair.build(chosen, header, settings.min_joint_confidence)
@@ -241,9 +241,9 @@ class HandOutputs:
             self._transforms.send(fresh)
 
 
-def _header_of(seen: Sequence[Hand], header: Any) -> Any:
+def _header_of(hands: Sequence[Hand], header: Any) -> Any:
     """The image's header with the time that these hands hold for; the earliest if they differ."""
-    lead = min((hand.lead for hand in seen), default=0.0)
+    lead = min((hand.lead for hand in hands), default=0.0)
     if lead == 0:
         return header
     return Header(stamp=conversions.shifted_stamp(header.stamp, lead), frame_id=header.frame_id)

@@ -19,16 +19,24 @@ from rclpy.parameter import Parameter
 from handmesh_model.errors import ConfigError
 from handmesh_ros.parameters import Row, Settings, check_value, defaults, rows, settings_from
 
+_REMEDIES = {
+    'configures': 'clean the node up before changing it',
+    'starts': 'start it anew to change it',
+}
 _NOT_OURS = ('use_sim_time', 'start_type_description_service')
 
 
-def descriptor(row: Row, default: Any) -> ParameterDescriptor:
-    """What ROS tells users about a parameter."""
+def descriptor(row: Row, default: Any, reads: str) -> ParameterDescriptor:
+    """
+    What ROS tells users about a parameter.
+
+    :param reads: what the node does when it reads those that are read once, such as 'starts'.
+    """
     constraints = []
     if row.choices:
         constraints.append('one of ' + ', '.join(row.choices))
     if row.read_only:
-        constraints.append('read when the node configures')
+        constraints.append(f'read when the node {reads}')
     message = ParameterDescriptor(
         description=row.description, additional_constraints='; '.join(constraints)
     )
@@ -50,7 +58,8 @@ class ParameterServer(Generic[Settings]):
 
     :param node: declares them there at once.
     :param table: their table, a dataclass of :mod:`handmesh_ros.parameters`.
-    :param is_configured: tells whether read-only parameters are fixed by now.
+    :param is_configured: tells whether read-only parameters of a lifecycle node are fixed by now;
+        None for a node without a life cycle, whose are fixed from its start on.
     :ivar faults: why each wrong start value is wrong; such a parameter holds its default until a
         good value is set.
     """
@@ -59,11 +68,12 @@ class ParameterServer(Generic[Settings]):
         self,
         node: Node,
         table: type[Settings],
-        is_configured: Callable[[], bool] = lambda: True,
+        is_configured: Callable[[], bool] | None = None,
     ) -> None:
         self._node = node
         self._table = table
-        self._is_configured = is_configured
+        self._is_configured = is_configured or (lambda: True)
+        self._reads = 'starts' if is_configured is None else 'configures'
         self.faults: dict[str, str] = {}
         self.settings = settings_from(table, {n: self._declare(n) for n in defaults(table)})
         self._warn_of_unknown()
@@ -81,7 +91,7 @@ class ParameterServer(Generic[Settings]):
 
     def _declare(self, name: str) -> Any:
         default = defaults(self._table)[name]
-        about = descriptor(rows(self._table)[name], default)
+        about = descriptor(rows(self._table)[name], default, self._reads)
         override = self._overrides().get(name)
         if override is not None:
             try:
@@ -117,8 +127,8 @@ class ParameterServer(Generic[Settings]):
             if rows(self._table)[change.name].read_only and self._is_configured():
                 return SetParametersResult(
                     successful=False,
-                    reason=f"parameter '{change.name}' is read when the node configures; "
-                    'clean the node up before changing it',
+                    reason=f"parameter '{change.name}' is read when the node {self._reads}; "
+                    f'{_REMEDIES[self._reads]}',
                 )
             try:
                 values[change.name] = check_value(self._table, change.name, change.value)

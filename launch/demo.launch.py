@@ -13,26 +13,26 @@ from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
 
+CAMERA_PARAMETERS = (
+    ('source', str, 'demo', "Folder of images, image, video file, bag, camera number, or 'demo'."),
+    ('bag_topic', str, '', 'Image topic to play of a bag; empty takes the only one.'),
+    ('rate', float, '0.0', "Images a second; 0 takes the source's own rate."),
+    ('loop', bool, 'true', 'Start over at the end of the source.'),
+    ('intrinsics_file', str, '', 'JSON or YAML with the camera; empty looks beside the source.'),
+    (
+        'field_of_view',
+        float,
+        '60.0',
+        'Horizontal degrees assumed where no camera matrix is known.',
+    ),
+)
+"""Arguments that are the camera's parameters of the same names, with their types."""
 ARGUMENTS = (
     ('namespace', '', 'Namespace of both nodes and of their topics.'),
-    ('source', 'demo', "Folder of images, image, video file, bag, camera number, or 'demo'."),
-    ('bag_topic', '', 'Image topic to play of a bag; empty takes the only one.'),
-    ('rate', '0.0', "Images a second; 0 takes the source's own rate."),
-    ('loop', 'true', 'Start over at the end of the source.'),
-    ('intrinsics_file', '', 'JSON or YAML with the camera; empty looks beside the source.'),
-    ('field_of_view', '60.0', 'Horizontal degrees assumed where no camera matrix is known.'),
+    *((name, default, description) for name, _, default, description in CAMERA_PARAMETERS),
     ('rviz', 'true', 'Open RViz.'),
     ('log_level', 'info', 'debug, info, warn, error or fatal.'),
 )
-CAMERA_PARAMETERS = {
-    'source': str,
-    'bag_topic': str,
-    'rate': float,
-    'loop': bool,
-    'intrinsics_file': str,
-    'field_of_view': float,
-}
-"""Those arguments that are the camera's parameters of the same names, and their types."""
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -47,7 +47,7 @@ def generate_launch_description() -> LaunchDescription:
             {
                 # Said to be text, or a camera's number would arrive as a number.
                 name: ParameterValue(value[name], value_type=kind)
-                for name, kind in CAMERA_PARAMETERS.items()
+                for name, kind, _, _ in CAMERA_PARAMETERS
             }
         ],
         ros_arguments=['--log-level', value['log_level']],

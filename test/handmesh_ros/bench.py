@@ -60,10 +60,10 @@ class Bench:
                 now=time.time,
                 fault=self.on_fault,
                 is_alive=lambda: True,
-                boxes=lambda stamp, width, height: self.boxes,
                 load=make,
                 report=lambda *seconds: self.reports.append(seconds),
             ),
+            lambda stamp, width, height: self.boxes,
         )
         self.worker.start()
 

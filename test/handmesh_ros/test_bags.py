@@ -15,7 +15,7 @@ import bag_files
 from bag_files import TYPES, camera_info, header, image, pictures, write
 
 from handmesh_model.errors import ImageError
-from handmesh_ros import bags
+from handmesh_ros import bags, compressed_images
 from handmesh_ros.sources import open_source
 
 MATRIX = [[300.0, 0, 100], [0, 310, 50], [0, 0, 1]]
@@ -46,6 +46,30 @@ def test_compressed_pictures_are_decoded(tmp_path):
     message = TYPES['sensor_msgs/msg/CompressedImage'](header(0.0), 'png', data.ravel())
     path = write(tmp_path / 'bag', [('/eye/image/compressed', message)])
     np.testing.assert_array_equal(frames(open_source(str(path)))[0].rgb, RGBS[0])
+
+
+def test_compressed_pictures_are_those_that_the_node_takes(tmp_path, monkeypatch):
+    jpeg = cv2.imencode('.jpg', RGBS[0][:, :, ::-1])[1].tobytes()
+    # EXIF of one entry, orientation 6: to be shown turned by a quarter.
+    entry = struct.pack('>HHIHH', 0x0112, 3, 1, 6, 0)
+    exif = b'Exif\0\0MM\0*' + struct.pack('>IH', 8, 1) + entry + bytes(4)
+    turned = jpeg[:2] + b'\xff\xe1' + struct.pack('>H', 2 + len(exif)) + exif + jpeg[2:]
+    kind = TYPES['sensor_msgs/msg/CompressedImage']
+    messages = [kind(header(0.0), 'jpeg', np.frombuffer(d, np.uint8)) for d in (turned, jpeg)]
+    path = write(tmp_path / 'bag', [('/image/compressed', message) for message in messages])
+    (first, second) = frames(open_source(str(path)))
+    np.testing.assert_array_equal(first.rgb, second.rgb)
+
+    said = []
+    monkeypatch.setattr(compressed_images, '_LARGEST', 24 * 32 - 1)
+    assert frames(open_source(str(path), said.append)) == []
+    assert 'JPEG has 32 x 24 pixels, expected 1 to 767 pixels' in said[0]
+
+
+def test_rate_is_that_of_the_images_themselves(tmp_path):
+    infos = [('/camera_info', camera_info(MATRIX))] * 20
+    path = write(tmp_path / 'bag', [*infos, *(('/image', image(rgb)) for rgb in RGBS)], rate=30.0)
+    assert open_source(str(path)).rate == pytest.approx(30.0)
 
 
 def test_a_bag_of_two_cameras_asks_which(tmp_path):
@@ -200,13 +224,23 @@ def test_metadata_that_names_things_to_run_is_refused(tmp_path):
         open_source(str(path))
 
 
-def test_a_bag_compressed_as_a_file_is_not_unpacked(tmp_path):
+@pytest.mark.parametrize('skipped', [b'', b'\x5e\x2a\x4d\x18\x01\0\0\0-'], ids=len)
+@pytest.mark.parametrize(
+    'mode', ['compression_mode: FILE', '"compression_mode": FILE', '? compression_mode\n  : FILE']
+)
+def test_a_bag_compressed_as_a_file_is_not_unpacked(tmp_path, monkeypatch, mode, skipped):
+    from rosbags.rosbag2 import reader
+    from rosbags.rosbag2.storage_mcap import zstd
+
     path = pictures(tmp_path / 'bag', RGBS)
+    data = next(path.glob('*.mcap'))
+    data.write_bytes(skipped + zstd.compress(data.read_bytes()))
     file = path / 'metadata.yaml'
     text = file.read_text()
-    assert 'compression_mode' in text
-    file.write_text(text.replace("compression_mode: ''", 'compression_mode: FILE'))
-    assert 'FILE' in file.read_text()
+    assert "compression_mode: ''" in text
+    text = text.replace("compression_format: ''", 'compression_format: zstd')
+    file.write_text(text.replace("compression_mode: ''", mode))
+    monkeypatch.setattr(reader.shutil, 'copyfileobj', lambda *_: pytest.fail('it is unpacked'))
     with pytest.raises(ImageError, match='compressed by file'):
         open_source(str(path))
 
@@ -226,6 +260,30 @@ def test_databases_that_compute_are_refused(tmp_path, sql):
         database.execute(sql)
     database.close()
     with pytest.raises(ImageError, match='expected tables only'):
+        open_source(str(path))
+
+
+def test_databases_are_known_by_what_they_hold(tmp_path):
+    path = pictures(tmp_path / 'bag', RGBS, 'sqlite3')
+    file = next(path.glob('*.db3')).rename(path / 'a.bin')
+    metadata = path / 'metadata.yaml'
+    metadata.write_text(metadata.read_text().replace('bag.db3', 'a.bin'))
+    assert len(frames(open_source(str(path)))) == len(RGBS)
+    with sqlite3.connect(file) as database:
+        database.execute('CREATE TABLE more(a, b AS (a * 2))')
+    database.close()
+    with pytest.raises(ImageError, match='expected tables only'):
+        open_source(str(path))
+
+
+@pytest.mark.parametrize('name', ['../other.db3', '..%2Fother.db3'])
+def test_files_outside_the_bag_are_not_opened(tmp_path, name):
+    path = pictures(tmp_path / 'bag', RGBS, 'sqlite3')
+    next(path.glob('*.db3')).rename(tmp_path / 'other.db3')
+    (path / name).touch()
+    metadata = path / 'metadata.yaml'
+    metadata.write_text(metadata.read_text().replace('bag.db3', name))
+    with pytest.raises(ImageError, match=r'expected the bag.s own only|files are missing'):
         open_source(str(path))
 
 

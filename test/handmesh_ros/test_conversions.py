@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Quaternion
 from hands import hand_at
 from std_msgs.msg import Header
@@ -11,6 +12,7 @@ from handmesh_model.joint_frames import joint_frames
 from handmesh_model.joints import JOINT_NAMES, PARENTS
 from handmesh_model.topology import HandTopology
 from handmesh_ros import conversions, msg
+from handmesh_ros.transforms import transform_to_matrix
 
 TOPOLOGY = HandTopology.open_hand()
 
@@ -151,6 +153,22 @@ def test_stamps():
     stamp.sec, stamp.nanosec = 3, 500_000_001
     assert conversions.stamp_to_nanoseconds(stamp) == 3_500_000_001
     assert conversions.stamp_to_seconds(stamp) == pytest.approx(3.500000001)
+
+
+@pytest.mark.parametrize('seconds', [0.05, 0.0, -0.05])
+def test_no_stamp_stays_none(seconds):
+    assert conversions.shifted_stamp(Time(), seconds) == Time()
+
+
+def test_poses_of_messages(header):
+    pose = hand_at((0.1, -0.2, 0.7), side='left').wrist_pose
+    message = conversions.pose_to_msg(pose)
+    np.testing.assert_allclose(conversions.msg_to_pose(message), pose, atol=1e-12)
+    np.testing.assert_allclose(transform_to_matrix(message), pose, atol=1e-12)
+    message.orientation = Quaternion(x=0.0, y=0.0, z=0.0, w=0.0)
+    np.testing.assert_array_equal(conversions.msg_to_pose(message)[:3, :3], np.eye(3))
+    message.orientation.x = message.position.y = np.nan
+    assert not np.isfinite(conversions.msg_to_pose(message)).all()
 
 
 @pytest.mark.parametrize(

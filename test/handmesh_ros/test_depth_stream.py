@@ -67,6 +67,13 @@ def test_nearest_stamp_is_taken():
     assert not stream.said
 
 
+def test_of_images_without_a_stamp_the_newest_is_taken():
+    stream = Stream()
+    for number in range(3):
+        stream.offer(depth_message(VALUES + np.uint16(number), Header(frame_id='camera')))
+    np.testing.assert_array_equal(stream.match(*image(0.0), 0.02, 0.0), VALUES + 2)
+
+
 def test_without_any_depth_nothing_is_said_and_nobody_waits():
     stream = Stream()
     start = time.monotonic()

@@ -156,6 +156,42 @@ def test_what_cannot_be_configured_leaves_nothing_behind(make_here, monkeypatch)
     assert len(list(node.publishers)) == len(there)
 
 
+@pytest.mark.parametrize(
+    ('method', 'transition'), [('announce', 'trigger_activate'), ('close', 'trigger_cleanup')]
+)
+def test_a_transition_that_raises_leaves_an_unconfigured_node(
+    make_here, monkeypatch, method, transition
+):
+    closed, does = [], getattr(hand_stream.HandStream, method)
+
+    def load(settings, attempt, ids):
+        tracker = HandTracker(PaintedPredictor(), ids=ids)
+        monkeypatch.setattr(tracker.predictor, 'close', lambda: closed.append(tracker))
+        return tracker
+
+    def fail(stream):
+        does(stream)
+        raise RuntimeError('nobody expects it')
+
+    monkeypatch.setattr(handmesh_node, 'load_tracker', load)
+    node = make_here()
+    said = []
+    monkeypatch.setattr(node, '_fault', lambda kind, text: said.append((kind, text)))
+    there = len(list(node.publishers))
+    with monkeypatch.context() as broken:
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        broken.setattr(hand_stream.HandStream, method, fail)
+        assert getattr(node, transition)() == TransitionCallbackReturn.ERROR
+    text = 'a transition from inactive has failed: the node is unconfigured'
+    assert said == [('parameters', text)]
+    assert len(closed) == 1
+    assert len(list(node.publishers)) == there
+    # What is fixed while it is configured can be set, and it lives anew.
+    assert node.set_parameters([Parameter('max_hands', value=1)])[0].successful
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+
+
 def test_pace_of_diagnostics_is_read_when_the_node_configures(operator, painted_node):
     node = painted_node(autostart='false', diagnostics_period=60.0)
     assert operator.set(diagnostics_period=0.1)[0].successful
