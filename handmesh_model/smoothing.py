@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import isclose
+from typing import Protocol
 
 import numpy as np
 
 from handmesh_model.errors import ConfigError
-from handmesh_model.hand import Hand, TrackState
+from handmesh_model.hand import Hand, ScaleSource, TrackState
 from handmesh_model.one_euro import OneEuroFilter, OneEuroSettings, smoothing
 from handmesh_model.wrist import wrist_frame
 
@@ -22,6 +24,8 @@ _ACCELERATION = 5.0
 """m/s^2, standard deviation of what a hand may do meanwhile; for the covariance of predictions."""
 _ANGULAR_ACCELERATION = 50.0
 """The same of its rotation, rad/s^2."""
+_SAME_SIZE = 1e-3
+"""Relative difference of hand sizes up to which they are one, rounded or worked out otherwise."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,6 @@ class _Motion:
     """What is known of the motion of one hand."""
 
     def __init__(self, hand: Hand, settings: SmoothingSettings) -> None:
-        self.kind = _kind(hand)
         self.filter = OneEuroFilter(settings.filter)
         self.looks = 0
         self.stamp = 0.0
@@ -151,7 +154,7 @@ class HandSmoother:
 
     def _motion(self, hand: Hand) -> _Motion:
         motion = self._motions.get(hand.track_id)
-        if motion is None or motion.kind != _kind(hand):
+        if motion is None or not _are_comparable(motion.hand, hand):
             motion = _Motion(hand, self.settings)
         return motion
 
@@ -164,9 +167,33 @@ class HandSmoother:
         return replace(motion.hand, state=hand.state, lead=hand.lead)
 
 
-def _kind(hand: Hand) -> tuple[object, ...]:
-    """What makes points of a hand incomparable with those before if it changes."""
-    return hand.side, hand.scale_source
+class Scaled(Protocol):
+    """Something in metres that rest on the size of a hand."""
+
+    @property
+    def scale_source(self) -> ScaleSource:
+        """What the metres rest on."""
+
+    @property
+    def hand_size(self) -> float:
+        """Metres from wrist to middle knuckle."""
+
+
+def have_same_scale(one: Scaled, other: Scaled) -> bool:
+    """
+    Whether the metres of two hands rest on the same; otherwise points jump between them.
+
+    A depth image tells the size anew in each image, which is no change.
+    """
+    if one.scale_source is not other.scale_source:
+        return False
+    is_measured = one.scale_source is ScaleSource.DEPTH
+    return is_measured or isclose(one.hand_size, other.hand_size, rel_tol=_SAME_SIZE)
+
+
+def _are_comparable(one: Hand, other: Hand) -> bool:
+    """Whether a motion goes on from one to the other."""
+    return one.side == other.side and have_same_scale(one, other)
 
 
 def _moved(hand: Hand, points: np.ndarray) -> Hand:

@@ -53,6 +53,11 @@ def mesh_of_marker(marker: Any) -> Mesh | None:
     return None
 
 
+def _color_of(marker: Any) -> Any:
+    """The std_msgs/ColorRGBA that a marker is painted in: the first of a list's own, if it has."""
+    return marker.colors[0] if marker.colors and marker.type not in _UNIT else marker.color
+
+
 class ObjectBoard:
     """
     Keeps the markers of all who publish some, as RViz does.
@@ -118,8 +123,9 @@ class ObjectBoard:
             if mesh is None:
                 self.not_drawn.add(marker.type)
             elif pose is not None and base is not None:
-                color = (marker.color.r, marker.color.g, marker.color.b)
-                things.append(PlacedMesh(mesh, base @ pose, color, float(marker.color.a)))
+                color = _color_of(marker)
+                rgb = (color.r, color.g, color.b)
+                things.append(PlacedMesh(mesh, base @ pose, rgb, float(color.a)))
         return things
 
     def _mesh(self, key: tuple[str, int], marker: Any) -> Mesh | None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
@@ -71,8 +72,10 @@ class ArOverlayNode(Node):
         self.create_subscription(Image, 'image', self._on_image, sensor)
         self.create_subscription(msg.HandArray, HANDS, self._on_hands, 10)
         self.create_subscription(MarkerArray, 'objects', self._on_objects, 10)
-        # For what waits and for which nothing more comes.
-        self.create_timer(_LOOK_PERIOD, self._draw_what_is_ready)
+        # For what waits and for which nothing more comes; not in simulated time, which may stand
+        # still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_LOOK_PERIOD, self._draw_what_is_ready, clock=steady)
         names = ', '.join(ornament.name for ornament in self._picture.ornaments)
         self.get_logger().info(f"Ready: objects {names or 'none'} of a layout, and 'objects'")
 
@@ -139,11 +142,6 @@ class ArOverlayNode(Node):
             return
         if pair.hands is None:
             self._warn(f"nothing comes on '{HANDS}': objects are drawn over everything")
-        try:
-            rgb = image_to_rgb(pair.image)
-        except HandmeshError as error:
-            self._warn(f'image: {error}')
-            return
         header = pair.image.header
         hands = pair.hands or []
         # Of an image without a stamp all that is known is that it is new.
@@ -156,7 +154,12 @@ class ArOverlayNode(Node):
                 self._warn(f"frame '{frame}' is not known in '{header.frame_id}' at this time")
             return found
 
-        drawn = self._picture.draw(rgb, header.frame_id, hands, where, now, settings)
+        try:
+            rgb = image_to_rgb(pair.image)
+            drawn = self._picture.draw(rgb, header.frame_id, hands, where, now, settings)
+        except HandmeshError as error:
+            self._warn(f'image: {error}')
+            return
         self._output.publish(rgb_to_image(drawn, header))
 
     def _warn(self, text: str) -> None:

@@ -32,13 +32,14 @@ class ArPicture:
         self.ornaments = load_layout(layout) if layout else []
         self.board = ObjectBoard()
         self.camera: Camera | None = None
+        self._calibration: Calibration | None = None
         self.surface: Surface | None = None
         self._renderer: ArRenderer | None = None
         self._warn = warn
 
     def calibrate(self, found: Calibration | None) -> None:
         """Take the camera's calibration, or None if it is not known any more."""
-        self.camera = None
+        self.camera, self._calibration = None, found
         if found is not None:
             self.camera = Camera(found.intrinsics, found.distortion, found.fisheye)
 
@@ -59,9 +60,12 @@ class ArPicture:
         :param where: tells (4, 4) image frame from another frame, or None.
         :param now: seconds of the board's clock.
         :returns: (H, W, 3) uint8.
+        :raises IntrinsicsError: if the calibration is of images of another size.
         """
         assert self.camera is not None
+        assert self._calibration is not None
         height, width = rgb.shape[:2]
+        self._calibration.check_size(width, height)
         renderer = self._renderer
         if renderer is None or (renderer.width, renderer.height) != (width, height):
             renderer = self._renderer = ArRenderer(width, height)
@@ -76,10 +80,10 @@ class ArPicture:
             if self.surface is not None and len(hand.vertices_camera) == len(self.surface.parts):
                 faces = self.surface.faces_of(hand.side)
                 surfaces.append(HandSurface(hand.vertices_camera, faces))
-            if forearm_length > 0:
-                surfaces.append(HandSurface(*forearm(hand.joints_camera, forearm_length)))
         if len(surfaces) < len(hands):
             self._warn("hands without a mesh, or no 'topology' yet: they hide nothing")
+        if forearm_length > 0:
+            surfaces += [HandSurface(*forearm(h.joints_camera, forearm_length)) for h in hands]
         return surfaces
 
     def _objects(

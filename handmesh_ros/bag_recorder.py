@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -71,7 +72,9 @@ class BagRecorder(Node):
         if not self._missing:
             raise ConfigError("parameter 'topics' is empty, expected names of topics")
         self._writer = BagWriter(Path(self.settings.out).expanduser(), self.settings.storage)
-        self.create_timer(_LOOK_PERIOD, self._look)
+        # Simulated time may stand still, or be what is yet to be found.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_LOOK_PERIOD, self._look, clock=steady)
 
     def record(self) -> None:
         """Record until told to end."""

@@ -25,7 +25,6 @@ from handmesh_model.joints import BONES, JOINT_NAMES, PARENTS
 from handmesh_model.topology import HandTopology
 from handmesh_ros import msg
 from handmesh_ros.images import set_bytes
-from handmesh_ros.transforms import rotation_from_quaternion
 
 SIDES = {'left': msg.Hand.LEFT, 'right': msg.Hand.RIGHT}
 STATES = {
@@ -98,23 +97,6 @@ def pose_to_msg(pose: np.ndarray) -> Pose:
     """A (4, 4) rigid transform, metres, as a message."""
     x, y, z, w = map(float, quaternion_from_rotation(pose[:3, :3]))
     return Pose(position=point(pose[:3, 3]), orientation=Quaternion(x=x, y=y, z=z, w=w))
-
-
-def msg_to_pose(pose: Pose) -> np.ndarray:
-    """
-    A message as a (4, 4) rigid transform, metres; a quaternion of length 0 is no rotation.
-
-    Numbers that are not finite come through; of such
-    :func:`handmesh_ros.transforms.transform_to_matrix` makes None.
-    """
-    q = pose.orientation
-    quaternion = np.array([q.x, q.y, q.z, q.w])
-    length = np.linalg.norm(quaternion)
-    transform = np.eye(4)
-    if length > 0:
-        transform[:3, :3] = rotation_from_quaternion(quaternion / length)
-    transform[:3, 3] = pose.position.x, pose.position.y, pose.position.z
-    return transform
 
 
 def point(xyz: np.ndarray) -> Point:

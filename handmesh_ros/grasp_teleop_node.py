@@ -47,13 +47,13 @@ from handmesh_ros import executable, msg
 from handmesh_ros.conversions import (
     SCALE_SOURCES,
     SIDES,
-    msg_to_pose,
     pose_to_msg,
     stamp_to_nanoseconds,
     stamp_to_seconds,
 )
 from handmesh_ros.ros_parameters import ParameterServer
 from handmesh_ros.teleop_parameters import TeleopParameters
+from handmesh_ros.transforms import transform_to_matrix
 
 TOPICS: dict[str, type] = {
     'teleop/target': PoseStamped,
@@ -123,24 +123,27 @@ class GraspTeleopNode(Node):
                 return
             self._teleop.lose()
             self._track = max(ours, key=lambda n: ours[n].score) if ours else None
-        if self._track is None or self._refuse_if_old(message.header):
+        if self._track is None or self._refuse_if_off(message.header):
             return
         hand = ours[self._track]
+        if not self._teleop.see(seen_hand(hand, message.header), time.monotonic()):
+            return
         stamp, frame = _geometry_stamp(hand, message.header), message.header.frame_id
         self._image, self._geometry = message.header, Header(stamp=stamp, frame_id=frame)
         self._is_news = True
-        self._teleop.see(seen_hand(hand, message.header), time.monotonic())
 
-    def _refuse_if_old(self, header: Header) -> bool:
-        """Whether hands of an image are too old to follow; it is told then."""
+    def _refuse_if_off(self, header: Header) -> bool:
+        """Whether hands of an image are too far from now to follow; it is told then."""
         now = self.get_clock().now().nanoseconds
         # Of the image, not of what is predicted from it, which is no fresher for being predicted
         # and may lie ahead of now.
         age = (now - stamp_to_nanoseconds(header.stamp)) * 1e-9
         limit = self.settings.max_age
-        if not 0 < limit < age:
+        # Ahead of a clock that is slow, they may be of any age.
+        if not 0 < limit < abs(age):
             return False
-        why = f'hands are {age:.2f} s old, max_age {limit:g} s (clock? use_sim_time?)'
+        off = f'{age:.2f} s old' if age > 0 else f'{-age:.2f} s ahead of the clock'
+        why = f'hands are {off}, max_age {limit:g} s (clock? use_sim_time?)'
         self._teleop.refuse(why, time.monotonic())
         self.get_logger().warning(f'not followed: {why}', throttle_duration_sec=5.0)
         return True
@@ -198,14 +201,18 @@ class GraspTeleopNode(Node):
 
 
 def seen_hand(hand: msg.Hand, header: Header) -> SeenHand:
-    """A hand of a message with this header, as the teleoperation takes it."""
+    """
+    A hand of a message with this header, as the teleoperation takes it.
+
+    Without a usable pose of the wrist its place is not known in metres.
+    """
     return SeenHand(
         stamp=stamp_to_seconds(_geometry_stamp(hand, header)),
         image_stamp=stamp_to_seconds(header.stamp),
         side=_side(hand),
         track_id=hand.track_id,
         joints=np.reshape(hand.joints_camera, (21, 3)).astype(np.float64),
-        camera_from_wrist=msg_to_pose(hand.wrist.pose) if hand.metric_valid else None,
+        camera_from_wrist=transform_to_matrix(hand.wrist.pose) if hand.metric_valid else None,
         scale_source=_SCALE_SOURCES.get(hand.scale_source, ScaleSource.NONE),
         hand_size=hand.hand_size,
     )

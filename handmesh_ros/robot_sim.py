@@ -25,6 +25,7 @@ from typing import Any
 import cv2
 import numpy as np
 from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -37,11 +38,12 @@ from handmesh_model.teleop.poses import pose_from_xyz_rpy, six_numbers
 from handmesh_model.teleop.simulated_picture import draw_robot
 from handmesh_model.teleop.simulated_robot import STROKE, SimulatedRobot
 from handmesh_ros import executable, msg
-from handmesh_ros.conversions import msg_to_pose, stamp_to_nanoseconds
+from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.images import image_to_rgb, rgb_to_image
 from handmesh_ros.parameters import parameter
 from handmesh_ros.robot_record import SIZE, RobotRecord, side_by_side
 from handmesh_ros.ros_parameters import ParameterServer
+from handmesh_ros.transforms import transform_to_matrix
 
 READY = 'Robot ready'
 """Logged once it hears the teleoperation; whoever starts a camera may wait for it."""
@@ -114,7 +116,9 @@ class RobotSim(Node):
             self.create_subscription(kind, topic, callback, profile)
         self._states = self.create_publisher(JointState, 'robot/joint_states', qos)
         self._images = self.create_publisher(Image, 'robot/image', qos)
-        self.create_timer(_PERIOD, self._on_timer)
+        # It moves by the monotonic clock, as the teleoperation commands.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_PERIOD, self._on_timer, clock=steady)
 
     def serve(self) -> None:
         """Move until told to end, then write what was seen."""
@@ -129,7 +133,9 @@ class RobotSim(Node):
             self.get_logger().info(f"Written to '{self._out}'")
 
     def _on_target(self, message: PoseStamped) -> None:
-        target = msg_to_pose(message.pose)
+        target = transform_to_matrix(message.pose)
+        if target is None:
+            return
         if not self._is_placed:
             self._is_placed = True
             self._robot.jump_wrist(target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from handmesh_model.errors import ConfigError
 from handmesh_model.teleop.clutch import CLUTCHES
 from handmesh_model.teleop.grasp_teleop import TeleopConfig
 from handmesh_ros.parameters import parameter
@@ -27,7 +28,8 @@ class TeleopParameters:
     rate: float = parameter(100.0, 'Commands a second.', low=20.0, high=1000.0, read_only=True)
     max_age: float = parameter(
         0.5,
-        'Hands whose image is older than this many seconds are not fresh; 0 takes any age.',
+        'Hands whose image is older than this many seconds, or as far ahead of the clock, are not '
+        'fresh; 0 takes any age.',
         low=0.0,
         high=3600.0,
         read_only=True,
@@ -123,5 +125,14 @@ class TeleopParameters:
     )
 
     def config(self) -> TeleopConfig:
-        """What the teleoperation itself is told."""
+        """
+        What the teleoperation itself is told.
+
+        :raises ConfigError: if the watchdog would trip before every command.
+        """
+        if self.watchdog <= 1 / self.rate:
+            raise ConfigError(
+                f"parameter 'watchdog' is {self.watchdog:g} s, expected more than the "
+                f'{1 / self.rate:g} s between commands (rate {self.rate:g})'
+            )
         return TeleopConfig(**{f.name: getattr(self, f.name) for f in fields(TeleopConfig)})

@@ -123,22 +123,15 @@ def transform_to_matrix(transform: Any) -> np.ndarray | None:
     position = np.array([place.x, place.y, place.z], dtype=np.float64)
     if not (np.isfinite(position).all() and np.isfinite(length) and length > 1e-6):
         return None
+    x, y, z, w = quaternion / length
     pose = np.eye(4)
-    pose[:3, :3] = rotation_from_quaternion(quaternion / length)
+    pose[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
     pose[:3, 3] = position
     return pose
-
-
-def rotation_from_quaternion(quaternion: np.ndarray) -> np.ndarray:
-    """(3, 3) rotation of a unit quaternion x, y, z, w."""
-    x, y, z, w = quaternion
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
 
 
 def _name(frame: str) -> str:

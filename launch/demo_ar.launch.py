@@ -7,7 +7,7 @@ Starts a camera made of files (or the embedded clip), handmesh_node, the AR node
 from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, NotEqualsSubstitution, PathJoinSubstitution
+from launch.substitutions import EqualsSubstitution, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -31,6 +31,7 @@ ARGUMENTS = (
     ('rviz', 'true', 'Open RViz.'),
     ('log_level', 'info', 'debug, info, warn, error or fatal.'),
 )
+CHOICES = {'hands': ['truth', 'network']}
 _OF_AR = ('namespace', 'layout', 'stage', 'panel', 'rviz', 'log_level')
 _OF_HANDMESH = ('namespace', 'log_level')
 
@@ -38,7 +39,8 @@ _OF_HANDMESH = ('namespace', 'log_level')
 def generate_launch_description() -> LaunchDescription:
     """Camera, node and AR nodes, with the arguments above."""
     value = {name: LaunchConfiguration(name) for name, _, _ in ARGUMENTS}
-    is_network = NotEqualsSubstitution(value['hands'], 'truth')
+    is_true = IfCondition(EqualsSubstitution(value['hands'], 'truth'))
+    is_network = IfCondition(EqualsSubstitution(value['hands'], 'network'))
     play = {
         'source': ParameterValue(value['source'], value_type=str),
         'loop': ParameterValue(value['loop'], value_type=bool),
@@ -51,6 +53,7 @@ def generate_launch_description() -> LaunchDescription:
             name=executable,
             namespace=value['namespace'],
             parameters=[play],
+            ros_arguments=['--log-level', value['log_level']],
             condition=condition,
             output='screen',
         )
@@ -67,17 +70,17 @@ def generate_launch_description() -> LaunchDescription:
     of_handmesh = [*((name, value[name]) for name in _OF_HANDMESH), ('rviz', 'false')]
 
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
+        DeclareLaunchArgument(
+            name, default_value=default, description=description, choices=CHOICES.get(name)
+        )
         for name, default, description in ARGUMENTS
     ]
     return LaunchDescription(
         [
             *declared,
-            camera('folder_camera', IfCondition(is_network)),
-            camera('true_hands', IfCondition(NotEqualsSubstitution(value['hands'], 'network'))),
-            GroupAction(
-                [include('handmesh.launch.py', of_handmesh)], condition=IfCondition(is_network)
-            ),
+            camera('folder_camera', is_network),
+            camera('true_hands', is_true),
+            GroupAction([include('handmesh.launch.py', of_handmesh)], condition=is_network),
             include('ar.launch.py', of_ar),
         ]
     )

@@ -6,8 +6,8 @@ A simulated robot hand and gripper that follow the demo clip, with RViz.
 """
 
 from launch.actions import DeclareLaunchArgument
-from launch.conditions import IfCondition, LaunchConfigurationEquals
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.conditions import IfCondition
+from launch.substitutions import EqualsSubstitution, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -24,6 +24,7 @@ ARGUMENTS = (
     ('rviz', 'true', 'Open RViz.'),
     ('log_level', 'info', 'debug, info, warn, error or fatal.'),
 )
+CHOICES = {'hands': ['truth', 'network']}
 TELEOP = {
     'clutch': 'always',
     'mapping': 'absolute',
@@ -49,8 +50,8 @@ def generate_launch_description() -> LaunchDescription:
             **more,
         )
 
-    is_true = LaunchConfigurationEquals('hands', 'truth')
-    is_network = LaunchConfigurationEquals('hands', 'network')
+    is_true = IfCondition(EqualsSubstitution(value['hands'], 'truth'))
+    is_network = IfCondition(EqualsSubstitution(value['hands'], 'network'))
     camera = [{'loop': ParameterValue(value['loop'], value_type=bool)}]
     # Roll, pitch and yaw are those of static_transform_publisher as well.
     names = ('--x', '--y', '--z', '--roll', '--pitch', '--yaw')
@@ -85,7 +86,9 @@ def generate_launch_description() -> LaunchDescription:
         ),
     ]
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
+        DeclareLaunchArgument(
+            name, default_value=default, description=description, choices=CHOICES.get(name)
+        )
         for name, default, description in ARGUMENTS
     ]
     return LaunchDescription([*declared, *nodes])

@@ -11,7 +11,7 @@ import numpy as np
 from handmesh_model.ar import meshes
 from handmesh_model.ar.mesh_files import load_mesh
 from handmesh_model.ar.meshes import Mesh
-from handmesh_model.ar.tables import Table, Vector, read_yaml
+from handmesh_model.ar.tables import LONGEST_PATH, Table, Vector, read_yaml
 from handmesh_model.errors import ConfigError
 
 MAX_OBJECTS = 64
@@ -77,7 +77,7 @@ def _ornament(table: Table, folder: Path) -> Ornament:
     ornament = Ornament(
         table.text('name', shape),
         mesh,
-        table.text('frame', '') if 'frame' in table else '',
+        table.frame(),
         pose,
         table.vector('color', Ornament.color),
         table.number('opacity', 1.0, 0, 1),
@@ -87,7 +87,7 @@ def _ornament(table: Table, folder: Path) -> Ornament:
 
 
 def _mesh_of_file(table: Table, folder: Path) -> Mesh:
-    file = Path(table.text('file', '')).expanduser()
+    file = Path(table.text('file', '', LONGEST_PATH)).expanduser()
     scale = table.number('scale', 1.0, 1e-6, 1e6)
     return load_mesh(file if file.is_absolute() else folder / file, scale)
 

@@ -23,6 +23,8 @@ SUFFIXES = ('.obj', '.stl', '.glb')
 MAX_BYTES = 32 << 20
 MAX_FACES = 100_000
 MAX_VERTICES = 300_000
+MAX_NEIGHBOURS = 10_000_000
+"""Pairs of faces around the same vertex, which the normals take time for: a second or two."""
 _MAX_NODES = 1_000
 _GLB_MAGIC, _GLB_JSON = b'glTF', 0x4E4F534A
 
@@ -163,4 +165,10 @@ def _check_arrays(vertices: np.ndarray, faces: np.ndarray, path: Path) -> None:
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise MeshFileError(
             f"mesh '{path}' names vertex {faces.max()} of {len(vertices)} in a face"
+        )
+    around = np.bincount(faces.ravel())
+    if around @ around > MAX_NEIGHBOURS:
+        raise MeshFileError(
+            f"mesh '{path}' has {around @ around} pairs of faces around the same vertex, expected "
+            f'up to {MAX_NEIGHBOURS}; vertex {around.argmax()} is in {around.max()} faces'
         )

@@ -96,18 +96,18 @@ def _corner_normals(corner_vertices: np.ndarray, areas: np.ndarray) -> np.ndarra
     grouped = corner_vertices[order]
     starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]])
     counts = np.diff(np.r_[starts, len(grouped)])
-    # All ordered pairs of corners that share a vertex.
-    reach = np.repeat(counts, counts)
-    own = np.repeat(order, reach)
-    first = np.repeat(np.repeat(starts, counts), reach)
-    step = np.arange(len(own)) - np.repeat(np.cumsum(reach) - reach, reach)
-    other = order[first + step]
-    own_face, other_face = own // 3, other // 3
-    near = (units[own_face] * units[other_face]).sum(axis=1) > np.cos(CREASE_ANGLE)
     total = np.zeros((len(corner_vertices), 3))
-    for axis in range(3):
-        weights = areas[other_face[near], axis]
-        total[:, axis] = np.bincount(own[near], weights, minlength=len(total))
+    # Each corner with itself, with the next one around its vertex, with the one after that: to
+    # have all pairs at one time would take memory by the square of the faces around a vertex.
+    for step in range(counts.max(initial=0)):
+        reached = counts > step
+        first, count = starts[reached], counts[reached]
+        # Places in ``order`` of the corners of vertices that have so many.
+        first, size = np.repeat(first, count), np.repeat(count, count)
+        rank = np.arange(len(size)) - np.repeat(np.cumsum(count) - count, count)
+        own, other = order[first + rank], order[first + (rank + step) % size] // 3
+        near = (units[own // 3] * units[other]).sum(axis=1) > np.cos(CREASE_ANGLE)
+        total[own[near]] += areas[other[near]]
     lengths = np.linalg.norm(total, axis=1, keepdims=True)
     # A face without area has no normal; any will do, since it is not seen.
     return np.where(lengths > 0, total / np.maximum(lengths, 1e-20), [0.0, 0.0, 1.0])

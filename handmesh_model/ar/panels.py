@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from handmesh_model.ar.tables import Table, Vector, read_yaml
+from handmesh_model.brief import brief
 from handmesh_model.errors import ConfigError
 from handmesh_model.joints import FINGERS
 
@@ -146,7 +147,7 @@ def panel_from_facts(facts: Any, source: str) -> Panel:
     fingers = table.rows('fingers', len(FINGERS)) or list(Panel.fingers)
     panel = Panel(
         buttons,
-        table.text('frame', '') if 'frame' in table else '',
+        table.frame(),
         table.vector('position', Panel.position),
         table.rotation('rpy_degrees', np.diag([1.0, -1.0, -1.0])),
         table.vector('size', Panel.size),
@@ -155,7 +156,7 @@ def panel_from_facts(facts: Any, source: str) -> Panel:
         table.number('press_depth', Panel.press_depth, 0.0005, 0.05),
         table.number('release_depth', Panel.release_depth, 0, 0.05),
         table.number('margin', Panel.margin, 0, 0.05),
-        tuple(str(finger) for finger in fingers),
+        tuple(f if isinstance(f, str) else brief(f) for f in fingers),
     )
     table.close()
     return panel

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from handmesh_model.ar.meshes import Mesh
 from handmesh_model.ar.shading import SAMPLES, blend
 from handmesh_model.camera import distort
 from handmesh_model.synthesis.rasterizer import NEAR, NO_FACE, rasterize
+
+_ANGLES = np.radians(np.arange(0.0, 89.5, 0.5))
+_DIRECTIONS = 8
+"""Radians off the axis, and directions around it, in which the reach of a lens is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +41,9 @@ class Camera:
         """
         Pixels and depths of points.
 
-        :param points_camera: (N, 3) metres; those behind the camera get a pixel without meaning.
-        :returns: (N, 3) float32: x, y in pixels, depth in metres.
+        :param points_camera: (N, 3) metres; those behind the camera, or beyond what its lens
+            sees, get a pixel without meaning.
+        :returns: (N, 3) float32: x, y in pixels, depth in metres, 0 beyond what the lens sees.
         """
         points = np.asarray(points_camera, dtype=np.float64)
         depth = points[:, 2]
@@ -45,13 +51,30 @@ class Camera:
         rays = points[:, :2] / safe
         has_lens = self.distortion.size and len(points)
         if has_lens:
-            # Far aside the polynomial of a lens turns back; nothing of it is in the image.
-            rays = np.clip(rays, -3, 3)
+            is_beyond = np.einsum('ij,ij->i', rays, rays) > self._reach**2
+            rays[is_beyond], depth = 0, np.where(is_beyond, 0, depth)
         matrix = self.intrinsics
         pixels = rays @ matrix[:2, :2].T + matrix[:2, 2]
         if has_lens:
             pixels = distort(pixels, matrix, self.distortion, self.fisheye)
         return np.column_stack([pixels, depth]).astype(np.float32)
+
+    @cached_property
+    def _reach(self) -> float:
+        """
+        Length of the rays x / z, y / z up to which each is seen farther out than those before.
+
+        From there on the polynomial of a lens turns back and brings what is aside into the image.
+        """
+        lengths = np.tan(_ANGLES)
+        turns = np.linspace(0, 2 * np.pi, _DIRECTIONS, endpoint=False)
+        directions = np.column_stack([np.cos(turns), np.sin(turns)])
+        rays = (lengths[:, None, None] * directions).reshape(-1, 2)
+        with np.errstate(all='ignore'):
+            seen = distort(rays, np.eye(3), self.distortion, self.fisheye)
+            away = np.linalg.norm(seen.reshape(len(lengths), _DIRECTIONS, 2), axis=2)
+            grows = (np.diff(away, axis=0) > 0).all(axis=1)
+        return float(lengths[-1 if grows.all() else grows.argmin()])
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import yaml
 
+from handmesh_model.brief import brief
 from handmesh_model.errors import ConfigError
 
 Vector = tuple[float, float, float]
 MAX_BYTES = 1 << 20
+LONGEST_NAME, LONGEST_FRAME, LONGEST_PATH = 64, 256, 4096
+"""Characters of a text that names a thing, a TF frame or a file."""
 HAND_FRAMES = {'left_hand': 'left', 'right_hand': 'right'}
 """Frames that stand for the wrist of a hand of that side, whichever is seen best."""
 
@@ -47,7 +50,7 @@ class Table:
     def __post_init__(self) -> None:
         self.facts = {} if self.facts is None else self.facts
         if not isinstance(self.facts, Mapping):
-            raise ConfigError(f'{self.source} is {self.facts!r}, expected keys and values')
+            raise ConfigError(f'{self.source} is {brief(self.facts)}, expected keys and values')
 
     def __contains__(self, key: str) -> bool:
         return key in self.facts
@@ -69,14 +72,18 @@ class Table:
     def _number(self, key: str, value: Any, low: float, high: float) -> float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not low <= value <= high:
-            raise ConfigError(f"{self.source}: '{key}' is {value!r}, expected {low:g} to {high:g}")
+            raise ConfigError(
+                f"{self.source}: '{key}' is {brief(value)}, expected {low:g} to {high:g}"
+            )
         return float(value)
 
     def numbers(self, key: str, count: int, low: float, high: float) -> tuple[float, ...]:
         value = self.take(key)
         value = [value] if isinstance(value, int | float) else value
         if not isinstance(value, list) or len(value) != count:
-            raise ConfigError(f"{self.source}: '{key}' is {value!r}, expected {count} numbers")
+            raise ConfigError(
+                f"{self.source}: '{key}' is {brief(value)}, expected {count} numbers"
+            )
         return tuple(self._number(key, v, low, high) for v in value)
 
     def vector(self, key: str, default: Vector) -> Vector:
@@ -92,17 +99,24 @@ class Table:
         roll, pitch, yaw = np.radians(self.numbers(key, 3, -360, 360))
         return _about(2, yaw) @ _about(1, pitch) @ _about(0, roll)
 
-    def text(self, key: str, default: str) -> str:
+    def text(self, key: str, default: str, most: int = LONGEST_NAME) -> str:
         value = self.take(key) if key in self else default
-        if not isinstance(value, str) or not 0 < len(value) <= 64:
-            raise ConfigError(f"{self.source}: '{key}' is {value!r}, expected a short text")
+        if not isinstance(value, str) or not 0 < len(value) <= most:
+            raise ConfigError(
+                f"{self.source}: '{key}' is {brief(value)}, expected a text of 1 to {most} "
+                'characters'
+            )
         return value
+
+    def frame(self) -> str:
+        """The frame that something hangs on; '' where none is named."""
+        return self.text('frame', '', LONGEST_FRAME) if 'frame' in self else ''
 
     def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
         value = self.take(key) if key in self else default
         if value not in choices:
             raise ConfigError(
-                f"{self.source}: '{key}' is {value!r}, expected one of {', '.join(choices)}"
+                f"{self.source}: '{key}' is {brief(value)}, expected one of {', '.join(choices)}"
             )
         return value
 

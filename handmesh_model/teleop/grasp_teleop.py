@@ -7,6 +7,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from handmesh_model.errors import ConfigError
 from handmesh_model.teleop.clutch import Clutch
 from handmesh_model.teleop.followers import PoseFollower, ValueFollower
 from handmesh_model.teleop.grasps import Grasp, GraspType, classify_grasp, tip_distance
@@ -22,9 +23,9 @@ _SETTLING = 0.3
 """
 Seconds, by the images, that a hand's position takes to settle after its scale has changed.
 
-The change may come at once or spread by a filter of the points, and a prediction of the points
-begins anew with it. The One Euro filter of handmesh_node, with its default settings, is by then
-within 0.7 mm of where a jump of 1 to 5 cm leads to.
+The change may come at once, as from handmesh_node, which smooths and predicts anew with it, or
+spread by a filter in between. A One Euro filter with the default settings of handmesh_node is by
+then within 0.7 mm of where a jump of 1 to 5 cm leads to.
 """
 _REFUSAL_TIME = 2.0
 """Seconds that a refusal is told; without any image for so long, handmesh_node ends all tracks."""
@@ -49,7 +50,8 @@ class TeleopConfig:
     How to follow. Lengths in metres, angles in radians, times in seconds.
 
     :param workspace: 'x_min x_max y_min y_max z_min z_max' in the base frame.
-    :param home: 'x y z roll pitch yaw' of the robot to begin with, in the base frame.
+    :param home: 'x y z roll pitch yaw' of the robot to begin with, in the base frame and within
+        the workspace.
     :param base_from_camera: the same of the camera.
     :param closed_distance: thumb to index finger, in lengths of the hand, that closes a gripper.
     :param open_distance: the same that opens it wide.
@@ -123,7 +125,7 @@ class GraspTeleop:
     Times are seconds of one clock that does not go back; the caller brings them.
 
     :param robot_hand: whose joints are commanded; a hand like people's by default.
-    :raises ConfigError: if a pose or the workspace cannot be read.
+    :raises ConfigError: if a pose or the workspace cannot be read, or home is outside it.
     """
 
     def __init__(self, config: TeleopConfig, robot_hand: RobotHand | None = None) -> None:
@@ -132,10 +134,16 @@ class GraspTeleop:
         self.watchdog = Watchdog(config.watchdog)
         self._clutch = Clutch(config.clutch, config.clutch_delay)
         self._filter = PoseFilter(config.filter_cutoff, config.filter_slope)
-        bounds = six_numbers(config.workspace, 'workspace').reshape(3, 2)
+        workspace = six_numbers(config.workspace, 'workspace').reshape(3, 2)
+        bounds = np.sort(workspace, axis=1)
         base = pose_from_xyz_rpy(six_numbers(config.base_from_camera, 'base_from_camera'))
-        self._mapping = HandToRobot(config.mapping, base, config.scale, np.sort(bounds, axis=1))
+        self._mapping = HandToRobot(config.mapping, base, config.scale, bounds)
         home = pose_from_xyz_rpy(six_numbers(config.home, 'home'))
+        if not np.array_equal(home[:3, 3], np.clip(home[:3, 3], *bounds.T)):
+            raise ConfigError(
+                f"home is '{config.home}', expected x y z within the workspace "
+                f"'{config.workspace}'"
+            )
         self._pose = PoseFollower(home, config.gain, config.max_speed, config.max_turn_speed)
         self._opening = ValueFollower(np.ones(1), config.gain, config.max_opening_speed)
         self._joints = ValueFollower(self.robot_hand.open, config.gain, config.max_joint_speed)
@@ -148,20 +156,23 @@ class GraspTeleop:
         self._why_refused, self._refused = '', -np.inf
         self._last: float | None = None
 
-    def see(self, hand: SeenHand, now: float) -> None:
+    def see(self, hand: SeenHand, now: float) -> bool:
         """
-        A hand was seen; one whose image is not newer than the one before it changes nothing.
+        A hand was seen; one whose image is not newer than the one before it, or whose numbers
+        are not finite, changes nothing.
 
         Another one than before, by :attr:`SeenHand.identity`, has to grip anew. One whose
         scale changes, by :meth:`SeenHand.has_scale_of`, moves the robot by its turns only until it
         has settled; with 'absolute', where the robot would have to go elsewhere, it has to engage
         anew.
+
+        :returns: whether the hand was taken.
         """
         # By images: a prediction makes an old one look newer, or a new one older when it reaches
         # less far. After a jump back in time the first is not newer, the next ones are.
         before, self._stamp = self._stamp, hand.seen_at
-        if hand.seen_at <= before or not np.isfinite(hand.joints).all():
-            return
+        if hand.seen_at <= before or not hand.is_finite:
+            return False
         if self._goal is not None and self._goal.hand.identity != hand.identity:
             self._let_go()
         if self._goal is not None and not hand.has_scale_of(self._goal.hand):
@@ -178,6 +189,7 @@ class GraspTeleop:
         self._clutch.update(hand.joints, angles, now)
         self.watchdog.feed(now)
         self._refused = -np.inf
+        return True
 
     def refuse(self, why: str, now: float) -> None:
         """

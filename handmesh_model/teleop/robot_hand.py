@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import yaml
 
+from handmesh_model.brief import brief
 from handmesh_model.errors import ConfigError
 from handmesh_model.hand import Side
 from handmesh_model.teleop.joint_angles import HUMAN_LIMITS, TELEOP_ANGLES
@@ -100,16 +101,18 @@ def load_robot_hand(path: str | Path) -> LinearHand:
 def _joint(row: Any) -> tuple[str, int, list[float]]:
     """Name, source, and scale, offset, lower, upper."""
     if not isinstance(row, dict) or not set(row) <= set(_KEYS):
-        raise ValueError(f'a joint is {row!r}, expected {", ".join(_KEYS)}')
+        raise ValueError(f'a joint is {brief(row)}, expected {", ".join(_KEYS)}')
     name, source = row.get('name'), row.get('from')
     if not isinstance(name, str) or not name:
-        raise ValueError(f'the name of a joint is {name!r}')
+        raise ValueError(f'the name of a joint is {brief(name)}')
     if source not in TELEOP_ANGLES:
-        raise ValueError(f"joint '{name}' is from {source!r}, expected one of {TELEOP_ANGLES}")
+        raise ValueError(
+            f"joint '{name}' is from {brief(source)}, expected one of {TELEOP_ANGLES}"
+        )
     values: dict[str, Any] = {'scale': 1.0, 'offset': 0.0} | row
     numbers: list[Any] = [values.get(key) for key in _KEYS[2:]]
     if not all(type(value) in (int, float) and np.isfinite(value) for value in numbers):
-        raise ValueError(f"joint '{name}' has {_KEYS[2:]} {numbers}, expected numbers")
+        raise ValueError(f"joint '{name}' has {_KEYS[2:]} {brief(numbers)}, expected numbers")
     if numbers[2] > numbers[3]:
         raise ValueError(f"joint '{name}' has lower {numbers[2]} above upper {numbers[3]}")
     return name, TELEOP_ANGLES.index(source), [float(value) for value in numbers]

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isclose
 
 import numpy as np
 
 from handmesh_model.hand import ScaleSource, Side
-
-_SAME_SIZE = 1e-3
-"""Relative difference of hand sizes up to which they are one, rounded or worked out otherwise."""
+from handmesh_model.smoothing import have_same_scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +39,12 @@ class SeenHand:
         return self.stamp if self.image_stamp is None else self.image_stamp
 
     @property
+    def is_finite(self) -> bool:
+        """Whether every number of joints and wrist is one."""
+        wrist = self.camera_from_wrist
+        return bool(np.isfinite(self.joints).all() and (wrist is None or np.isfinite(wrist).all()))
+
+    @property
     def identity(self) -> tuple[int, Side]:
         """
         What one hand that moves on keeps.
@@ -51,12 +54,5 @@ class SeenHand:
         return self.track_id, self.side
 
     def has_scale_of(self, other: SeenHand) -> bool:
-        """
-        Whether the metres of both rest on the same; otherwise positions jump between them.
-
-        A depth image tells the size anew in each image, which is no change.
-        """
-        if self.scale_source is not other.scale_source:
-            return False
-        is_measured = self.scale_source is ScaleSource.DEPTH
-        return is_measured or isclose(self.hand_size, other.hand_size, rel_tol=_SAME_SIZE)
+        """Whether the metres of both rest on the same; otherwise positions jump between them."""
+        return have_same_scale(self, other)

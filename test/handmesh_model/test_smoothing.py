@@ -203,6 +203,7 @@ def test_gone_tracks_are_forgotten(hand: Hand) -> None:
     [
         {'scale_source': ScaleSource.DEPTH},
         {'side': 'left'},
+        {'hand_size': 0.1},
         {'vertices_camera': np.zeros((0, 3))},
     ],
 )
@@ -213,6 +214,23 @@ def test_points_that_cannot_be_compared_start_anew(hand: Hand, change: dict) -> 
     (smooth,) = smoother.update([measured], end + 1 / RATE, end + 0.2)
     np.testing.assert_array_equal(smooth.joints_camera, measured.joints_camera)
     assert smooth.lead == 0
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        # Worked out anew in each image, with its rounding.
+        {'hand_size': 0.09 + 1e-8},
+        {'scale_source': ScaleSource.DEPTH, 'hand_size': 0.1},
+    ],
+)
+def test_sizes_that_are_measured_or_rounded_anew_are_no_change(hand: Hand, change: dict) -> None:
+    smoother = HandSmoother()
+    hand = replace(hand, scale_source=change.get('scale_source', hand.scale_source))
+    end = moving(hand, smoother, 1.0, 0.5)
+    measured = replace(at(hand, (end + 1 / RATE, 0, 0)), **change)
+    (ahead,) = smoother.update([measured], end + 1 / RATE, end + 0.1)
+    assert ahead.lead == pytest.approx(0.1 - 1 / RATE)
 
 
 @pytest.mark.parametrize('stamp', [0.0, 0.5, 3.0])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from geometry_msgs.msg import Point
-from std_msgs.msg import Header
+from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from handmesh_model.ar.panels import load_panel
@@ -47,6 +47,20 @@ def test_lists_and_triangles():
         marker(Marker.TRIANGLE_LIST, (1.0,) * 3, points=points((0, 0, 0), (1, 0, 0), (0, 1, 0)))
     )
     assert len(triangle.faces) == 1
+
+
+def test_a_list_is_painted_in_the_first_of_its_colours():
+    colors = [ColorRGBA(g=1.0, a=0.75), ColorRGBA(b=1.0, a=1.0)]
+    place = points((0, 0, 1), (1, 0, 1))
+    spheres = marker(Marker.SPHERE_LIST, (0.01,) * 3, points=place, colors=colors)
+    spheres.color = ColorRGBA()
+    # As in RViz, a solid has no use for them.
+    cube = marker(Marker.CUBE, number=1, colors=colors)
+    board = ObjectBoard()
+    board.take(MarkerArray(markers=[spheres, cube]), 0.0)
+    listed, solid = board.placed('camera', nowhere, 0.0)
+    assert (listed.color, listed.opacity) == ((0.0, 1.0, 0.0), 0.75)
+    assert (solid.color, solid.opacity) == ((1.0, 0.0, 0.0), 0.5)
 
 
 def test_what_cannot_be_drawn_is_none():

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
+from rclpy.clock import ClockType
 from robot import LATCHED, TIMEOUT, Robot, time_of
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
@@ -61,9 +62,9 @@ class Stagehand(Robot):
             node.destroy_node()
         super().close()
 
-    def calibrate(self, node):
+    def calibrate(self, node, width=640, height=480):
         """Publish the calibration until the node has it, and the hands' faces too."""
-        info = CameraInfo(width=640, height=480, k=INTRINSICS.ravel().tolist())
+        info = CameraInfo(width=width, height=height, k=INTRINSICS.ravel().tolist())
 
         def have_come():
             self.infos.publish(info)
@@ -175,11 +176,18 @@ def test_overlay_follows_tf_and_says_what_it_lacks(stagehand, acted):
 
 
 def test_overlay_goes_on_without_hands_and_after_bad_images(stagehand):
-    stagehand.calibrate(stagehand.run(ar_overlay_node.ArOverlayNode))
+    node = stagehand.run(ar_overlay_node.ArOverlayNode)
+    stagehand.calibrate(node)
     stagehand.wait(lambda: stagehand.images.get_subscription_count() > 0)
+    said = []
+    node._warn = said.append
     gray = np.full((120, 160, 3), 90, np.uint8)
     header = Header(stamp=time_of(START), frame_id=FRAME)
     stagehand.images.publish(Image(header=header, width=4, height=4, encoding='rgb8', step=3))
+    stagehand.show(gray, START + 0.5, frame_id=FRAME)
+    why = 'camera_info describes images of 640 x 480 pixels, the image has 160 x 120'
+    stagehand.wait(lambda: f'image: {why}' in said, what='the reason')
+    assert not stagehand.got['ar_overlay']
     header = stagehand.show(gray, START + 1, INTRINSICS, FRAME)
     image = stagehand.answer('ar_overlay', header.stamp)
     assert (image_to_rgb(image) == gray).all()
@@ -188,7 +196,7 @@ def test_overlay_goes_on_without_hands_and_after_bad_images(stagehand):
 def test_overlay_goes_on_at_full_rate_without_hands(stagehand):
     rate = 60
     node = stagehand.run(ar_overlay_node.ArOverlayNode)
-    stagehand.calibrate(node)
+    stagehand.calibrate(node, width=32, height=24)
     stagehand.wait(lambda: stagehand.images.get_subscription_count() > 0)
     said = []
     node._warn = said.append
@@ -204,9 +212,14 @@ def test_overlay_goes_on_at_full_rate_without_hands(stagehand):
     assert "nothing comes on 'hands/raw': objects are drawn over everything" in said
 
 
+def test_overlay_goes_on_while_simulated_time_stands_still(stagehand):
+    node = stagehand.run(ar_overlay_node.ArOverlayNode)
+    assert {timer.clock.clock_type for timer in node.timers} == {ClockType.STEADY_TIME}
+
+
 def test_overlay_goes_on_with_images_that_carry_no_stamp(stagehand, acted):
     node = stagehand.run(ar_overlay_node.ArOverlayNode)
-    stagehand.calibrate(node)
+    stagehand.calibrate(node, width=32, height=24)
     stagehand.wait(lambda: stagehand.images.get_subscription_count() > 0)
     gray = np.full((24, 32, 3), 90, np.uint8)
     for number in range(1, 6):

@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from handmesh_model.hand import ScaleSource, TrackState
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES, joint_angles
 from handmesh_ros.conversions import hands_to_msg, shifted_stamp, stamp_to_seconds
-from handmesh_ros.grasp_teleop_node import TOPICS, seen_hand
+from handmesh_ros.grasp_teleop_node import TOPICS, GraspTeleopNode, seen_hand
 from handmesh_ros.msg import Grasp, HandArray
 
 SLACK = 2000
@@ -272,6 +272,49 @@ def test_the_time_of_the_geometry_is_taken_over_and_may_be_left_out():
     message.geometry_stamp = time_of(0)
     seen = seen_hand(message, header)
     assert (seen.stamp, seen.seen_at) == (12.25, 12.25)
+
+
+def test_a_wrist_that_is_no_pose_is_no_place_in_metres():
+    (message,) = hands_to_msg([hand_at(np.zeros(3))], Header()).hands
+    message.wrist.pose.position.x = np.nan
+    assert seen_hand(message, Header()).camera_from_wrist is None
+
+
+@pytest.fixture
+def node(ros):
+    """In this process; the test calls its callbacks."""
+    node = GraspTeleopNode()
+    yield node
+    node.destroy_node()
+
+
+def see(node, ahead=0.0, **changes):
+    """A hand of an image some seconds ahead of the clock; the reason of the next command."""
+    stamp = shifted_stamp(node.get_clock().now().to_msg(), ahead)
+    hand = dataclasses.replace(hand_at(np.array([0, 0, 0.5])), **changes)
+    node._on_hands(hands_to_msg([hand], Header(stamp=stamp, frame_id='eye')))
+    return node._teleop.command(time.monotonic()).reason
+
+
+def test_hands_far_ahead_of_the_clock_are_refused(node):
+    found = re.fullmatch(
+        r'hands are (\d+\.\d\d) s ahead of the clock, max_age 0\.5 s \(clock\? use_sim_time\?\)',
+        see(node, ahead=1000.0),
+    )
+    assert found
+    assert 1000 - TIMEOUT < float(found[1]) <= 1000
+    # A clock may be a little slow.
+    assert see(node, ahead=0.3) == 'clutch not engaged'
+
+
+def test_a_hand_that_is_not_taken_is_no_news(node):
+    see(node)
+    image, geometry, node._is_news = node._image, node._geometry, False
+    see(node, ahead=0.1, joints_camera=np.full((21, 3), np.nan))
+    assert (node._image, node._geometry, node._is_news) == (image, geometry, False)
+    see(node, ahead=0.2)
+    assert node._is_news
+    assert node._image != image
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,22 @@ def test_ar_demo_launch_passes_arguments_that_exist(stand_ins):
         assert names <= set(declared(stand_ins))
 
 
+def test_ar_demo_launch_starts_one_camera_with_the_log_level(stand_ins):
+    substitutions = stand_ins['launch.substitutions']
+    substitutions.LaunchConfiguration.side_effect = lambda name: name
+    substitutions.EqualsSubstitution.side_effect = lambda left, right: (left, right)
+    stand_ins['launch.conditions'].IfCondition.side_effect = lambda condition: condition
+    load('demo_ar.launch.py').generate_launch_description()
+    assert declared(stand_ins)['hands']['choices'] == ['truth', 'network']
+    cameras = [call.kwargs for call in stand_ins['launch_ros.actions'].Node.call_args_list]
+    assert {camera['executable']: camera['condition'] for camera in cameras} == {
+        'folder_camera': ('hands', 'network'),
+        'true_hands': ('hands', 'truth'),
+    }
+    for camera in cameras:
+        assert camera['ros_arguments'] == ['--log-level', 'log_level']
+
+
 def test_ar_rviz_shows_topics_that_exist():
     config = yaml.safe_load((ROOT / 'config' / 'ar.rviz').read_text())
     displays = config['Visualization Manager']['Displays']

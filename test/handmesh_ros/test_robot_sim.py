@@ -7,7 +7,9 @@ pytest.importorskip('mujoco')
 pytest.importorskip('rclpy')
 pytest.importorskip('handmesh_ros.msg')
 
+from geometry_msgs.msg import PoseStamped
 from hands import hand_at
+from rclpy.clock import ClockType
 from robot import parameters
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
@@ -71,6 +73,21 @@ def test_with_a_folder_all_is_kept_and_written(sim, tmp_path, monkeypatch):
         assert data['told'].shape == (3, 20)
         assert data['modes'].tolist() == [0, 1, 0]
         assert len(data['jpeg_sizes']) == 3
+
+
+def test_a_target_that_is_no_pose_moves_nothing(sim):
+    robot = sim()
+    target = PoseStamped()
+    target.pose.position.x = np.nan
+    robot._on_target(target)
+    assert not robot._is_placed
+    robot._robot.step(0.05)
+    assert np.isfinite(robot._robot.data.qpos).all()
+
+
+def test_it_moves_also_while_simulated_time_stands_still(sim):
+    robot = sim(use_sim_time='true')
+    assert {timer.clock.clock_type for timer in robot.timers} == {ClockType.STEADY_TIME}
 
 
 @pytest.mark.parametrize(('followed', 'is_drawn'), [(0, False), (1, True), (2, False)])

@@ -7,6 +7,7 @@ import yaml
 from test_launch_files import declared, load
 from test_launch_files import stand_ins as stand_ins  # a fixture
 
+from handmesh_model.errors import ConfigError
 from handmesh_model.teleop.grasp_teleop import GraspTeleop
 from handmesh_ros.parameters import defaults, rows, settings_from
 from handmesh_ros.teleop_parameters import TeleopParameters
@@ -27,6 +28,12 @@ def test_the_defaults_make_a_teleoperation():
     assert GraspTeleop(TeleopParameters().config()).watchdog.limit == 0.1
 
 
+def test_a_watchdog_that_trips_before_every_command_is_refused():
+    with pytest.raises(ConfigError, match=r"'watchdog' is 0.05 s, .* 0.05 s .*rate 20"):
+        TeleopParameters(rate=20.0, watchdog=0.05).config()
+    assert TeleopParameters(rate=25.0, watchdog=0.05).config().watchdog == 0.05
+
+
 def nodes_of(stand_ins):
     calls = stand_ins['launch_ros.actions'].Node.call_args_list
     return {call.kwargs['executable']: call.kwargs for call in calls}
@@ -44,6 +51,7 @@ def test_demo_launch_gives_parameters_that_are_known(stand_ins):
     load('demo_teleop.launch.py').generate_launch_description()
     nodes = nodes_of(stand_ins)
     assert {'true_hands', 'folder_camera', 'handmesh_node', 'robot_sim', 'rviz2'} <= set(nodes)
+    assert declared(stand_ins)['hands']['choices'] == ['truth', 'network']
     given = nodes['grasp_teleop_node']['parameters'][0]
     GraspTeleop(settings_from(TeleopParameters, given).config())
 

@@ -112,6 +112,21 @@ def test_missing_and_large_files_are_refused(tmp_path, monkeypatch):
         load_mesh(write(tmp_path / 'long.obj', TRIANGLE))
 
 
+def fan(count):
+    """A disc of triangles around one vertex, as an .obj."""
+    turns = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    rim = [f'v {x:.6f} {y:.6f} 0' for x, y in zip(np.cos(turns), np.sin(turns), strict=True)]
+    faces = [f'f 1 {2 + i} {2 + (i + 1) % count}' for i in range(count)]
+    return '\n'.join(['v 0 0 0', *rim, *faces])
+
+
+def test_discs_are_read_and_fans_that_would_take_too_long_are_refused(tmp_path):
+    disc = load_mesh(write(tmp_path / 'disc.obj', fan(500)))
+    np.testing.assert_allclose(disc.normals, np.tile([0, 0, 1], (501, 1)), atol=1e-6)
+    with pytest.raises(MeshFileError, match=r'vertex 0 is in 4000 faces'):
+        load_mesh(write(tmp_path / 'fan.obj', fan(4000)))
+
+
 def test_too_many_faces_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(mesh_files, 'MAX_FACES', 10)
     trimesh.creation.box((1, 1, 1)).export(tmp_path / 'box.obj')

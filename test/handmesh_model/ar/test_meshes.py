@@ -1,5 +1,7 @@
 """Meshes of virtual objects: closed, outward, smooth where they should be."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,19 @@ def test_box_keeps_sharp_edges_and_sphere_is_smooth():
     assert np.allclose(np.abs(box.normals).max(axis=1), 1, atol=1e-5)
     sphere = meshes.sphere(1.0)
     np.testing.assert_allclose(sphere.normals, sphere.vertices, atol=0.02)
+
+
+def test_normals_take_no_memory_by_the_square_of_a_fan():
+    turns = np.linspace(0, 2 * np.pi, 1000, endpoint=False)
+    rim = np.column_stack([np.cos(turns), np.sin(turns), np.zeros(1000)])
+    number = np.arange(1000)
+    faces = np.column_stack([np.zeros(1000, int), 1 + number, 1 + (number + 1) % 1000])
+    tracemalloc.start()
+    cone = meshes.make_mesh(np.vstack([[0, 0, 0.5], rim]), faces)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10e6
+    assert (cone.normals[:, 2] > 0.5).all()
 
 
 def test_scaling_turns_normals_as_planes():

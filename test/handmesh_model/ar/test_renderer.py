@@ -168,6 +168,34 @@ def test_distortion_moves_points_as_opencv_does():
     np.testing.assert_allclose(got, [*expected, 2.0], rtol=1e-5)
 
 
+def sphere_aside(degrees, camera):
+    """Pixels (N, 2) that a small sphere so far off the axis, to the right, is painted on."""
+    angle = np.radians(degrees)
+    center = 0.5 * np.array([np.sin(angle), 0.0, np.cos(angle)])
+    black = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
+    thing = PlacedMesh(meshes.sphere(0.03), at(center))
+    _, cover = ArRenderer(WIDTH, HEIGHT).draw_with_cover(black, camera, [thing], [])
+    return np.argwhere(cover > 0)[:, ::-1]
+
+
+def test_things_beyond_the_lens_are_not_in_the_image():
+    # Rays of 59 degrees are the outermost; farther aside this polynomial comes back.
+    matrix = INTRINSICS * [[0.5], [0.5], [1]]
+    camera = Camera(matrix, np.array([-0.42, 0.18, 0, 0, -0.03]))
+    assert len(sphere_aside(40, camera)) > 50
+    for degrees in (63, 70, 80):
+        assert not len(sphere_aside(degrees, camera))
+
+
+def test_a_fisheye_shows_things_far_aside_where_they_are():
+    matrix = np.array([[100.0, 0, 159.5], [0, 100.0, 119.5], [0, 0, 1]])
+    camera = Camera(matrix, np.array([0.001, 0, 0, 0]), fisheye=True)
+    middle = sphere_aside(80, camera).mean(axis=0)
+    angle = np.radians(80)
+    expected = 159.5 + 100 * angle * (1 + 0.001 * angle**2)
+    np.testing.assert_allclose(middle, [expected, 119.5], atol=1.0)
+
+
 def test_held_cube_hides_and_is_hidden():
     """The true scene of the pinch: fingers before and behind the cube, in one picture."""
     frame = pinch().frames[60][0]

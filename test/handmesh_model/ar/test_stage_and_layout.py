@@ -7,6 +7,7 @@ import pytest
 import trimesh
 
 from handmesh_model.ar.layout import layout_from_facts, load_layout
+from handmesh_model.ar.panels import panel_from_facts
 from handmesh_model.ar.stage import Stage, Thing, load_stage, stage_from_facts
 from handmesh_model.errors import ConfigError, MeshFileError
 
@@ -75,6 +76,54 @@ def test_layout_with_a_mesh_beside_it(tmp_path):
 def test_layout_of_the_demo_is_read():
     layout = load_layout(Path(__file__).parents[3] / 'config' / 'ar_layout.yaml')
     assert [ornament.name for ornament in layout] == ['hoop', 'ball', 'cube', 'bracelet']
+
+
+def test_long_paths_and_frames_are_read_and_endless_ones_refused(tmp_path):
+    folder = tmp_path / ('long' * 20)
+    folder.mkdir()
+    trimesh.creation.box((1, 1, 1)).export(folder / 'box.stl')
+    row = {'shape': 'mesh', 'file': str(folder / 'box.stl'), 'frame': 'robot/' * 20}
+    (box,) = layout_from_facts({'objects': [row]}, 'layout.yaml', tmp_path)
+    assert box.frame == row['frame']
+    buttons = [{'center': [0, 0]}]
+    assert panel_from_facts({'buttons': buttons, 'frame': 'a' * 256}, 'p').frame == 'a' * 256
+    with pytest.raises(ConfigError, match=r"'frame' is 'aaa.*, expected a text of 1 to 256"):
+        panel_from_facts({'buttons': buttons, 'frame': 'a' * 257}, 'p')
+    with pytest.raises(ConfigError, match=r"'file' is 'aaa.*, expected a text of 1 to 4096"):
+        layout_from_facts({'objects': [row | {'file': 'a' * 4097}]}, 'layout.yaml', tmp_path)
+    with pytest.raises(ConfigError, match=r"'name' is 'aaa.*, expected a text of 1 to 64"):
+        layout_from_facts({'objects': [row | {'name': 'a' * 65}]}, 'layout.yaml', tmp_path)
+
+
+def nested(levels):
+    """Ten times the same list in a list, and so on, as YAML's aliases make it."""
+    value = ['x']
+    for _ in range(levels):
+        value = [value] * 10
+    return value
+
+
+@pytest.mark.parametrize(
+    'facts',
+    [
+        nested(5),
+        {'objects': [nested(5)]},
+        {'objects': [{'shape': nested(5)}]},
+        {'objects': [{'size': nested(5)}]},
+        {'objects': [{'size': [nested(5), 1, 1]}]},
+        {'objects': [{'size': [1, 1, 1], 'name': nested(5)}]},
+    ],
+)
+def test_a_list_of_lists_without_end_makes_no_endless_message(tmp_path, facts):
+    with pytest.raises(ConfigError) as caught:
+        layout_from_facts(facts, 'layout.yaml', tmp_path)
+    assert len(str(caught.value)) < 500
+
+
+def test_panels_with_such_lists_are_refused_as_well():
+    with pytest.raises(ConfigError, match='panel has fingers') as caught:
+        panel_from_facts({'buttons': [{'center': [0, 0]}], 'fingers': [nested(5)]}, 'panel.yaml')
+    assert len(str(caught.value)) < 500
 
 
 def test_bad_layouts_are_refused(tmp_path):

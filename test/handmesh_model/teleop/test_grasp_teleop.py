@@ -470,9 +470,42 @@ def test_numbers_that_are_none_are_not_followed():
     assert np.isfinite(command.target).all()
 
 
-def test_wrong_poses_are_refused():
-    with pytest.raises(ConfigError, match='workspace'):
-        GraspTeleop(TeleopConfig(workspace='0 1'))
+@pytest.mark.parametrize('mapping', ['relative', 'absolute'])
+def test_a_wrist_that_is_no_number_moves_no_robot_and_spoils_nothing(mapping):
+    clock = Clock(clutch='always', mapping=mapping)
+    before = clock.run(1.5, still)
+    broken = still(clock.now)
+    broken.camera_from_wrist[0, 3] = np.nan
+    assert not clock.teleop.see(broken, clock.now)
+    command = clock.run(0.5, still)
+    assert command.mode is Mode.ENGAGED
+    np.testing.assert_allclose(command.target, before.target, atol=2e-3)
+    assert np.isfinite(command.twist).all()
+
+
+def test_it_says_whether_a_hand_was_taken():
+    teleop = Clock().teleop
+    assert teleop.see(hand(stamp=1.0), 100.0)
+    assert not teleop.see(hand(stamp=1.0), 100.1)
+    assert teleop.see(hand(stamp=1.1), 100.2)
+
+
+@pytest.mark.parametrize(
+    ('config', 'said'),
+    [
+        ({'workspace': '0 1'}, "workspace is '0 1'"),
+        ({'home': '0 0 2 0 0 0'}, "home is '0 0 2 0 0 0', .* workspace '-1 1 -1 1 -1 1'"),
+        ({'home': '0 0 1 0 0 0', 'workspace': '1 -1 1 -1 0.9 0'}, "home is '0 0 1 0 0 0'"),
+    ],
+)
+def test_wrong_poses_are_refused(config, said):
+    with pytest.raises(ConfigError, match=said):
+        GraspTeleop(TeleopConfig(**config))
+
+
+def test_home_may_be_at_the_bounds():
+    home = GraspTeleop(TeleopConfig(home='1 -1 0 0 0 0', workspace='1 -1 1 -1 0 0'))
+    np.testing.assert_array_equal(home.command(0.0).target[:3, 3], [1, -1, 0])
 
 
 def test_the_demo_clips_angles_are_followed_in_real_time(capsys):

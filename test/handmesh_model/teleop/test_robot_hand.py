@@ -55,6 +55,18 @@ def test_files_that_say_no_hand_are_refused(tmp_path, text, said):
         load_robot_hand(file)
 
 
+@pytest.mark.parametrize('key', ['', 'name', 'from', 'lower'])
+def test_a_list_of_lists_without_end_makes_no_endless_message(tmp_path, key):
+    file = tmp_path / 'hand.yaml'
+    levels = [f'l{i}: &l{i} [{", ".join([f"*l{i - 1}"] * 10)}]' for i in range(1, 6)]
+    joint = {'name': 'a', 'from': 'thumb_ip_flexion', 'lower': '0', 'upper': '1'} | {key: '*l5'}
+    joint = '*l5' if not key else '{' + ', '.join(f'{k}: {v}' for k, v in joint.items()) + '}'
+    file.write_text('\n'.join(['l0: &l0 [x]', *levels, f'joints: [{joint}]']))
+    with pytest.raises(ConfigError) as caught:
+        load_robot_hand(file)
+    assert len(str(caught.value)) < 2000
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r'none\.yaml'):
         load_robot_hand(tmp_path / 'none.yaml')

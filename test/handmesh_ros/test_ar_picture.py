@@ -1,0 +1,59 @@
+"""What is drawn into one image, and what is said where something is missing; no node."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip('numba')
+pytest.importorskip('trimesh')
+pytest.importorskip('handmesh_ros.msg')
+
+from hands import hand_at
+from std_msgs.msg import Header
+
+from handmesh_model.errors import IntrinsicsError
+from handmesh_model.topology import HandTopology
+from handmesh_ros.ar_hands import seen_hands, surface_of
+from handmesh_ros.ar_parameters import OverlayParameters
+from handmesh_ros.ar_picture import ArPicture
+from handmesh_ros.calibration import Calibration
+from handmesh_ros.conversions import hands_to_msg, topology_to_msg
+
+INTRINSICS = np.array([[100.0, 0, 80], [0, 100.0, 60], [0, 0, 1]])
+GRAY = np.full((120, 160, 3), 90, np.uint8)
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def picture(said):
+    picture = ArPicture('', said.append)
+    picture.calibrate(Calibration(INTRINSICS, np.zeros(0), size=(160, 120)))
+    return picture
+
+
+def draw(picture, rgb=GRAY, **settings):
+    hands = seen_hands(hands_to_msg([hand_at(np.array([0, 0, 0.5]))], Header()))
+    return picture.draw(
+        rgb, 'camera', hands, lambda frame: None, 0.0, OverlayParameters(**settings)
+    )
+
+
+def test_images_of_another_size_than_was_calibrated_are_refused(picture):
+    assert draw(picture).shape == GRAY.shape
+    with pytest.raises(IntrinsicsError, match='of 160 x 120 pixels, the image has 80 x 60'):
+        draw(picture, GRAY[::2, ::2])
+
+
+@pytest.mark.parametrize('forearm_length', [0.0, 0.3])
+def test_hands_that_hide_nothing_are_told_with_and_without_a_forearm(
+    picture, said, forearm_length
+):
+    draw(picture, forearm_length=forearm_length)
+    assert said == ["hands without a mesh, or no 'topology' yet: they hide nothing"]
+    said.clear()
+    picture.surface = surface_of(topology_to_msg(HandTopology.open_hand()))
+    draw(picture, forearm_length=forearm_length)
+    assert not said
