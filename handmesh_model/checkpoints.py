@@ -144,6 +144,20 @@ def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
     return Checkpoint(config, topology, state_in_float32(weights), facts)
 
 
+def read_torch_file(path: str | Path, complaint: str) -> Any:
+    """
+    The contents of a file of :func:`torch.save`; nothing in it is executed.
+
+    :param complaint: what to say, before the reason, if it cannot be read.
+    :raises CheckpointError: if it is missing or damaged.
+    """
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    # A damaged file raises whatever pickle, struct, zipfile and torch stumble over.
+    except Exception as error:
+        raise CheckpointError(f'{complaint}: {type(error).__name__}: {error}') from error
+
+
 def state_in_float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A file's tensors with the floating-point ones as float32, each in memory of its own."""
     return {

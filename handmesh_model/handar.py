@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
-from handmesh_model.checkpoints import blank_network
+from handmesh_model.checkpoints import blank_network, read_torch_file
 from handmesh_model.errors import CheckpointError
 from handmesh_model.network import HandMeshNet, NetworkConfig
 
@@ -122,10 +120,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     :returns: tensors under 'part/name', a ``module.`` prefix removed.
     :raises CheckpointError: if the file cannot be read or has other contents.
     """
-    try:
-        contents = torch.load(path, map_location='cpu', weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"cannot read weights '{path}': {error}") from error
+    contents = read_torch_file(path, f"cannot read weights '{path}'")
     if not isinstance(contents, dict):
         raise CheckpointError(f"'{path}' holds a {type(contents).__name__}, expected a dict")
     tensors = {}

@@ -20,12 +20,12 @@ from torch.nn import functional
 
 from handmesh_model.mesh_losses import Surface, point_loss
 from handmesh_model.rendering import PartRenderer, render_loss
+from handmesh_model.training.batches import IGNORED_PIXEL
 
 if TYPE_CHECKING:
     from handmesh_model.network import StageOutputs
     from handmesh_model.topology import HandTopology
 
-IGNORED_PIXEL = 255
 AXES = 'xyz'
 HEATMAP_TARGETS = {'joint': 'joints', 'vertex': 'vertices'}
 """First word of a heatmap's name -> the batch's key with the true positions."""

@@ -124,11 +124,7 @@ def place_in_camera(
         if depth is not None:
             mesh_noise = float(np.sqrt(np.mean(depth_noise**2)))
             offsets = _Offsets(vertices_depth, mesh_noise, metric_depth)
-            at = _distance_by_depth(depth, offsets, topology, unit, at, focal)
-            if metric_depth and at.source is ScaleSource.DEPTH:
-                # Joints at a known depth have a size; the unit's was of the one expected.
-                known = lift(joints[:, :2], at.depth + joints[:, 2])
-                at = replace(at, scale=relative_size(known, lengths), stretch=1.0)
+            at = _distance_by_depth(depth, joints, offsets, topology, unit, at, focal)
         joints, vertices, spread = _place_on_rays(joints, vertices, noise, at)
     pose, covariance = wrist_pose_and_covariance(joints, spread, side)
     size = at.scale * topology.hand_size
@@ -177,13 +173,18 @@ def _distance_by_size(
 
 def _distance_by_depth(
     view: DepthView,
+    joints: np.ndarray,
     offsets: _Offsets,
     topology: HandTopology,
     unit: ScaleSolution,
     by_size: _Distance,
     focal: float,
 ) -> _Distance:
-    """From a depth image, or by size, with a note, where the depth image says too little."""
+    """
+    From a depth image, or by size, with a note, where the depth image says too little.
+
+    :param joints: (21, 3) x / z, y / z, root-relative depth.
+    """
     try:
         samples = sample_surface(view, offsets.depth, topology, by_size.depth / focal)
         spread = float(np.sqrt(by_size.variance)) / by_size.depth
@@ -192,9 +193,12 @@ def _distance_by_depth(
         )
     except DepthError as error:
         return replace(by_size, note=str(error))
-    return _Distance(
-        ScaleSource.DEPTH, found.scale, found.scale, found.wrist_depth, found.variance
-    )
+    scale = stretch = found.scale
+    if offsets.metric:
+        # Joints at a known depth have a size; the unit's was of the one expected.
+        known = lift(joints[:, :2], found.wrist_depth + joints[:, 2])
+        scale, stretch = relative_size(known, rigid_lengths(topology)), 1.0
+    return _Distance(ScaleSource.DEPTH, scale, stretch, found.wrist_depth, found.variance)
 
 
 def _place_by_weak_perspective(

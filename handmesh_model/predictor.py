@@ -14,7 +14,7 @@ import torch
 from handmesh_model.backends import choose_device, create_backend
 from handmesh_model.boxes import intersection_over_union
 from handmesh_model.camera import check_intrinsics, straighten
-from handmesh_model.checkpoints import load_network, weights_path
+from handmesh_model.checkpoints import SHIPPED, load_network, weights_path
 from handmesh_model.crop import check_box, check_image
 from handmesh_model.depth_image import DepthView, check_depth
 from handmesh_model.detector import HandDetector, load_detector
@@ -328,8 +328,9 @@ def weight_files(weights: str | Path) -> tuple[Path, Path]:
     :param weights: as for :class:`HandMeshPredictor`, but for 'auto'.
     :raises CheckpointError: if there is no such file.
     """
-    folder = Path(weights)
-    mesh = weights_path(folder / MESH_FILE if folder.is_dir() else weights)
+    # A folder that happens to be called like shipped weights is not meant.
+    is_folder = str(weights) not in SHIPPED and Path(weights).is_dir()
+    mesh = weights_path(Path(weights) / MESH_FILE if is_folder else weights)
     own = mesh.parent / DETECTOR_FILE
     return mesh, own if own.is_file() else weights_path('open').parent / DETECTOR_FILE
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from handmesh_model.errors import TopologyError
 from handmesh_model.joints import BONES, JOINT_COUNT, MIDDLE_KNUCKLE, PARTS, WRIST
+from handmesh_model.npz_files import read_arrays
 
 OPEN_HAND_FILE = Path(__file__).parent / 'assets' / 'open_hand_topology.npz'
 MEAN_HAND_SIZE = 0.0945
@@ -32,7 +33,8 @@ class HandTopology:
         None derives it from the nearest joint along the mesh.
     :param template: (V, 3) metres, a mean right hand at rest in the wrist frame, if there is one.
     :param name: what to call it in messages and checkpoints.
-    :raises TopologyError: if shapes or indices contradict each other.
+    :raises TopologyError: if shapes or indices contradict each other, or the template is of no
+        hand.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class HandTopology:
             )
 
     def _check(self) -> None:
+        if not isinstance(self.name, str):
+            raise TopologyError(f'name is {self.name!r}, expected a string')
         if self.joint_regressor.ndim != 2 or self.joint_regressor.shape[0] != JOINT_COUNT:
             raise TopologyError(
                 f'joint_regressor has shape {self.joint_regressor.shape}, '
@@ -84,9 +88,18 @@ class HandTopology:
                 f'vertex {shared.argmax()} is in {shared.max()} faces, expected at most '
                 f'{MOST_FACES_AT_VERTEX}'
             )
-        if self.template is not None and self.template.shape != (self.vertex_count, 3):
+        if self.template is None:
+            return
+        if self.template.shape != (self.vertex_count, 3):
             raise TopologyError(
                 f'template has shape {self.template.shape}, expected ({self.vertex_count}, 3)'
+            )
+        if not np.isfinite(self.template).all():
+            raise TopologyError('template holds NaN or infinite values')
+        if not 0 < self.hand_size < np.inf:
+            raise TopologyError(
+                f'template has {self.hand_size} m from wrist to middle knuckle, expected more '
+                'than 0'
             )
 
     @property
@@ -160,7 +173,10 @@ class HandTopology:
         :raises TopologyError: if the file is missing, damaged or no npz, lacks an array, or has
             arrays that contradict each other.
         """
-        arrays = _arrays_of(path)
+        try:
+            arrays = read_arrays(path)
+        except ValueError as error:
+            raise TopologyError(f"cannot read topology '{path}': {error}") from error
         missing = [key for key in ('faces', 'joint_regressor') if key not in arrays]
         if missing:
             raise TopologyError(
@@ -183,19 +199,6 @@ class HandTopology:
     def open_hand(cls) -> HandTopology:
         """The project's own hand, derived from CC0 data (see ``assets/README.md``)."""
         return _open_hand()
-
-
-def _arrays_of(path: str | Path) -> dict[str, np.ndarray]:
-    """:raises TopologyError: if the file is missing, damaged or no npz."""
-    try:
-        data = np.load(path, allow_pickle=False)
-        if isinstance(data, np.ndarray):
-            raise ValueError(f'one array of shape {data.shape}, expected an npz with several')
-        with data:
-            return {key: data[key] for key in data.files}
-    # A damaged file raises whatever zipfile, zlib and numpy stumble over.
-    except Exception as error:
-        raise TopologyError(f"cannot read topology '{path}': {error}") from error
 
 
 @lru_cache(maxsize=1)

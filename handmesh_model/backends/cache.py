@@ -31,6 +31,8 @@ MANIFEST = 'manifest.json'
 LIMIT_BYTES = 8 * 2**30
 """The artefacts used longest ago go when all of them together are larger."""
 _DIGEST = 'sha256'
+_MAKING = '.making-'
+"""What the name of a folder begins with while it is made, or done away with."""
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +125,7 @@ def _work_folder(folder: Path) -> Path:
     try:
         # Engines are programs: nobody else shall be able to put one there.
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix='.making-', dir=folder.parent))
+        return Path(tempfile.mkdtemp(prefix=_MAKING, dir=folder.parent))
     except OSError as error:
         log.warning("no cache of compiled networks in '%s': %s", folder.parent, error)
         return Path(tempfile.mkdtemp(prefix='handmesh-'))
@@ -166,7 +168,7 @@ def _discard(folder: Path) -> None:
     """Take away a folder as a whole, so that nobody finds half of it, and delete it then."""
     # What cannot be taken away, as from a cache that can only be read, is found again.
     with contextlib.suppress(OSError):
-        aside = Path(tempfile.mkdtemp(prefix='.making-', dir=folder.parent))
+        aside = Path(tempfile.mkdtemp(prefix=_MAKING, dir=folder.parent))
         try:
             folder.rename(aside / folder.name)
         finally:
@@ -217,11 +219,13 @@ def _prune(newest: Path) -> None:
     """Remove what was used longest ago, and what was left half made, until the rest fits."""
     try:
         folders = [p for p in newest.parent.iterdir() if p.is_dir() and p != newest]
-        for folder in folders:
-            if folder.name.startswith('.making-') and time.time() - _used(folder) > 86400:
+        making = [p for p in folders if p.name.startswith(_MAKING)]
+        for folder in making:
+            if time.time() - _used(folder) > 86400:
                 shutil.rmtree(folder, ignore_errors=True)
         room = LIMIT_BYTES - _size(newest)
-        whole = [p for p in folders if (p / MANIFEST).is_file()]
+        # What another process is about to put in its place has its manifest, too.
+        whole = [p for p in folders if p not in making and (p / MANIFEST).is_file()]
         for folder in sorted(whole, key=_used, reverse=True):
             room -= _size(folder)
             if room < 0:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from handmesh_model.backends.batches import StaticPrograms, batch_sizes
 from handmesh_model.backends.cache import cache_folder
 from handmesh_model.backends.edge import ArrayEdge, PackedEdge
-from handmesh_model.backends.interface import Backend, NetworkResult, check_crops
+from handmesh_model.backends.interface import CLOSED, Backend, NetworkResult, check_crops
 from handmesh_model.errors import BackendError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class GraphBackend(Backend):
         """See :meth:`Backend.run`."""
         check_crops(crops, self._size)
         if not self._programs:
-            raise BackendError('the backend is closed')
+            raise BackendError(CLOSED)
         refined = refine and self._refining
         programs = self._programs[refined]
         try:

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from handmesh_model.errors import ShapeError
 
+CLOSED = 'the backend is closed'
+"""What a backend says that is run after it was closed."""
+
 
 class NetworkResult(NamedTuple):
     """What the network says of N crops, V vertices; float32 arrays on the CPU."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from handmesh_model.backends.cache import Loaded, cached, network_digest
 from handmesh_model.backends.edge import ArrayEdge, OutputLayout, TwofoldEdge, rough_names
-from handmesh_model.backends.interface import Backend, NetworkResult, check_crops
+from handmesh_model.backends.interface import CLOSED, Backend, NetworkResult, check_crops
 from handmesh_model.backends.transposed import split_wide_transposed
 from handmesh_model.backends.wide_maps import sample_wide_maps
 from handmesh_model.errors import BackendError
@@ -77,6 +77,8 @@ class OpenVinoBackend(Backend):
     def run(self, crops: np.ndarray | Tensor, refine: bool = True) -> NetworkResult:
         """See :meth:`Backend.run`."""
         check_crops(crops, self._size)
+        if self._request is None:
+            raise BackendError(CLOSED)
         rough_request = None if refine or not self._refining else self._without_refine()
         request = rough_request or self._request
         found: dict[str, list[np.ndarray]] = {name: [] for name in self._layout.names}

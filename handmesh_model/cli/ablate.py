@@ -52,7 +52,6 @@ def add_parser(subparsers: Any) -> None:
         dest='overrides',
         help='replace an entry of the configuration in all runs, as in --set total_samples=20000',
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -39,7 +39,6 @@ def add_parser(subparsers: Any) -> None:
         help='an interpreter that imports mediapipe, to measure it beside (PyPI: 0.10.21); this '
         'one if it does',
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

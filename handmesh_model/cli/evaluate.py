@@ -80,7 +80,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         '--submission', type=Path, help="freihand: also write the competition's pred.json here"
     )
-    parser.set_defaults(**_DEFAULTS, run=run)
+    parser.set_defaults(**_DEFAULTS)
 
 
 def run(arguments: argparse.Namespace) -> int:

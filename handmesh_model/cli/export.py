@@ -37,7 +37,6 @@ def add_parser(subparsers: Any) -> None:
         action='store_true',
         help='leave the refine stage out: vertices and joints are those of the rough mesh',
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,6 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.photographs is not None:
         if (arguments.format, arguments.precision) != ('openvino', 'int8'):
             raise ConfigError('--photographs goes with --format openvino --precision int8')
+        if arguments.without_refine:
+            raise ConfigError(
+                '--photographs does not go with --without-refine: it measures the whole network'
+            )
         if not _accepted(arguments.weights, arguments.photographs):
             return 1
     net = load_network(weight_files(arguments.weights)[0])

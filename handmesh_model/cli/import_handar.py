@@ -21,7 +21,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         '--half', action='store_true', help='store 16-bit floats: half the size, read as 32-bit'
     )
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

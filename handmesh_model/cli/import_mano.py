@@ -16,7 +16,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument('pickle', type=Path, help='MANO_RIGHT.pkl')
     parser.add_argument('--out', type=Path, required=True, help='npz file to write')
-    parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -11,9 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from handmesh_model.errors import HandmeshError, ImageError
+from handmesh_model.errors import ConfigError, HandmeshError, ImageError
 from handmesh_model.hand import SIDES, Hand
-from handmesh_model.image_files import image_files
+from handmesh_model.image_files import IMAGE_SUFFIXES, image_files
 from handmesh_model.joints import JOINT_NAMES
 from handmesh_model.topology import HandTopology
 
@@ -40,7 +40,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument('--max-hands', type=int, default=2, help='hands at most in one picture')
     parser.add_argument(
-        '--hand-size', type=float, help='metres from wrist to middle knuckle, if known'
+        '--hand-size',
+        type=float,
+        help='metres from wrist to middle knuckle, if known; goes with --intrinsics',
     )
     parser.add_argument('--side', choices=SIDES, help='take every hand for one of this side')
     parser.add_argument(
@@ -50,7 +52,6 @@ def add_parser(subparsers: Any) -> None:
         metavar=('FX', 'FY', 'CX', 'CY'),
         help='camera matrix in pixels; without it metres are relative to the wrist',
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,10 +59,18 @@ def run(arguments: argparse.Namespace) -> int:
     Work through all pictures.
 
     :returns: 0, or 1 if a picture could not be used.
+    :raises ConfigError: if there is a hand size without camera matrix.
+    :raises ImageError: if a folder holds no picture.
     """
     from handmesh_model.camera import check_intrinsics
     from handmesh_model.predictor import HandMeshPredictor
 
+    if arguments.hand_size is not None and arguments.intrinsics is None:
+        raise ConfigError(
+            f'--hand-size is {arguments.hand_size:g} without --intrinsics, expected both: without '
+            'a camera matrix it changes nothing'
+        )
+    pictures = _named(arguments.images)
     intrinsics = None
     if arguments.intrinsics is not None:
         fx, fy, cx, cy = arguments.intrinsics
@@ -78,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}
     failed = 0
-    for path, name in _named(arguments.images):
+    for path, name in pictures:
         try:
             rgb = read_image(path)
             hands = predictor.predict(rgb, intrinsics)
@@ -124,11 +133,19 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def _named(paths: list[Path]) -> list[tuple[Path, str]]:
-    """Files, folders unfolded, each with a name of its own for the results."""
+    """
+    Files, folders unfolded, each with a name of its own for the results.
+
+    :raises ImageError: if a folder holds no picture.
+    """
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += image_files(path)
+            found = image_files(path)
+            if not found:
+                endings = ', '.join(IMAGE_SUFFIXES)
+                raise ImageError(f"'{path}' holds no pictures, expected files in {endings}")
+            files += found
         else:
             files.append(path)
     named, taken = [], set[str]()

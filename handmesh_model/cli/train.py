@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from handmesh_model.cli import INTERRUPTED, USER_ERROR
-from handmesh_model.errors import HandmeshError
+from handmesh_model.errors import ConfigError, HandmeshError
 from handmesh_model.training.config import load_training_config
 
 _PEER_SECONDS = 3.0
@@ -26,7 +26,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         'SIGTERM saves and ends it.',
     )
     _add_arguments(parser)
-    parser.set_defaults(run=run)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +53,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train; without torchrun the command starts the configured ranks by itself."""
     logging.basicConfig(level=logging.WARNING, format='%(levelname)s %(message)s')
+    if arguments.finish and arguments.hours is None:
+        raise ConfigError('--finish is given without --hours, expected both')
     overrides = list(arguments.overrides)
     if arguments.output:
         overrides.append(f'output={arguments.output}')

@@ -9,8 +9,7 @@ import numpy as np
 
 from handmesh_model.crop import apply_affine, image_from_crop, invert_affine
 from handmesh_model.hand import HandBox
-
-IGNORED_PIXEL = 255
+from handmesh_model.training.batches import IGNORED_PIXEL
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 
 from handmesh_model.errors import DatasetError
+from handmesh_model.npz_files import read_arrays
 
 
 def require(root: Path, relative: str, dataset: str) -> Path:
@@ -54,9 +54,8 @@ def read_npz(path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
     :raises DatasetError: if it cannot be read or lacks an array.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {key: data[key] for key in data.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(path)
+    except ValueError as error:
         raise DatasetError(f"cannot read '{path}' as npz: {error}") from error
     missing = [key for key in keys if key not in arrays]
     if missing:

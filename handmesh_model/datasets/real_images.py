@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
 from handmesh_model.datasets.files import read_npz, read_rgb, require
 from handmesh_model.errors import DatasetError
-from handmesh_model.hand import HandBox, Side
+from handmesh_model.hand import SIDES, HandBox, Side
 from handmesh_model.joints import JOINT_COUNT
 
 NAME = 'real images'
@@ -81,7 +80,8 @@ def read_labelled(root: str | Path) -> list[RealSample]:
     """
     Read the labelled photographs.
 
-    :raises DatasetError: if a file is missing or its arrays do not belong together.
+    :raises DatasetError: if a file is missing, its arrays do not belong together, or a hand is of
+        no side.
     """
     root = Path(root)
     path = require(root, 'labelled_reference.npz', NAME)
@@ -91,7 +91,7 @@ def read_labelled(root: str | Path) -> list[RealSample]:
     return [
         RealSample(
             path=require(root, f'labelled/{name}', NAME),
-            side=cast(Side, str(data['handedness'][i])),
+            side=_side(path, str(data['handedness'][i])),
             joints_image=data['joints_image'][i].astype(np.float64),
             joints_camera=data['joints_camera'][i].astype(np.float64),
             intrinsics=data['intrinsics'][i].astype(np.float64),
@@ -162,6 +162,14 @@ def _comparison(
         return [v if v is not None and np.isfinite(v).all() else None for v in values]
 
     return found('joints_image'), found('joints_world')
+
+
+def _side(path: Path, handedness: str) -> Side:
+    if handedness not in SIDES:
+        raise DatasetError(
+            f"'{path}' has the handedness '{handedness}', expected 'left' or 'right'"
+        )
+    return handedness
 
 
 def _check_lengths(path: Path, data: dict[str, np.ndarray]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from handmesh_model.camera import project
 from handmesh_model.crop import CROP_MARGIN
 from handmesh_model.datasets.egodexter import INTRINSICS as EGODEXTER_INTRINSICS
 from handmesh_model.datasets.egodexter import TipRecord
@@ -201,8 +202,7 @@ def _alignment_scores(
     for i, (record, hand) in enumerate(zip(records, hands, strict=True)):
         truth = record.vertices_camera
         assert truth is not None
-        image = truth @ record.intrinsics.T
-        true_image = np.column_stack([image[:, :2] / image[:, 2:], truth[:, 2]])
+        true_image = np.column_stack([project(truth, record.intrinsics), truth[:, 2]])
         predicted = np.column_stack([hand.vertices_image, hand.vertices_camera[:, 2]])
         for points, painted in zip((predicted, true_image), paintings[:, i], strict=True):
             points[:, :2] = (points[:, :2] + 0.5) * scale - 0.5

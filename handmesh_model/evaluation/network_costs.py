@@ -15,6 +15,7 @@ from handmesh_model.benchmark.timing import Effort, Timing, take_turns
 from handmesh_model.checkpoints import blank_network
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.network.flops import count_flops
+from handmesh_model.network.side_head import SideHead
 from handmesh_model.topology import HandTopology
 
 PAPER = NetworkConfig()
@@ -93,14 +94,12 @@ def measure_costs(
 
 
 def _counted(net: HandMeshNet) -> Cost:
-    skipped: tuple[str, ...] = (
-        'joint_stage.segmentation.',
-        'joint_stage.maps.',
-        'joint_stage.heatmaps.lift.',
-        'joint_stage.heatmaps.z.',
-    )
-    if not net.config.confidence:
-        skipped += ('joint_stage.heatmaps.x.', 'joint_stage.heatmaps.y.')
+    skipped: tuple[str, ...] = ('joint_stage.segmentation.', 'joint_stage.maps.')
+    # The side head reads all of the joints' heatmaps, their confidence those of x and y.
+    if not isinstance(net.side, SideHead):
+        skipped += ('joint_stage.heatmaps.lift.', 'joint_stage.heatmaps.z.')
+        if not net.config.confidence:
+            skipped += ('joint_stage.heatmaps.x.', 'joint_stage.heatmaps.y.')
     weights = sum(p.numel() for n, p in net.named_parameters() if not n.startswith(skipped))
     return Cost(weights, count_flops(net))
 

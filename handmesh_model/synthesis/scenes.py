@@ -26,13 +26,12 @@ from handmesh_model.synthesis.placement import (
 )
 from handmesh_model.synthesis.viewpoints import sample_distance, sample_rotation
 from handmesh_model.topology import HandTopology
+from handmesh_model.training.batches import IGNORED_PIXEL
 
 __all__ = ['Frame', 'FrameHand', 'render_crop_sample', 'render_frame']
 
 NEGATIVE_SHARE, MIRRORED_SHARE = 0.08, 0.10
 """Shares of crops without a hand, and of crops that show a left hand."""
-IGNORE = 255
-"""Mask value of pixels that count neither as hand nor as background."""
 _NEGATIVE_REGION = np.array([[-0.1, -0.1, 0.6], [0.1, 0.1, 0.6]])
 
 
@@ -92,7 +91,7 @@ def _labels(hand: PlacedHand, intrinsics: np.ndarray, cover: np.ndarray) -> dict
 
 @njit(nogil=True, cache=True)
 def _mask(cover: np.ndarray) -> np.ndarray:
-    """1 where the hand covers more than half, :data:`IGNORE` where what is ignored does."""
+    """1 where the hand covers more than half, :data:`IGNORED_PIXEL` where what is ignored does."""
     height, width = cover.shape[0], cover.shape[1]
     mask = np.zeros((height, width), dtype=np.uint8)
     for y in range(height):
@@ -100,7 +99,7 @@ def _mask(cover: np.ndarray) -> np.ndarray:
             if cover[y, x, 1] > 0.5:
                 mask[y, x] = 1
             elif cover[y, x, 2] > 0.35:
-                mask[y, x] = IGNORE
+                mask[y, x] = IGNORED_PIXEL
     return mask
 
 

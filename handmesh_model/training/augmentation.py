@@ -13,11 +13,11 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
+from handmesh_model.training.batches import IGNORED_PIXEL
 from handmesh_model.training.config import AugmentationConfig
 
 LUMA = np.array([0.299, 0.587, 0.114])
 NOISE_LEVELS = 6
-IGNORED_PIXEL = 255
 BORDERS = (
     cv2.BORDER_REFLECT_101,
     cv2.BORDER_REFLECT_101,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +28,8 @@ PATHS = (
 )
 """Entries that are paths, relative to the file that they stand in."""
 NO_PATH = (None, '', *SHIPPED)
+_WITH_EXPONENT = re.compile(r'[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+')
+"""Numbers that YAML 1.1 takes for strings if they lack the point or the exponent's sign."""
 
 
 def read_values(path: str | Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -172,9 +176,14 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return {str(k): _convert(item, v, f'{where}.{k}') for k, v in value.items()}
     if hint is Any or origin is UnionType:
         return value
+    if hint in (int, float):
+        if isinstance(value, str) and _WITH_EXPONENT.fullmatch(value):
+            value = float(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"'{where}' is {value}, expected a finite number")
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    if hint is int and isinstance(value, float) and value == int(value):
+    if hint is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"'{where}' is {value!r}, expected {hint.__name__}")

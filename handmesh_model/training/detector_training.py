@@ -9,11 +9,12 @@ from typing import Any, cast
 
 import torch
 
-from handmesh_model.detector import load_detector, save_detector
+from handmesh_model.detector import LEAST_WIDTH, MOST_WIDTH, load_detector, save_detector
 from handmesh_model.errors import ConfigError
 from handmesh_model.network.hand_detector import HandDetectorNet
 from handmesh_model.training import stop_signals
 from handmesh_model.training.config import DataConfig, ScheduleConfig
+from handmesh_model.training.config_files import check_range
 from handmesh_model.training.detector_frames import FRAME_SIZE
 from handmesh_model.training.detector_loss import DetectorTargets, detector_loss
 from handmesh_model.training.detector_stream import DetectorStream
@@ -21,6 +22,7 @@ from handmesh_model.training.detector_validation import Validation
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.progress import Progress
 from handmesh_model.training.run_state import LAST, RunState, alone_in, load_run, save_run
+from handmesh_model.training.sample_pool import MAX_WORKERS
 from handmesh_model.training.schedule import rate_factor
 from handmesh_model.training.term_means import TermMeans
 
@@ -70,15 +72,15 @@ class DetectorTrainingConfig:
 
     def __post_init__(self) -> None:
         """:raises ConfigError: if a number is outside its range."""
-        for name in ('images', 'batch_size', 'width', 'workers', 'pool_size', 'threads'):
-            if getattr(self, name) < 1:
-                raise ConfigError(f'{name} is {getattr(self, name)}, expected at least 1')
-        if not self.learning_rate > 0 or not self.reuse > 0:
-            raise ConfigError('learning_rate and reuse must be more than 0')
-        if self.validate_every < self.batch_size:
-            raise ConfigError(
-                f'validate_every is {self.validate_every}, expected at least a batch'
-            )
+        for name in ('images', 'batch_size', 'pool_size', 'threads'):
+            check_range(name, getattr(self, name), 1)
+        check_range('workers', self.workers, 1, MAX_WORKERS)
+        check_range('width', self.width, LEAST_WIDTH, MOST_WIDTH)
+        check_range('validate_every', self.validate_every, self.batch_size)
+        for name in ('hours', 'learning_rate', 'reuse'):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f'{name} is {value:g}, expected more than 0')
 
 
 class DetectorTrainer:
@@ -142,6 +144,8 @@ class DetectorTrainer:
             finally:
                 stream.close()
                 progress.close()
+            # Whoever asked to stop may not wait for the measurement.
+            self._save()
             progress.say(self._validate(validation))
             self._save()
         return state.history[-1]

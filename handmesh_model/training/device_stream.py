@@ -94,7 +94,8 @@ class DeviceStream:
 
         :raises RendererError: if the renderers keep dying.
         """
-        needed = max(self.start_count, self.drawn / self.reuse)
+        # With this batch: else renders could be drawn more often than promised.
+        needed = max(self.start_count, (self.drawn + self.batch_size) / self.reuse)
         while True:
             self._fetch()
             self._team.check()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from handmesh_model.checkpoints import state_problems
+from handmesh_model.checkpoints import read_torch_file, shortened, state_problems
 from handmesh_model.errors import CheckpointError
 from handmesh_model.network import HandMeshNet
 
@@ -41,12 +39,13 @@ def load_encoders(net: HandMeshNet, path: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == '.safetensors':
+    complaint = f"cannot read encoder weights '{path}'"
+    if path.suffix == '.safetensors':
+        try:
             return load_file(path)
-        state = torch.load(path, map_location='cpu', weights_only=True)
-    except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError) as error:
-        raise CheckpointError(f"cannot read encoder weights '{path}': {error}") from error
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f'{complaint}: {error}') from error
+    state = read_torch_file(path, complaint)
     if not isinstance(state, dict):
         raise CheckpointError(
             f"encoder weights '{path}' hold a {type(state).__name__}, expected a state dict"
@@ -59,7 +58,7 @@ def _load(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     # Old files do not count batches.
     problems = [p for p in problems if not p.endswith('num_batches_tracked')]
     if problems:
-        shown = '\n  '.join(problems[:10])
+        shown = '\n  '.join(shortened(problems))
         raise CheckpointError(
             f"encoder weights '{path}' do not fit the network's encoders "
             f'({len(problems)} differences):\n  {shown}'

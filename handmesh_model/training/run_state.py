@@ -6,7 +6,6 @@ one before.
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,21 +17,14 @@ from filelock import FileLock, Timeout
 from torch import nn
 from torch.optim import Optimizer
 
-from handmesh_model.checkpoints import state_problems
+from handmesh_model.checkpoints import read_torch_file, state_problems
 from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.optimizers import OptimizerSet, load_state
 
 LAST = 'last.pt'
-_UNREADABLE = (
-    AttributeError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    EOFError,
-    pickle.UnpicklingError,
-)
+_UNFIT = (AttributeError, RuntimeError, TypeError, ValueError)
+"""What contents of another kind than expected raise where they are used."""
 
 
 @dataclass
@@ -107,13 +99,16 @@ def load_run(
 
     :raises CheckpointError: if the file is damaged or belongs to another network.
     """
+    complaint = f"cannot resume from '{path}'"
+    stored = read_torch_file(path, complaint)
+    if not isinstance(stored, dict):
+        raise CheckpointError(f'{complaint}: it holds a {type(stored).__name__}, expected a dict')
     try:
-        stored: dict[str, Any] = torch.load(path, map_location='cpu', weights_only=True)
         problems = state_problems(net.state_dict(), stored['net'])
         if problems:
             raise CheckpointError(
-                f"cannot resume from '{path}': it is of another network, {len(problems)} of its "
-                f'weights do not fit; {problems[0]}'
+                f'{complaint}: it is of another network, {len(problems)} of its weights do not '
+                f'fit; {problems[0]}'
             )
         net.load_state_dict(stored['net'])
         load_state(optimizer, stored['optimizer'])
@@ -127,10 +122,10 @@ def load_run(
         return RunState(**stored['state'])
     except KeyError as error:
         raise CheckpointError(
-            f"cannot resume from '{path}': it lacks {error}, as if of another network or optimizer"
+            f'{complaint}: it lacks {error}, as if of another network or optimizer'
         ) from error
-    except _UNREADABLE as error:
-        raise CheckpointError(f"cannot resume from '{path}': {error}") from error
+    except _UNFIT as error:
+        raise CheckpointError(f'{complaint}: {error}') from error
 
 
 def _differences(net: nn.Module, average: WeightAverage) -> dict[str, torch.Tensor]:

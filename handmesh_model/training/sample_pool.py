@@ -23,8 +23,9 @@ from handmesh_model.errors import ConfigError
 
 FIELDS = ('image', 'vertices', 'joints', 'mask', 'mesh_valid', 'presence', 'side')
 HEADER_SLOTS = 64
-MAX_WORKERS = HEADER_SLOTS - 2
 ALLOWED, STOP = HEADER_SLOTS - 2, HEADER_SLOTS - 1
+MAX_WORKERS = ALLOWED
+"""Renderers of one pool; each has a place in the header before those two."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,19 @@ class PoolLayout:
     :param workers: renderers that fill it.
     :param size: pixels of the square images.
     :param vertex_count: mesh vertices of a sample.
+    :raises ConfigError: if there are more workers than it has room for.
     """
 
     slots: int
     workers: int
     size: int
     vertex_count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise ConfigError(
+                f'workers of one trainer are {self.workers}, expected 1 to {MAX_WORKERS}'
+            )
 
     def arrays(self) -> dict[str, tuple[tuple[int, ...], Any]]:
         """Shape and type of every array, in the order in which they lie."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from handmesh_model.joints import BONES
 from handmesh_model.lixels import LixelScale
 from handmesh_model.metrics import align
 from handmesh_model.network import HandMeshNet
+from handmesh_model.npz_files import read_arrays
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.batches import empty_batch
 from handmesh_model.training.renderer import load_renderer, sample_rng
 
 BATCH = 32
 _ENDS = np.array(BONES)
+
+log = logging.getLogger(__name__)
 
 
 def render_validation_set(
@@ -32,11 +36,11 @@ def render_validation_set(
     :param cache: npz file to read if it is there and fits, else to write.
     :returns: arrays as in a batch; points in crop pixels and metres.
     """
-    key = np.array([count, seed, size, vertex_count])
+    key = np.array([renderer, *map(str, (count, seed, size, vertex_count))])
     if cache is not None and cache.is_file():
-        with np.load(cache) as stored:
-            if np.array_equal(stored['key'], key):
-                return {name: stored[name] for name in stored.files if name != 'key'}
+        kept = _kept_samples(cache, key)
+        if kept is not None:
+            return kept
     render = load_renderer(renderer)
     plain = Augmenter(None, size)
     samples = empty_batch(count, size, vertex_count)
@@ -44,8 +48,23 @@ def render_validation_set(
         rng = sample_rng(seed, row)
         plain.write(render(rng, size), rng, samples, row)
     if cache is not None:
-        np.savez(cache, key=key, **samples)  # type: ignore[arg-type]
+        # A kill while writing leaves no half of it behind.
+        part = cache.with_suffix('.part')
+        with part.open('wb') as file:
+            np.savez(file, key=key, **samples)  # type: ignore[arg-type]
+        part.replace(cache)
     return samples
+
+
+def _kept_samples(cache: Path, key: np.ndarray) -> dict[str, np.ndarray] | None:
+    """Samples of an npz file; None if it is damaged or they are others than the key's."""
+    try:
+        stored = read_arrays(cache)
+    except ValueError as error:
+        log.warning("'%s' cannot be read and is rendered anew: %s", cache, error)
+        return None
+    fits = np.array_equal(stored.pop('key', np.zeros(0)), key)
+    return stored if fits else None
 
 
 def to_tensors(

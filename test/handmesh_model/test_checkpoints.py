@@ -10,6 +10,7 @@ from handmesh_model import checkpoints
 from handmesh_model.checkpoints import (
     load_network,
     read_checkpoint,
+    read_torch_file,
     save_checkpoint,
     topology_hash,
     weights_path,
@@ -107,6 +108,22 @@ def test_a_damaged_file_is_refused(tmp_path, contents):
         load_network(path)
 
 
+@pytest.mark.parametrize(
+    ('contents', 'raised'),
+    [
+        (b'\x80\x02', 'EOFError'),
+        (b'\x80\x02.', 'IndexError'),
+        (b'\x80\x02h\x07.', 'KeyError: 7'),
+        (b'\x80\x02J\x00', 'error: unpack'),
+        (b'\x80\x02]K\x01a.', 'RuntimeError'),
+    ],
+)
+def test_a_damaged_torch_file_is_refused(tmp_path, contents, raised):
+    (tmp_path / 'damaged').write_bytes(contents)
+    with pytest.raises(CheckpointError, match=f'no weights: {raised}'):
+        read_torch_file(tmp_path / 'damaged', 'no weights')
+
+
 def test_a_truncated_file_is_refused(path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match='cannot read'):
@@ -188,6 +205,15 @@ def test_a_damaged_description_is_refused(path, key, value):
 
     rewrite(path, change)
     with pytest.raises(CheckpointError, match='damaged description'):
+        load_network(path)
+
+
+def test_a_topology_whose_name_is_a_number_is_refused(path, topology):
+    def change(_, header):
+        header['topology'] = json.dumps({'name': 5, 'sha256': topology_hash(topology)})
+
+    rewrite(path, change)
+    with pytest.raises(CheckpointError, match='damaged description: name is 5, expected a string'):
         load_network(path)
 
 

@@ -174,9 +174,10 @@ def test_other_contents_are_refused(small, save, topology, contents, told):
 def test_missing_and_damaged_files_are_refused(tmp_path, topology):
     with pytest.raises(CheckpointError, match='nothing'):
         import_handar(tmp_path / 'nothing', topology)
-    (tmp_path / 'damaged').write_bytes(b'PK\x03\x04 no zip')
-    with pytest.raises(CheckpointError, match='cannot read'):
-        import_handar(tmp_path / 'damaged', topology)
+    for contents in (b'PK\x03\x04 no zip', b'\x80\x02.'):
+        (tmp_path / 'damaged').write_bytes(contents)
+        with pytest.raises(CheckpointError, match='cannot read'):
+            import_handar(tmp_path / 'damaged', topology)
 
 
 def test_code_in_the_file_is_not_run(save, tmp_path, topology):
@@ -203,7 +204,7 @@ def test_the_command_writes_a_weights_file(small, save, tmp_path, topology, caps
     arguments = parser.parse_args(
         ['import-handar', f'{snapshot}', f'--topology={tmp_path}/topology.npz', f'--out={out}']
     )
-    assert arguments.func(arguments) == 0
+    assert command.run(arguments) == 0
     assert '61 vertices' in capsys.readouterr().out
     crops = torch.rand(1, 3, 64, 64)
     expected = import_handar(snapshot, topology)(crops)

@@ -318,6 +318,6 @@ def test_the_command_writes_a_topology(hand, save, tmp_path, capsys, name):
     command.add_parser(parser.add_subparsers())
     out = tmp_path / 'folder' / name
     arguments = parser.parse_args(['import-mano', str(save(hand)), '--out', str(out)])
-    assert arguments.func(arguments) == 0
+    assert command.run(arguments) == 0
     assert '778 vertices, 1538 faces' in capsys.readouterr().out
     assert HandTopology.load(out).name == 'mano-right'

@@ -25,7 +25,7 @@ from handmesh_model.errors import (
 )
 from handmesh_model.hand import HandBox, ScaleSource
 from handmesh_model.network import NetworkConfig
-from handmesh_model.predictor import HandMeshPredictor, chosen_weights
+from handmesh_model.predictor import HandMeshPredictor, chosen_weights, weight_files
 from handmesh_model.topology import HandTopology
 
 K = np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]])
@@ -401,6 +401,17 @@ def test_auto_takes_the_large_network_where_there_is_a_gpu(
     weights: str, device: str, chosen: str
 ) -> None:
     assert chosen_weights(weights, torch.device(device)) == chosen
+
+
+def test_a_folder_called_like_shipped_weights_does_not_hide_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = weight_files('open')
+    (tmp_path / 'open').mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert weight_files('open') == shipped
+    with pytest.raises(CheckpointError, match=r'open/mesh\.safetensors'):
+        weight_files(tmp_path / 'open')
 
 
 @pytest.mark.parametrize(('name', 'size'), [('open', 'compact'), ('open-large', 'large')])

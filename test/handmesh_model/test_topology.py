@@ -69,6 +69,9 @@ def test_left_faces_are_wound_the_other_way():
         ({'joint_regressor': np.full((21, 24), np.nan)}, 'NaN'),
         ({'vertex_parts': [0, 1]}, r'\(2,\)'),
         ({'template': np.zeros((5, 3))}, r'\(5, 3\)'),
+        ({'template': np.full((24, 3), np.nan)}, 'template holds NaN'),
+        ({'template': [[0, 0, 0]] * 23 + [[np.inf, 0, 0]]}, 'template holds NaN or infinite'),
+        ({'template': np.zeros((24, 3))}, r'0\.0 m from wrist to middle knuckle, expected more'),
         ({'joint_regressor': np.zeros((21, 20_001))}, '20001 vertices, expected 1 to 20000'),
         ({'joint_regressor': np.zeros((21, 0))}, '0 vertices'),
         ({'faces': [[7, 1, 2]] * 257}, 'vertex 1 is in 257 faces, expected at most 256'),
@@ -79,6 +82,11 @@ def test_contradictions_are_refused(change, message):
     arguments = {'faces': np.array(faces), 'joint_regressor': regressor} | change
     with pytest.raises(TopologyError, match=message):
         HandTopology(**{key: np.array(value) for key, value in arguments.items()})
+
+
+def test_a_name_has_to_be_words():
+    with pytest.raises(TopologyError, match='name is 5, expected a string'):
+        HandTopology(*strip(), name=5)
 
 
 def test_unreadable_files_are_refused(tmp_path):

@@ -234,6 +234,18 @@ def test_what_was_used_longest_ago_goes_first(folder, monkeypatch):
     assert sorted(left) == [0, 3]
 
 
+def test_what_another_process_is_making_stays(folder, monkeypatch):
+    monkeypatch.setattr(cache, 'LIMIT_BYTES', 0)
+    finished, left = folder / '.making-finished', folder / '.making-left'
+    for made in (finished, left):
+        made.mkdir(parents=True)
+        (made / MANIFEST).write_text('{}')
+    os.utime(left / MANIFEST, (time.time() - 90_000,) * 2)
+    Maker().get()
+    assert finished.is_dir()
+    assert not left.exists()
+
+
 def test_the_digest_tells_networks_apart():
     net = nn.BatchNorm1d(3)
     digest = network_digest(net, config=1)

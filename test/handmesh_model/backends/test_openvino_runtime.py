@@ -4,9 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from handmesh_model.backends import openvino
 from handmesh_model.checkpoints import save_checkpoint
+from handmesh_model.errors import BackendError
 from handmesh_model.network import HandMeshNet
 
 pytest.importorskip('openvino', reason='openvino is not installed')
@@ -39,6 +43,17 @@ else:
 signal.signal(signal.SIGTERM, lambda number, frame: print('handled', flush=True))
 signal.raise_signal(signal.SIGTERM)
 """
+
+
+@pytest.mark.parametrize('refine', [True, False])
+def test_a_closed_backend_says_so(
+    net: HandMeshNet, monkeypatch: pytest.MonkeyPatch, refine: bool
+) -> None:
+    monkeypatch.setattr(openvino, 'artefact', lambda *_: ('a request', 'a model'))
+    backend = openvino.OpenVinoBackend(net, torch.device('cpu'))
+    backend.close()
+    with pytest.raises(BackendError, match='the backend is closed'):
+        backend.run(np.zeros((1, 64, 64, 3), np.uint8), refine)
 
 
 @pytest.mark.parametrize('where', ['here', 'elsewhere'])

@@ -57,6 +57,10 @@ def test_the_file_computes_what_the_network_does(
         (['--format', 'openvino', '--batch', '2'], 'one crop at a time, not 2'),
         (['--format', 'onnx', '--batch', '0'], '--batch is 0'),
         (['--format', 'onnx', '--photographs', 'x'], '--photographs goes with'),
+        (
+            ['--format=openvino', '--precision=int8', '--photographs=x', '--without-refine'],
+            '--photographs does not go with --without-refine',
+        ),
         (['--format', 'onnx', '--weights', 'nowhere'], "no weights file 'nowhere'"),
     ],
 )

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from handmesh_model.cli import main
+from handmesh_model.cli import USER_ERROR, main
 from handmesh_model.cli.predict import read_image
 from handmesh_model.errors import ImageError
 from handmesh_model.hand import HandBox
@@ -69,6 +69,24 @@ def test_unreadable_files_are_named_and_the_others_still_done(
     assert 'error' in result[str(broken)]
     assert result[str(pictures / 'a.png')]['hands']
     assert (out / 'a_overlay.png').is_file()
+
+
+def test_a_folder_without_pictures_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'empty').mkdir()
+    out = tmp_path / 'out'
+    assert main(['predict', str(tmp_path / 'empty'), '--out', str(out)]) == USER_ERROR
+    assert "empty' holds no pictures, expected files in .bmp" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_hand_size_goes_with_a_camera(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ['--out', str(tmp_path), '--hand-size', '0.09']
+    assert main(['predict', 'x.png', *arguments]) == USER_ERROR
+    assert '--hand-size is 0.09 without --intrinsics' in capsys.readouterr().err
 
 
 def test_a_picture_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:

@@ -38,6 +38,14 @@ def test_user_errors_are_one_line_and_2(capsys: pytest.CaptureFixture[str]) -> N
     assert message.count('\n') == 1
 
 
+def test_finish_wants_hours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, 'argv', ['handmesh train', '/no/such.yaml', '--finish'])
+    assert train.main() == 2
+    assert '--finish is given without --hours' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('error', 'code', 'text'),
     [(PermissionError('no entry'), 2, 'no entry'), (KeyboardInterrupt(), 130, 'interrupted')],

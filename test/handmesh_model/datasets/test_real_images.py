@@ -93,9 +93,24 @@ def test_arrays_that_do_not_fit(folder):
     np.savez(path, **{key: value for key, value in data.items() if key != 'mask'})
     with pytest.raises(DatasetError, match='lacks mask'):
         read_clip(folder)
-    path.write_bytes(b'nothing')
-    with pytest.raises(DatasetError, match='as npz'):
+    whole = path.read_bytes()
+    for damaged in (b'nothing', b'', whole[:100], whole[:400] + b'\xff' * 40 + whole[440:]):
+        path.write_bytes(damaged)
+        with pytest.raises(DatasetError, match='as npz'):
+            read_clip(folder)
+    with path.open('wb') as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(DatasetError, match=r'as npz: one array of shape \(3,\)'):
         read_clip(folder)
+
+
+def test_a_side_that_is_none_is_named(folder):
+    path = folder / 'labelled_reference.npz'
+    with np.load(path) as data:
+        arrays = dict(data)
+    np.savez(path, **arrays | {'handedness': np.array(['left', 'Right'])})
+    with pytest.raises(DatasetError, match=r"reference\.npz' has the handedness 'Right'"):
+        read_labelled(folder)
 
 
 def test_empty_folder(tmp_path):

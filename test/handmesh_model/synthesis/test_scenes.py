@@ -8,9 +8,10 @@ from handmesh_model.synthesis.dataset import sample_rng
 from handmesh_model.synthesis.frames import describe, frame_intrinsics, image_points
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.placement import crop_intrinsics, place_hand, sample_hand
-from handmesh_model.synthesis.scenes import IGNORE, render_crop_sample, render_frame
+from handmesh_model.synthesis.scenes import render_crop_sample, render_frame
 from handmesh_model.synthesis.viewpoints import looking, sample_rotation
 from handmesh_model.topology import HandTopology
+from handmesh_model.training.batches import IGNORED_PIXEL
 
 
 @pytest.fixture(scope='module')
@@ -27,7 +28,7 @@ def test_fields_have_the_shapes_of_a_crop_sample(samples: list[dict]) -> None:
         assert sample['vertices'].shape == (count, 3)
         assert sample['joints'].shape == (21, 3)
         assert sample['mask'].shape == (24, 24)
-        assert set(np.unique(sample['mask'])) <= {0, 1, IGNORE}
+        assert set(np.unique(sample['mask'])) <= {0, 1, IGNORED_PIXEL}
         assert np.isfinite(sample['vertices']).all()
 
 

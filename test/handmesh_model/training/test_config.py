@@ -79,6 +79,16 @@ def test_paths_on_the_command_line_belong_to_the_working_directory(
     assert load_training_config(path, ['topology=open']).topology == 'open'
 
 
+def test_numbers_that_yaml_takes_for_words_are_read(tmp_path: Path) -> None:
+    path = tmp_path / 'run.yaml'
+    more = 'total_samples: 1e6\noptimizer: {learning_rate: 9e-4, weight_decay: 1.5E1}\n'
+    path.write_text(yaml.safe_dump(SMALLEST) + more)
+    config = load_training_config(path, ['losses.mesh=2e0'])
+    assert (config.total_samples, config.losses) == (1_000_000, {'mesh': 2.0})
+    assert config.optimizer.learning_rate == 9e-4
+    assert config.optimizer.weight_decay == 15
+
+
 @pytest.mark.parametrize(
     ('values', 'message'),
     [
@@ -90,6 +100,11 @@ def test_paths_on_the_command_line_belong_to_the_working_directory(
         ({'batch_size': True}, "'batch_size' is True, expected int"),
         ({'batch_size': 0}, 'batch_size is 0, expected at least 1'),
         ({'batch_size': 9, 'ranks': 2}, 'batch_size is 9, expected a multiple of ranks = 2'),
+        ({'total_samples': float('inf')}, "'total_samples' is inf, expected a finite number"),
+        ({'total_samples': float('nan')}, "'total_samples' is nan, expected a finite number"),
+        ({'loss_ramps': {'mesh': [0, float('nan')]}}, r"'loss_ramps\.mesh\[1\]' is nan"),
+        ({'batch_size': '8e400'}, "'batch_size' is inf, expected a finite number"),
+        ({'batch_size': '15e-1'}, r"'batch_size' is 1\.5, expected int"),
         ({'total_samples': -5}, 'total_samples is -5, expected at least 1'),
         (
             {'optimizer': {'name': 'sgd'}},

@@ -193,15 +193,49 @@ def test_first_log_of_a_resumed_run_is_of_its_own_steps(
     assert logged == [{'total': 4.5}, {'total': 8.0}]
 
 
+def test_run_told_to_stop_is_saved_before_it_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = 'handmesh_model.training.detector_training'
+    monkeypatch.setattr(f'{module}.Validation', lambda renderer, real: None)
+    stream = SimpleNamespace(close=lambda: None)
+    monkeypatch.setattr(f'{module}.DetectorStream', lambda *arguments: stream)
+    trainer = DetectorTrainer(DetectorTrainingConfig(output=tmp_path, width=4))
+    monkeypatch.setattr(trainer, '_loop', lambda *arguments: trainer._ask_to_stop())
+
+    def killed(validation: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, '_validate', killed)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert (tmp_path / 'last.pt').is_file()
+    assert load_detector(tmp_path / 'last_detector.safetensors').width == 4
+
+
 def test_damaged_run_is_named(tmp_path: Path) -> None:
     (tmp_path / 'last.pt').write_bytes(b'nothing')
     with pytest.raises(CheckpointError, match=r'last\.pt'):
         DetectorTrainer(DetectorTrainingConfig(output=tmp_path))
 
 
-@pytest.mark.parametrize('wrong', [{'images': 0}, {'learning_rate': 0.0}, {'workers': 0}])
-def test_wrong_numbers_are_named(tmp_path: Path, wrong: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
+@pytest.mark.parametrize(
+    ('wrong', 'expected'),
+    [
+        ({'images': 0}, 'at least 1'),
+        ({'learning_rate': 0.0}, 'more than 0'),
+        ({'reuse': -1.0}, 'more than 0'),
+        ({'hours': 0.0}, 'more than 0'),
+        ({'hours': -2.0}, 'more than 0'),
+        ({'workers': 0}, '1 to 62'),
+        ({'workers': 64}, '1 to 62'),
+        ({'width': 600}, '2 to 512'),
+        ({'validate_every': 8}, 'at least 32'),
+    ],
+)
+def test_wrong_numbers_are_named(tmp_path: Path, wrong: dict[str, float], expected: str) -> None:
+    ((name, value),) = wrong.items()
+    with pytest.raises(ConfigError, match=f'{name} is {value:g}, expected {expected}'):
         DetectorTrainingConfig(output=tmp_path, **wrong)  # type: ignore[arg-type]
 
 

@@ -81,9 +81,23 @@ def test_renders_are_drawn_no_more_than_allowed_and_old_ones_make_room(
     values = set()
     for _ in range(60):
         values |= set(next(stream)['image'][:, 0, 0, 0].tolist())
-        assert stream.fetched >= stream.drawn / 2 - stream.batch_size
+        assert stream.fetched >= stream.drawn / 2
     assert stream.fetched > stream.slots
     assert len(values) > 30
+
+
+def test_the_batch_at_hand_counts_among_what_is_drawn(
+    stream: DeviceStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream.fetched = 8
+
+    def fetch_one() -> None:
+        stream.fetched += 1
+
+    monkeypatch.setattr(stream, '_fetch', fetch_one)
+    for _ in range(12):
+        next(stream)
+        assert stream.fetched >= stream.drawn / stream.reuse
 
 
 def test_renderers_do_not_overtake_what_was_fetched(stream: DeviceStream) -> None:

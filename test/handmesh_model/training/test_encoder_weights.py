@@ -51,12 +51,17 @@ def test_other_layers_are_listed(classifier, tiny_config, topology, tmp_path):
         load_encoders(HandMeshNet(tiny_config(), topology), tmp_path / 'resnet.pth')
     with pytest.raises(CheckpointError, match=r'misshapen: conv1\.weight is'):
         load_encoders(HandMeshNet(tiny_config(width=4), topology), tmp_path / 'resnet.pth')
+    stem = {k: v for k, v in classifier.items() if k.startswith(('conv1.', 'bn1.'))}
+    torch.save(stem, tmp_path / 'resnet.pth')
+    with pytest.raises(CheckpointError, match=r'(?s)missing: layer1\.0.*\n  and \d+ more$'):
+        load_encoders(HandMeshNet(tiny_config(), topology), tmp_path / 'resnet.pth')
 
 
 def test_unreadable_file_is_named(tiny_config, topology, tmp_path):
     (tmp_path / 'resnet.pth').write_bytes(b'nothing')
+    (tmp_path / 'cut.pth').write_bytes(b'\x80\x02.')
     net = HandMeshNet(tiny_config(), topology)
-    for name in ('resnet.pth', 'none.pth', 'none.safetensors'):
+    for name in ('resnet.pth', 'cut.pth', 'none.pth', 'none.safetensors'):
         with pytest.raises(CheckpointError, match=f"cannot read encoder weights '.*{name}'"):
             load_encoders(net, tmp_path / name)
     torch.save([1, 2], tmp_path / 'list.pth')

@@ -54,10 +54,11 @@ def test_resumed_run_takes_the_settings_of_its_configuration(tiny_run: MakeRun) 
     assert {group['betas'] for group in groups} == {(0.8, 0.99)}
 
 
-def test_damaged_last_file_is_named(tiny_run: MakeRun) -> None:
+@pytest.mark.parametrize('contents', [b'nothing', b'\x80\x02.'])
+def test_damaged_last_file_is_named(tiny_run: MakeRun, contents: bytes) -> None:
     config = tiny_run()
     Path(config.output).mkdir()
-    (Path(config.output) / 'last.pt').write_bytes(b'nothing')
+    (Path(config.output) / 'last.pt').write_bytes(contents)
     with pytest.raises(CheckpointError, match=r'last\.pt'):
         Trainer(config, ALONE)
 
@@ -84,6 +85,7 @@ def test_last_file_of_another_network_is_named(tiny_run: MakeRun, tmp_path: Path
 def test_last_file_with_anything_but_weights_is_named(tiny_run: MakeRun, net: object) -> None:
     config = tiny_run()
     Path(config.output).mkdir()
-    torch.save({'net': net, 'optimizer': {}, 'state': {}}, Path(config.output) / 'last.pt')
-    with pytest.raises(CheckpointError, match=r'cannot resume from .*last\.pt'):
-        Trainer(config, ALONE)
+    for contents in ({'net': net, 'optimizer': {}, 'state': {}}, torch.zeros(3)):
+        torch.save(contents, Path(config.output) / 'last.pt')
+        with pytest.raises(CheckpointError, match=r'cannot resume from .*last\.pt'):
+            Trainer(config, ALONE)

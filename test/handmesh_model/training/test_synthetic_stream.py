@@ -20,7 +20,7 @@ from handmesh_model.lixels import LixelScale
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.config import AugmentationConfig, DataConfig
 from handmesh_model.training.renderer import fill, load_renderer, sample_rng
-from handmesh_model.training.sample_pool import FIELDS, PoolLayout, SamplePool
+from handmesh_model.training.sample_pool import FIELDS, MAX_WORKERS, PoolLayout, SamplePool
 from handmesh_model.training.synthetic_stream import RendererError, SyntheticStream
 
 VERTICES = 5
@@ -64,6 +64,16 @@ def pool() -> Iterator[SamplePool]:
     pool = SamplePool(PoolLayout(6, 2, 16, VERTICES))
     yield pool
     pool.close()
+
+
+def test_the_header_has_room_for_the_most_workers_and_no_more() -> None:
+    pool = SamplePool(PoolLayout(MAX_WORKERS, MAX_WORKERS, 16, VERTICES))
+    pool.finished[:] = 1
+    assert (pool.rendered, pool.allowed, pool.stopped) == (MAX_WORKERS, 0, False)
+    pool.close()
+    for count in (0, MAX_WORKERS + 1):
+        with pytest.raises(ConfigError, match=f'workers .* are {count}, expected 1 to 62'):
+            PoolLayout(128, count, 16, VERTICES)
 
 
 def config_for(renderer: str, **changes: object) -> DataConfig:

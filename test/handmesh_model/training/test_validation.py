@@ -107,13 +107,14 @@ def test_pictures_become_channels_last_tensors(samples: Samples) -> None:
 
 def test_rendered_set_is_kept_and_made_anew_when_it_no_longer_fits(tmp_path: Path) -> None:
     cache = tmp_path / 'validation.npz'
-    wanted = {'renderer': 'unused', 'vertex_count': 5, 'cache': cache}
+    wanted = {'vertex_count': 5, 'cache': cache}
+    asked: list[str] = []
 
-    def render(seed: int, count: int) -> Samples:
+    def render(seed: int, count: int, renderer: str = 'plain') -> Samples:
         module = 'handmesh_model.training.validation.load_renderer'
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, lambda name: _plain_render)
-            return render_validation_set(count=count, seed=seed, size=16, **wanted)
+            patch.setattr(module, lambda name: asked.append(name) or _plain_render)
+            return render_validation_set(renderer, count, seed, 16, **wanted)
 
     first = render(1, 3)
     written = cache.stat().st_mtime_ns
@@ -121,6 +122,44 @@ def test_rendered_set_is_kept_and_made_anew_when_it_no_longer_fits(tmp_path: Pat
     assert cache.stat().st_mtime_ns == written
     assert len(render(1, 4)['image']) == 4
     assert (render(2, 3)['image'] != first['image']).any()
+    assert asked == ['plain'] * 3
+    render(2, 3, 'other')
+    assert asked == ['plain'] * 3 + ['other']
+
+
+@pytest.mark.parametrize('contents', [b'', b'PK\x03\x04 half'])
+def test_half_written_set_is_rendered_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: bytes
+) -> None:
+    cache = tmp_path / 'validation.npz'
+    cache.write_bytes(contents)
+    module = 'handmesh_model.training.validation.load_renderer'
+    monkeypatch.setattr(module, lambda name: _plain_render)
+    rendered = render_validation_set('plain', 2, 1, 16, 5, cache)
+    monkeypatch.delattr(module)
+    kept = render_validation_set('plain', 2, 1, 16, 5, cache)
+    assert kept.keys() == rendered.keys()
+    np.testing.assert_array_equal(kept['image'], rendered['image'])
+    assert [path.name for path in tmp_path.iterdir()] == ['validation.npz']
+
+
+def test_kill_while_writing_leaves_the_set_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / 'validation.npz'
+    module = 'handmesh_model.training.validation'
+    monkeypatch.setattr(f'{module}.load_renderer', lambda name: _plain_render)
+    render_validation_set('plain', 2, 1, 16, 5, cache)
+    before = cache.read_bytes()
+
+    def killed(file: Any, **arrays: Any) -> None:
+        file.write(b'PK')
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f'{module}.np.savez', killed)
+    with pytest.raises(KeyboardInterrupt):
+        render_validation_set('plain', 3, 1, 16, 5, cache)
+    assert cache.read_bytes() == before
 
 
 def _plain_render(rng: np.random.Generator, size: int) -> dict[str, Any]:
