@@ -26,8 +26,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from visualization_msgs.msg import MarkerArray
 
-from handmesh_model.ar.packages import need
 from handmesh_model.errors import HandmeshError
+from handmesh_model.extras import need
 from handmesh_ros import executable, msg
 from handmesh_ros.ar_hands import seen_hands, surface_of
 from handmesh_ros.ar_markers import LIFETIME
@@ -170,7 +170,7 @@ class ArOverlayNode(Node):
 
 
 def _picture(layout: str, warn: Callable[[str], None]) -> ArPicture:
-    need('ar_overlay_node', 'numba', 'trimesh')
+    need('ar_overlay_node', 'ar', 'numba', 'trimesh')
     # Not to be imported without them.
     from handmesh_ros.ar_picture import ArPicture
 

@@ -22,8 +22,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from visualization_msgs.msg import MarkerArray
 
 from handmesh_model.ar.hand_collider import HandShape, WorldHand
-from handmesh_model.ar.packages import need
 from handmesh_model.ar.stage import load_stage
+from handmesh_model.extras import need
 from handmesh_ros import executable, msg
 from handmesh_ros.ar_hands import SeenHand, Surface, seen_hands, surface_of
 from handmesh_ros.ar_markers import world_markers
@@ -93,7 +93,7 @@ class ArPhysicsNode(Node):
 
 
 def _world_of(stage: str) -> HandWorld:
-    need('ar_physics_node', 'mujoco')
+    need('ar_physics_node', 'ar', 'mujoco')
     from handmesh_model.ar.world import HandWorld
 
     return HandWorld(load_stage(stage))

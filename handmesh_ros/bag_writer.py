@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from handmesh_model.errors import ConfigError
+from handmesh_model.extras import advice
 
 STORAGES = ('mcap', 'sqlite3')
 _OTHER_PACKAGE = re.compile(r'^\s*(\w+)/\w+', re.MULTILINE)
@@ -29,9 +30,7 @@ class BagWriter:
             from rosbags.rosbag2 import StoragePlugin, Writer
             from rosbags.rosbag2.errors import WriterError
         except ImportError as error:
-            raise ConfigError(
-                "bags need the package rosbags: pip install 'handmesh_ros[bags]'"
-            ) from error
+            raise ConfigError(advice('a bag', ['rosbags'], 'bags')) from error
         plugin = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}[storage]
         try:
             # Version 8 is what Jazzy reads; later ones read it as well.

@@ -21,6 +21,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from handmesh_model.errors import HandmeshError, ImageError, IntrinsicsError
+from handmesh_model.extras import advice
 from handmesh_ros.source_camera import SourceCamera, camera_of_info
 
 if TYPE_CHECKING:
@@ -185,9 +186,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         from rosbags.rosbag2 import Reader
     except ImportError as error:
-        raise ImageError(
-            "bags need the package rosbags: pip install 'handmesh_ros[bags]'"
-        ) from error
+        raise ImageError(advice('a bag', ['rosbags'], 'bags')) from error
     _limit_decompression()
     try:
         _check_files(path)

@@ -23,7 +23,7 @@ from pathlib import Path
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Header
 
-from handmesh_model.ar.packages import need
+from handmesh_model.extras import need
 from handmesh_model.hand import Hand, TrackState
 from handmesh_model.topology import HandTopology
 from handmesh_ros import executable, msg
@@ -79,7 +79,7 @@ class TrueHands(FolderCamera):
 
 def _truth_of(clip: Path) -> list[list[Hand]]:
     """The hands of each frame: of a clip of the AR scenes, or of ``handmesh synthesize clip``."""
-    need('true_hands', 'numba')
+    need('true_hands', 'ar', 'numba')
     arrays = clip.with_suffix('.npz')
     if not arrays.is_file():
         from handmesh_model.synthesis.clip_truth import load_clip_truth

@@ -13,6 +13,7 @@ import torch
 
 from handmesh_model.backends.edge import COORDINATES, ArrayEdge, OutputLayout
 from handmesh_model.errors import BackendError
+from handmesh_model.extras import advice
 
 if TYPE_CHECKING:
     from handmesh_model.network import HandMeshNet
@@ -85,9 +86,8 @@ def _onnx(net: HandMeshNet, precision: str, batch: int, out: Path, refine: bool)
                 verbose=False,
             )
     except ImportError as error:
-        raise BackendError(
-            f"ONNX needs a package ({error}): pip install 'handmesh_ros[export]'"
-        ) from error
+        told = advice('ONNX', ['onnx', 'onnxscript'], 'export')
+        raise BackendError(f'{told} ({error})') from error
     return [path]
 
 

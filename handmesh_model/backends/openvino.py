@@ -20,6 +20,7 @@ from handmesh_model.backends.interface import CLOSED, Backend, NetworkResult, ch
 from handmesh_model.backends.transposed import split_wide_transposed
 from handmesh_model.backends.wide_maps import sample_wide_maps
 from handmesh_model.errors import BackendError
+from handmesh_model.extras import advice
 
 if TYPE_CHECKING:
     from handmesh_model.network.hand_mesh_net import HandMeshNet
@@ -124,9 +125,7 @@ def import_openvino() -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise BackendError(
-            "backend 'openvino' needs the package openvino: pip install 'handmesh_ros[cpu]'"
-        ) from error
+        raise BackendError(advice("backend 'openvino'", ['openvino'], 'cpu')) from error
     return openvino
 
 

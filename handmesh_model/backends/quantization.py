@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from handmesh_model.errors import BackendError
+from handmesh_model.extras import advice
 
 if TYPE_CHECKING:
     from handmesh_model.backends.edge import ArrayEdge
@@ -38,10 +39,7 @@ costs on photographs is checked by ``handmesh export --photographs``.
 """
 METHOD = 'median ranges, biases corrected layer after layer'
 """To be changed with what :func:`quantize` asks NNCF for, so that nothing older is used again."""
-_MISSING = (
-    'int8 needs the packages {} to calibrate a network that is not in the cache yet: '
-    "pip install 'handmesh_ros[export,train]'"
-)
+_USER, _EXTRAS = 'int8, to calibrate a network that is not in the cache yet,', 'export,train'
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +66,7 @@ def rendered_crops(count: int, size: int, first: int = 0) -> list[np.ndarray]:
     try:
         from handmesh_model.synthesis.dataset import render_samples
     except ImportError as error:
-        raise BackendError(_MISSING.format('numba and scipy')) from error
+        raise BackendError(advice(_USER, ['numba', 'scipy'], _EXTRAS)) from error
     samples = render_samples(SEED, range(first, first + count), size)
     return [sample['image'][None] for sample in samples]
 
@@ -88,7 +86,7 @@ def quantize(model: Any, edge: ArrayEdge, crops: list[np.ndarray] | None = None)
         import nncf
         from nncf.quantization.range_estimator import RangeEstimatorParametersSet
     except ImportError as error:
-        raise BackendError(_MISSING.format('nncf')) from error
+        raise BackendError(advice(_USER, ['nncf'], _EXTRAS)) from error
     if crops is None:
         crops = rendered_crops(CALIBRATION_CROPS, edge.input_size)
     check = rendered_crops(CHECK_CROPS, edge.input_size, first=CALIBRATION_CROPS)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import torch
 
 from handmesh_model.errors import BackendError
+from handmesh_model.extras import advice, missing_packages
 
 PRECISIONS = ('float32', 'float16', 'int8')
 """Kinds of numbers that a network can compute with."""
@@ -42,13 +42,8 @@ class BackendKind:
             return f"backend '{self.name}' runs on {wanted}, not on '{device}'"
         if device.type == 'cuda' and not torch.cuda.is_available():
             return f"backend '{self.name}' needs CUDA, which PyTorch does not see here"
-        missing = [package for package in self.needs if find_spec(package) is None]
-        if missing:
-            return (
-                f"backend '{self.name}' needs {' and '.join(missing)}: "
-                f"pip install 'handmesh_ros[{self.extra}]'"
-            )
-        return None
+        missing = missing_packages(self.needs)
+        return advice(f"backend '{self.name}'", missing, self.extra) if missing else None
 
 
 _DEVICE_NAMES = {'cpu': 'the CPU', 'cuda': 'CUDA'}

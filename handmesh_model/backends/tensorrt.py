@@ -19,6 +19,7 @@ from handmesh_model.backends.cache import cached, network_digest
 from handmesh_model.backends.cudagraph import CapturedProgram, GraphBackend
 from handmesh_model.backends.edge import ArrayEdge, PixelEdge
 from handmesh_model.errors import BackendError
+from handmesh_model.extras import advice
 
 if TYPE_CHECKING:
     from handmesh_model.network.hand_mesh_net import HandMeshNet
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 ENGINE_FILE = 'engine.plan'
 FORMAT = 1
 """To be raised when the same weights have to be converted differently."""
-_MISSING = (
-    "backend 'tensorrt' needs {}, which cannot be imported here ({}): "
-    "pip install 'handmesh_ros[tensorrt]'"
-)
 
 
 class TensorRtBackend(GraphBackend):
@@ -66,12 +63,17 @@ def import_tensorrt() -> tuple[Any, Any]:
     try:
         import tensorrt
     except (ImportError, OSError) as error:
-        raise BackendError(_MISSING.format('tensorrt', error)) from error
+        raise BackendError(_missing('tensorrt', error)) from error
     try:
         import torch_tensorrt
     except Exception as error:  # it raises bare exceptions where its libraries do not fit
-        raise BackendError(_MISSING.format('torch_tensorrt', error)) from error
+        raise BackendError(_missing('torch_tensorrt', error)) from error
     return tensorrt, torch_tensorrt
+
+
+def _missing(package: str, error: Exception) -> str:
+    told = advice("backend 'tensorrt'", [package], 'tensorrt')
+    return f'{told} (it cannot be imported here: {error})'
 
 
 def engine_facts(

@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from handmesh_model.errors import HandmeshError
+from handmesh_model.extras import advice
 
 COMMANDS = {
     'predict': 'find hands in picture files; write overlays, meshes and a JSON',
@@ -62,11 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         extra = next((name for name in extras if package in EXTRAS[name]), None)
         if extra is None:
             raise
-        print(
-            f'handmesh {chosen}: needs the package {package.replace("_", "-")}: '
-            f"pip install 'handmesh_ros[{extra}]'",
-            file=sys.stderr,
-        )
+        print(advice(f'handmesh {chosen}', [package], extra), file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         print(f'handmesh {chosen}: interrupted', file=sys.stderr)

@@ -8,6 +8,7 @@ import numpy as np
 
 from handmesh_model.adapters import to_dex_retargeting
 from handmesh_model.errors import ConfigError
+from handmesh_model.extras import advice
 from handmesh_model.hand import Side
 from handmesh_model.scale_solver import RIGID_PAIRS, rigid_lengths
 from handmesh_model.topology import HandTopology
@@ -29,10 +30,8 @@ class DexHand:
         try:
             from dex_retargeting.retargeting_config import RetargetingConfig
         except ImportError as error:
-            raise ConfigError(
-                "parameter 'retargeting_config' needs the package dex-retargeting: "
-                f"pip install 'handmesh_ros[retargeting]' ({error})"
-            ) from error
+            told = advice("parameter 'retargeting_config'", ['dex_retargeting'], 'retargeting')
+            raise ConfigError(f'{told} ({error})') from error
         path = Path(config).expanduser()
         try:
             if urdf_folder:

@@ -285,7 +285,7 @@ def test_a_missing_package_is_named_in_one_line(start, module, package):
     process = start_without(start, module, package)
     assert process.process.wait(TIMEOUT) == 1
     lines = [line for line in process.text().splitlines() if package in line]
-    needed = f"the package {package}: pip install 'handmesh_ros[ar]'"
+    needed = f"the package {package}: pip install '.[ar]' in a checkout of handmesh_ros"
     assert lines == [f'error: {module} needs {needed}']
     assert 'Traceback' not in process.text()
 

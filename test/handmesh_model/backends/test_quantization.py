@@ -99,5 +99,5 @@ def test_what_calibration_lacks_is_told(net, monkeypatch, tmp_path, module):
     monkeypatch.setenv('HANDMESH_CACHE', str(tmp_path))
     monkeypatch.setitem(sys.modules, module, None)
     other = type(net)(replace(net.config, confidence_spread=1.7), net.topology)
-    with pytest.raises(BackendError, match=r"pip install 'handmesh_ros\[export,train\]'"):
+    with pytest.raises(BackendError, match=r"pip install '\.\[export,train\]'"):
         create_backend('openvino', other, CPU, 'int8')

@@ -22,7 +22,7 @@ def test_a_cpu_has_eager_and_openvino():
 def test_auto_takes_openvino_on_a_cpu_and_eager_if_it_is_missing(monkeypatch):
     names = [kind.name for kind, _ in choose_backends('auto', CPU, 'auto')]
     assert names == ['openvino', 'eager']
-    monkeypatch.setattr('handmesh_model.backends.registry.find_spec', lambda name: None)
+    monkeypatch.setattr('handmesh_model.extras.find_spec', lambda name: None)
     names = [kind.name for kind, _ in choose_backends('auto', CPU, 'auto')]
     assert names == ['eager']
 
@@ -81,11 +81,11 @@ def test_a_device_that_no_backend_fits_is_refused_with_the_reasons(monkeypatch):
 
 def test_missing_packages_are_named_with_the_extra_that_has_them(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    monkeypatch.setattr('handmesh_model.backends.registry.find_spec', lambda name: None)
+    monkeypatch.setattr('handmesh_model.extras.find_spec', lambda name: None)
     problem = BACKENDS['tensorrt'].problem(CUDA)
     assert problem == (
-        "backend 'tensorrt' needs torch_tensorrt and tensorrt: "
-        "pip install 'handmesh_ros[tensorrt]'"
+        "backend 'tensorrt' needs the packages torch-tensorrt and tensorrt: "
+        "pip install '.[tensorrt]' in a checkout of handmesh_ros"
     )
 
 

@@ -176,11 +176,11 @@ def test_what_the_converter_refuses_is_told(net):
 
 def test_missing_libraries_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'tensorrt', None)
-    with pytest.raises(BackendError, match=r"needs tensorrt, .* 'handmesh_ros\[tensorrt\]'"):
+    with pytest.raises(BackendError, match=r"needs the package tensorrt: .* '\.\[tensorrt\]'"):
         import_tensorrt()
     monkeypatch.setitem(sys.modules, 'tensorrt', ModuleType('tensorrt'))
     monkeypatch.setitem(sys.modules, 'torch_tensorrt', None)
-    with pytest.raises(BackendError, match='needs torch_tensorrt'):
+    with pytest.raises(BackendError, match='needs the package torch-tensorrt'):
         import_tensorrt()
 
 

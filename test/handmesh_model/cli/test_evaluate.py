@@ -129,7 +129,7 @@ def test_figures_are_kept_where_nothing_can_be_plotted(
     arguments = ('--dataset', 'freihand', freihand, '--weights', weights, '--out', tmp_path)
     assert evaluate(*arguments) == USER_ERROR
     told = capsys.readouterr()
-    assert "needs the package matplotlib: pip install 'handmesh_ros[train]'" in told.err
+    assert "needs the package matplotlib: pip install '.[train]'" in told.err
     assert 'PA-MPVPE mm' in told.out
     assert json.loads((tmp_path / 'results.json').read_text())['summary']['count'] == 3
 

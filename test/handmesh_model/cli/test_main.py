@@ -63,8 +63,8 @@ def run_without(name: str, monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.mark.parametrize(
     ('name', 'told'),
     [
-        ('matplotlib.backends', "the package matplotlib: pip install 'handmesh_ros[train]'"),
-        ('fast_simplification', "fast-simplification: pip install 'handmesh_ros[template]'"),
+        ('matplotlib.backends', "the package matplotlib: pip install '.[train]'"),
+        ('fast_simplification', "fast-simplification: pip install '.[template]'"),
     ],
 )
 def test_a_missing_extra_is_a_line_and_2(
@@ -72,7 +72,7 @@ def test_a_missing_extra_is_a_line_and_2(
 ) -> None:
     assert run_without(name, monkeypatch) == USER_ERROR
     message = capsys.readouterr().err
-    assert message.startswith('handmesh import-mano: needs the package ')
+    assert message.startswith('handmesh import-mano needs the package ')
     assert told in message
     assert message.count('\n') == 1
 

@@ -154,5 +154,5 @@ def test_a_hand_is_shown_at_the_mean_size_whatever_its_scale(
 def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ('dex_retargeting', 'dex_retargeting.retargeting_config'):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ConfigError, match=r"pip install 'handmesh_ros\[retargeting\]'"):
+    with pytest.raises(ConfigError, match=r"dex-retargeting: pip install '\.\[retargeting\]'"):
         DexHand('hand.yml')
