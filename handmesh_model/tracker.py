@@ -51,6 +51,24 @@ class TrackerSettings:
                 raise ConfigError(f'{name} is {getattr(self, name)} s, expected 0 or more')
 
 
+@dataclass
+class _Look:
+    """
+    One track in one frame.
+
+    :param box: where it is looked for.
+    :param match: candidate that it is seen in, if any.
+    :param estimate: what the network says of the box.
+    :param mirrored: what it says of the box if the hand is of the other side, where that is asked.
+    """
+
+    track: Track
+    box: HandBox
+    match: HandBox | None = None
+    estimate: Estimate | None = None
+    mirrored: Estimate | None = None
+
+
 class HandTracker:
     """
     Hands of a video, with ids that stay.
@@ -144,37 +162,44 @@ class HandTracker:
         if side is not None:
             for track in self._tracks:
                 track.take_side(side)
+        looks = [_Look(track, track.next_box()) for track in self._tracks]
         # What lies near several belongs first to those seen in the last frame, older ones before.
-        order = sorted(
-            range(len(self._tracks)), key=lambda i: self._tracks[i].state is TrackState.HELD
-        )
-        old = [track.next_box() for track in self._tracks]
+        looks.sort(key=lambda look: look.track.state is TrackState.HELD)
         candidates = self.predictor.sided(self._search(rgb, stamp) if boxes is None else boxes)
-        matches, new = self._assign(old, candidates, order)
-        # The mesh of a hand just seen makes a better crop than the detector's box does.
-        own = [boxes is None and track.state is TrackState.TRACKED for track in self._tracks]
-        old = [
-            box if match is None or keep else replace(match, side=box.side, track_id=box.track_id)
-            for box, match, keep in zip(old, matches, own, strict=True)
-        ]
-        doubtful = [
-            i for i, track in enumerate(self._tracks) if side is None and track.doubts_side(stamp)
-        ]
-        doubted = [*(old[i] for i in doubtful), *(new if side is None else [])]
-        boxes_mirrored = [mirrored(box) for box in doubted]
-        estimates = self.predictor.estimator.estimate(rgb, [*old, *new, *boxes_mirrored])
-        looked_at, others = estimates[: len(old) + len(new)], estimates[len(old) + len(new) :]
-        others_of_old = dict(zip(doubtful, others[: len(doubtful)], strict=True))
+        new = self._assign(looks, candidates)
+        for look in looks:
+            # The mesh of a hand just seen makes a better crop than the detector's box does.
+            keeps_own = boxes is None and look.track.state is TrackState.TRACKED
+            if look.match is not None and not keeps_own:
+                box = look.box
+                look.box = replace(look.match, side=box.side, track_id=box.track_id)
+        doubtful = [look for look in looks if side is None and look.track.doubts_side(stamp)]
+        twice = [*(look.box for look in doubtful), *(new if side is None else [])]
+        wanted = [*(look.box for look in looks), *new, *map(mirrored, twice)]
+        estimates = iter(self.predictor.estimator.estimate(rgb, wanted))
+        for look in looks:
+            look.estimate = next(estimates)
+        found = [next(estimates) for _ in new]
+        for look in doubtful:
+            look.mirrored = next(estimates)
+        if side is None:
+            found = [likelier(estimate, next(estimates)) for estimate in found]
+        self._follow(looks, stamp)
+        self._begin(found, stamp)
+
+    def _follow(self, looks: Sequence[_Look], stamp: float) -> None:
+        """Tell each track what was seen of it."""
         seen: list[Track] = []
-        for i in order:
-            track, estimate, match = self._tracks[i], looked_at[i], matches[i]
+        for look in looks:
+            track, estimate = look.track, look.estimate
+            assert estimate is not None
             shows_hand = estimate.presence >= self.settings.stay_presence and _plausible(estimate)
             if shows_hand and not any(same_hand(estimate, other.estimate) for other in seen):
                 track.see(estimate, stamp)
-                if i in others_of_old:
-                    track.compare_sides(others_of_old[i], stamp)
-                if match is not None:
-                    track.correct_size(match, estimate)
+                if look.mirrored is not None:
+                    track.compare_sides(look.mirrored, stamp)
+                if look.match is not None:
+                    track.correct_size(look.match, estimate)
                 seen.append(track)
             elif shows_hand and track.state is TrackState.TRACKED:
                 track.state = TrackState.LOST  # it came to lie on the hand of another track
@@ -182,11 +207,6 @@ class HandTracker:
                 track.state = TrackState.LOST
             else:
                 track.state = TrackState.HELD
-        found = looked_at[len(old) :]
-        if side is None:
-            pairs = zip(found, others[len(doubtful) :], strict=True)
-            found = [likelier(*pair) for pair in pairs]
-        self._begin(found, stamp)
 
     def _search(self, rgb: np.ndarray, stamp: float) -> list[HandBox]:
         """Ask the detector, if it is worth its time."""
@@ -198,21 +218,16 @@ class HandTracker:
         self._last_search = stamp
         return self.predictor.detect(rgb)
 
-    def _assign(
-        self, old: list[HandBox], candidates: list[HandBox], order: list[int]
-    ) -> tuple[list[HandBox | None], list[HandBox]]:
+    def _assign(self, looks: Sequence[_Look], candidates: Sequence[HandBox]) -> list[HandBox]:
         """
-        The candidate that each track is seen in, if any, and those that are nobody's.
+        Give each track in turn the candidate that it is seen in, if any.
 
-        Of the latter the surest come first, and no more than the detector would give: elsewhere
-        others may send any number, and the network looks at each.
-
-        :param order: of the tracks, that they choose in.
+        :returns: those that are nobody's, the surest first, and no more than the detector would
+            give: elsewhere others may send any number, and the network looks at each.
         """
         free = list(candidates)
-        matches: list[HandBox | None] = [None] * len(old)
-        for i in order:
-            box, held = old[i], self._tracks[i].state is TrackState.HELD
+        for look in looks:
+            box, held = look.box, look.track.state is TrackState.HELD
             near = [
                 c
                 for c in free
@@ -220,14 +235,14 @@ class HandTracker:
             ]
             if near:
                 best = max(near, key=lambda c: (intersection_over_union(c, box), c.score))
-                matches[i] = best
+                look.match = best
                 # What else lies on a tracked hand is that hand once more.
                 free = [c for c in free if c is best or intersection_over_union(c, box) < 0.3]
                 free.remove(best)
-        if len(old) >= self.predictor.max_hands:
-            return matches, []
+        if len(looks) >= self.predictor.max_hands:
+            return []
         free.sort(key=lambda c: -c.score)
-        return matches, free[: self.predictor.most_candidates]
+        return free[: self.predictor.most_candidates]
 
     def _begin(self, estimates: Sequence[Estimate], stamp: float) -> None:
         """New tracks for hands that no track has."""
