@@ -43,6 +43,28 @@ def transport_topic(topic: str, transport: str) -> str:
     return topic + _SUFFIX if transport != 'raw' and not topic.endswith(_SUFFIX) else topic
 
 
+class _Once:
+    """Lets an image that a subscription and its successor both bring pass once."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._stamp: Any = None
+
+    def admits(self, number: int, stamp: Any) -> bool:
+        """
+        Whether an image is new.
+
+        :param number: of the subscription that brings it, the newest having the highest; once it
+            has brought an image, older ones bring nothing new.
+        :param stamp: of the image.
+        """
+        if number < self._number:
+            return False
+        is_known = number > self._number and stamp == self._stamp
+        self._number, self._stamp = number, stamp
+        return not is_known
+
+
 class ImageInput:
     """
     Takes images while told to, and follows the publishers' quality of service.
@@ -71,9 +93,8 @@ class ImageInput:
         self._subscription: Any = None
         self._former: Any = None
         self._used: ReliabilityPolicy | None = None
-        # Subscriptions are numbered; an image that two of them bring counts once.
-        self._newest = self._heard = 0
-        self._last_stamp: Any = None
+        self._once = _Once()
+        self._newest = 0
         self.topic = transport_topic(node.resolve_topic_name('image'), transport)
         """Where images are expected, by its full name."""
 
@@ -106,7 +127,7 @@ class ImageInput:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = None
-        self._last_stamp = None
+        self._once = _Once()
 
     def _let_go_of_former(self) -> None:
         if self._former is not None:
@@ -114,13 +135,7 @@ class ImageInput:
         self._former = None
 
     def _on_message(self, number: int, message: Any) -> None:
-        """Hand an image on, unless another subscription has brought it."""
-        if number < self._heard:
-            return
-        is_first, self._heard = number > self._heard, number
-        is_known = is_first and message.header.stamp == self._last_stamp
-        self._last_stamp = message.header.stamp
-        if not is_known:
+        if self._once.admits(number, message.header.stamp):
             self._on_image(message)
 
     def _wanted_reliability(self) -> ReliabilityPolicy:
