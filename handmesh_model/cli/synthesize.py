@@ -12,7 +12,6 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         'synthesize', help='make training pictures, or the hand template they come from'
     )
-    parser.set_defaults(run=run)
     what = parser.add_subparsers(dest='what', required=True, metavar='WHAT')
     _add_dataset(what)
     _add_sheet(what)
@@ -30,7 +29,7 @@ def _add_dataset(what: Any) -> None:
         'dataset',
         help='render labelled crops into a folder',
         description='The same count, seed and size give the same pictures, bit for bit on '
-        'machines of one kind.',
+        'machines of one kind. Cut short and given again, the command goes on where it was.',
     )
     dataset.add_argument('--count', type=int, required=True)
     dataset.add_argument('--seed', type=int, default=1)
@@ -45,7 +44,7 @@ def _add_sheet(what: Any) -> None:
     sheet.add_argument('--seed', type=int, default=1)
     sheet.add_argument('--size', type=int, default=128, help='pixels of a side')
     sheet.add_argument('--labels', action='store_true', help='draw the joints')
-    sheet.add_argument('--out', type=Path, default=Path('docs/synthesis_sheet.jpg'))
+    sheet.add_argument('--out', type=Path, default=Path('out/synthesis_sheet.jpg'))
 
 
 def _add_clip(what: Any) -> None:
@@ -105,15 +104,9 @@ def _dataset(arguments: argparse.Namespace) -> None:
 
 
 def _sheet(arguments: argparse.Namespace) -> None:
-    import cv2
+    from handmesh_model.synthesis.dataset import write_sheet
 
-    from handmesh_model.synthesis.dataset import contact_sheet
-
-    image = contact_sheet(arguments.seed, arguments.count, arguments.size, labels=arguments.labels)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(
-        str(arguments.out), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92]
-    )
+    write_sheet(arguments.out, arguments.seed, arguments.count, arguments.size, arguments.labels)
     print(arguments.out)
 
 

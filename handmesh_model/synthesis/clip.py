@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from handmesh_model.synthesis.frames import Frame, describe, frame_intrinsics
 from handmesh_model.synthesis.geometry import quaternion_from_rotation, rotation_about, slerp
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.lighting import Light, sample_light
+from handmesh_model.synthesis.output import check_number, check_side, written_beside
 from handmesh_model.synthesis.placement import PlacedHand, place_hand
 from handmesh_model.synthesis.poses import GESTURES, clip_to_limits
 from handmesh_model.synthesis.vertices import put_before
@@ -30,6 +31,8 @@ from handmesh_model.synthesis.viewpoints import looking
 
 FRAME_RATE = 30.0
 """Frames a second."""
+MAX_SECONDS = 3600
+"""Of the longest clip."""
 _GESTURES = (
     ('open', 'fist', 'point', 'v', 'spread', 'ok', 'thumb_up', 'open'),
     ('rest', 'spread', 'loose_fist', 'pinch', 'open', 'point', 'spread', 'rest'),
@@ -136,8 +139,12 @@ def _start(
     """The clip's actors, and the key (N,) of each of its frames."""
     keys = max(2, round(seconds / _SECONDS_A_KEY) + 1)
     actors = _cast(np.random.default_rng((seed, 0)), model, keys, hand_count)
-    count = round(seconds * FRAME_RATE)
+    count = _frame_count(seconds)
     return actors, np.arange(count) / max(count - 1, 1) * (keys - 1)
+
+
+def _frame_count(seconds: float) -> int:
+    return round(seconds * FRAME_RATE)
 
 
 def clip_hands(
@@ -173,11 +180,15 @@ def render_clip(
     actors, keys = _start(model, seed, seconds, hand_count)
     background = paint_background(np.random.default_rng((seed, 1)), width, height)
     light = sample_light(np.random.default_rng((seed, 2)))
-    intrinsics = frame_intrinsics(width, height, _FOCAL_SHARE * max(width, height))
+    intrinsics = _intrinsics(width, height)
     for number, key in enumerate(keys):
         hands = [_place(model, actor, key) for actor in actors]
         tones = [actor.tone for actor in actors]
         yield film_frame(model, tones, hands, seed, number, background, light, intrinsics)
+
+
+def _intrinsics(width: int, height: int) -> np.ndarray:
+    return frame_intrinsics(width, height, _FOCAL_SHARE * max(width, height))
 
 
 def film_frame(
@@ -232,30 +243,57 @@ def write_clip(
     ``joints_camera`` (21, 3) metres.
 
     :returns: the two files.
-    :raises DatasetError: if the video cannot be written.
+    :raises DatasetError: if a number is out of range or a file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(
-        str(path), cv2.VideoWriter.fourcc(*'mp4v'), FRAME_RATE, (width, height)
-    )
-    if not writer.isOpened():
-        raise DatasetError(f"cannot write the video '{path}'; expected a name ending in .mp4")
-    frames: list[dict[str, Any]] = []
-    for frame in render_clip(seed, seconds, width, height, hand_count):
-        writer.write(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
-        frames.append({'hands': [_truth(hand) for hand in frame.hands]})
-    writer.release()
-    truth = {
-        'made_by': f'handmesh synthesize clip --seed {seed} --seconds {seconds:g}',
-        'intrinsics': frame_intrinsics(width, height, _FOCAL_SHARE * max(width, height)).tolist(),
-        'width': width,
-        'height': height,
-        'rate': FRAME_RATE,
-        'frames': frames,
-    }
+    # Programs that only read clips do without it.
+    from tqdm import tqdm
+
+    _check(seed, seconds, width, height)
     beside = path.with_suffix('.json')
-    beside.write_text(json.dumps(truth, separators=(',', ':')) + '\n')
+    with written_beside(path) as video, written_beside(beside) as text:
+        writer = cv2.VideoWriter(
+            str(video), cv2.VideoWriter.fourcc(*'mp4v'), FRAME_RATE, (width, height)
+        )
+        if not writer.isOpened():
+            raise DatasetError(f"cannot write the video '{path}'; expected a name ending in .mp4")
+        frames = render_clip(seed, seconds, width, height, hand_count)
+        count = _frame_count(seconds)
+        listed = _film(writer, tqdm(frames, total=count, unit='frame', disable=None))
+        # The writer says nothing of a full disk.
+        if cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) != count:
+            raise DatasetError(f"cannot write all of the video '{path}'; is the disk full?")
+        truth = {
+            'made_by': f'handmesh synthesize clip --seed {seed} '
+            f'--seconds {np.format_float_positional(seconds, trim="-")} '
+            f'--width {width} --height {height} --hands {hand_count}',
+            'intrinsics': _intrinsics(width, height).tolist(),
+            'width': width,
+            'height': height,
+            'rate': FRAME_RATE,
+            'frames': listed,
+        }
+        text.write_text(json.dumps(truth, separators=(',', ':')) + '\n')
     return path, beside
+
+
+def _check(seed: int, seconds: float, width: int, height: int) -> None:
+    check_number('seed', seed, 0)
+    check_side('width', width)
+    check_side('height', height)
+    if not 1 / FRAME_RATE <= seconds <= MAX_SECONDS:
+        raise DatasetError(
+            f'seconds is {seconds}, expected one frame (1/{FRAME_RATE:g}) to {MAX_SECONDS}'
+        )
+
+
+def _film(writer: cv2.VideoWriter, frames: Iterable[Frame]) -> list[dict[str, Any]]:
+    """Write a video to its end; returns what is true in each of its frames."""
+    listed: list[dict[str, Any]] = []
+    for frame in frames:
+        writer.write(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+        listed.append({'hands': [_truth(hand) for hand in frame.hands]})
+    writer.release()
+    return listed
 
 
 def _truth(hand: Any) -> dict[str, Any]:

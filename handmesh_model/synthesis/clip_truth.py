@@ -47,10 +47,10 @@ def load_clip_truth(video: Path) -> list[list[TrueHand]]:
     path = video.with_suffix('.json')
     try:
         facts = json.loads(path.read_text(encoding='utf-8'))
-        seed, seconds = _recipe(facts)
+        seed, seconds, hand_count = _recipe(facts)
         intrinsics = np.array(facts['intrinsics'], dtype=np.float64).reshape(3, 3)
         listed = [frame['hands'] for frame in facts['frames']]
-        posed = list(clip_hands(seed, seconds))
+        posed = list(clip_hands(seed, seconds, hand_count))
         if len(posed) != len(listed):
             raise ValueError(f'it lists {len(listed)} frames, its recipe makes {len(posed)}')
         return [
@@ -63,13 +63,17 @@ def load_clip_truth(video: Path) -> list[list[TrueHand]]:
         ) from error
 
 
-def _recipe(facts: dict[str, Any]) -> tuple[int, float]:
-    """Seed and seconds."""
-    pattern = r'handmesh synthesize clip --seed (\d{1,9}) --seconds (\d{1,4}(?:\.\d{1,6})?)'
+def _recipe(facts: dict[str, Any]) -> tuple[int, float, int]:
+    """Seed, seconds, and how many hands."""
+    # Older clips leave out what has its default.
+    pattern = (
+        r'handmesh synthesize clip --seed (\d+) --seconds (\d{1,4}(?:\.\d{1,20})?)'
+        r'(?: --width \d+ --height \d+ --hands ([12]))?'
+    )
     match = re.fullmatch(pattern, facts['made_by'])
     if not match:
         raise ValueError(f'made_by is {facts["made_by"]!r}')
-    return int(match[1]), float(match[2])
+    return int(match[1]), float(match[2]), int(match[3] or 2)
 
 
 def _of_side(hands: list[ClipHand], side: str) -> ClipHand:

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import multiprocessing
+import os
+import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 
+from handmesh_model.datasets.files import read_json
 from handmesh_model.errors import DatasetError
 from handmesh_model.joints import BONES
 from handmesh_model.synthesis.hand_model import HandModel
+from handmesh_model.synthesis.output import (
+    check_number,
+    check_picture_name,
+    check_side,
+    write_picture,
+    written_beside,
+)
 from handmesh_model.synthesis.scenes import render_crop_sample
 
+Result = TypeVar('Result')
 CHUNK = 500
 """Samples whose labels share a file."""
+TASK = 8
+"""Samples that a process is given at a time."""
 LABELS = ('vertices', 'joints', 'mask', 'mesh_valid', 'presence', 'side')
 FORMAT = 1
 
@@ -41,47 +60,141 @@ def render_samples(seed: int, numbers: range, size: int) -> Iterator[dict[str, A
         yield render_crop_sample(sample_rng(seed, number), model, size)
 
 
+def renderer_version() -> str:
+    """A digest of the code and the assets that the pictures are made of."""
+    package = Path(__file__).parent
+    parts = [
+        *package.glob('*.py'),
+        *(package.parent / name for name in ('angles.py', 'crop.py')),
+        *(package.parent / 'assets').glob('*.npz'),
+    ]
+    digest = hashlib.sha256()
+    for part in sorted(parts):
+        digest.update(part.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def write_dataset(folder: Path, count: int, seed: int, size: int = 128, workers: int = 1) -> None:
     """
-    Render crops into a folder.
+    Render crops into a folder, or go on where the same command was cut short.
 
     It then holds ``images/000000.png`` and on, ``labels_000000.npz`` and on (a file for each
     :data:`CHUNK` samples, arrays as :func:`render_crop_sample` gives them, stacked) and
     ``dataset.json``. The same seed gives the same bits on machines of one kind.
 
     :param workers: processes.
-    :raises DatasetError: if the folder holds another dataset, or a number is out of range.
+    :raises DatasetError: if the folder holds another dataset or one of another version of the
+        renderer, a number is out of range, a file cannot be written, or a process dies.
     """
-    if count < 1 or size < 16 or size % 2:
-        raise DatasetError(
-            f'count is {count} and size is {size}, expected count > 0 and an even size >= 16'
-        )
-    facts = {'format': FORMAT, 'count': count, 'seed': seed, 'size': size}
+    # Programs that only render do without it.
+    from tqdm import tqdm
+
+    check_number('count', count, 1)
+    check_number('seed', seed, 0)
+    check_side('size', size)
+    check_number('workers', workers, 1)
+    facts = {
+        'format': FORMAT,
+        'renderer': renderer_version(),
+        'count': count,
+        'seed': seed,
+        'size': size,
+    }
+    _claim(folder, facts)
+    chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    files = {folder / f'labels_{numbers[0]:06d}.npz': numbers for numbers in chunks}
+    missing = {file: numbers for file, numbers in files.items() if not file.exists()}
+    todo = list(chain.from_iterable(missing.values()))
+    work = partial(_write_sample, folder, seed, size)
+    with (
+        _shared_out(work, todo, workers) as samples,
+        tqdm(total=len(todo), unit='crop', disable=None) as bar,
+    ):
+        for file, numbers in missing.items():
+            rows = []
+            for row in islice(samples, len(numbers)):
+                rows.append(row)
+                bar.update()
+            arrays = {name: np.stack([row[name] for row in rows]) for name in LABELS}
+            with written_beside(file) as part:
+                np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
+
+
+def _claim(folder: Path, facts: dict[str, Any]) -> None:
+    """Say in a folder what it holds, unless that is something else."""
     card = folder / 'dataset.json'
-    if card.exists() and json.loads(card.read_text()) != facts:
-        raise DatasetError(f"'{folder}' holds another dataset; give an empty folder")
-    (folder / 'images').mkdir(parents=True, exist_ok=True)
-    card.write_text(json.dumps(facts, indent=2) + '\n')
-    starts = range(0, count, CHUNK)
-    write = partial(_write_chunk, folder, count, seed, size)
-    if workers < 2:
-        for start in starts:
-            write(start)
+    if not card.exists():
+        if any(folder.glob('labels_*.npz')):
+            raise DatasetError(f"'{folder}' holds labels but no {card.name}; give an empty folder")
+        with written_beside(card) as part:
+            part.write_text(json.dumps(facts, indent=2) + '\n')
         return
-    with ProcessPoolExecutor(workers) as pool:
-        list(pool.map(write, starts))
+    found = read_json(card)
+    if found != facts:
+        raise DatasetError(
+            f"'{folder}' holds another dataset: {card.name} says {found}, expected {facts}; "
+            'give an empty folder'
+        )
 
 
-def _write_chunk(folder: Path, count: int, seed: int, size: int, start: int) -> None:
-    numbers = range(start, min(start + CHUNK, count))
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in LABELS}
-    for number, sample in zip(numbers, render_samples(seed, numbers, size), strict=True):
-        path = folder / 'images' / f'{number:06d}.png'
-        cv2.imwrite(str(path), cv2.cvtColor(sample['image'], cv2.COLOR_RGB2BGR))
-        for name in LABELS:
-            columns[name].append(sample[name])
-    arrays = {name: np.stack(values) for name, values in columns.items()}
-    np.savez_compressed(folder / f'labels_{start:06d}.npz', **arrays)  # type: ignore[arg-type]
+def _write_sample(folder: Path, seed: int, size: int, number: int) -> dict[str, Any]:
+    """Render a sample, write its picture, return its labels."""
+    (sample,) = render_samples(seed, range(number, number + 1), size)
+    write_picture(folder / 'images' / f'{number:06d}.png', sample['image'])
+    return {name: sample[name] for name in LABELS}
+
+
+@contextmanager
+def _shared_out(
+    work: Callable[[int], Result], numbers: Sequence[int], workers: int
+) -> Iterator[Iterator[Result]]:
+    """
+    The results of work on numbers, in their order, by so many processes.
+
+    :raises DatasetError: if one of them dies.
+    """
+    if workers == 1:
+        yield map(work, numbers)
+        return
+    pool = ProcessPoolExecutor(workers, initializer=_follow_parent)
+    try:
+        yield pool.map(work, numbers, chunksize=TASK)
+    except BrokenProcessPool as error:
+        raise DatasetError(
+            'a process that renders died; is there too little memory? '
+            'The same command goes on where it was'
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _follow_parent() -> None:
+    """Leave interrupts to the parent process, and end with it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def write_sheet(
+    path: Path, seed: int, count: int = 64, size: int = 128, labels: bool = False
+) -> None:
+    """
+    Write a :func:`contact_sheet`.
+
+    :raises DatasetError: if a number is out of range or the picture cannot be written.
+    """
+    check_number('count', count, 1)
+    check_number('seed', seed, 0)
+    check_side('size', size)
+    check_picture_name(path)
+    sheet = contact_sheet(seed, count, size, labels=labels)
+    write_picture(path, sheet, (cv2.IMWRITE_JPEG_QUALITY, 92))
 
 
 def contact_sheet(
@@ -117,7 +230,10 @@ def measure_speed(count: int, seed: int = 0, size: int = 128) -> dict[str, float
 
     :returns: ``images_per_second`` by the clock, and ``images_per_cpu_second`` by the time that
         the processor spent on it, which other programs disturb less.
+    :raises DatasetError: if a number is out of range.
     """
+    check_number('count', count, 1)
+    check_side('size', size)
     list(render_samples(seed, range(count, count + 8), size))
     clock, cpu = time.perf_counter(), time.process_time()
     for _ in render_samples(seed, range(count), size):

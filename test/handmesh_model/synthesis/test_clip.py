@@ -30,8 +30,55 @@ def test_video_and_truth_agree_in_length_and_size(tmp_path: Path) -> None:
     capture = cv2.VideoCapture(str(video))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == len(facts['frames']) == 6
     assert (facts['width'], facts['height'], facts['rate']) == (64, 48, 30.0)
+    command = 'handmesh synthesize clip --seed 3 --seconds 0.2 --width 64 --height 48 --hands 2'
+    assert facts['made_by'] == command
     with pytest.raises(DatasetError, match=r'\.mp4'):
         write_clip(tmp_path / 'a.txt', 3, 0.1, 64, 48)
+    assert {path.name for path in tmp_path.rglob('*')} == {'new', 'a.mp4', 'a.json'}
+
+
+@pytest.mark.parametrize(
+    ('numbers', 'said'),
+    [
+        ({'width': 65}, 'width is 65, expected an even number of at least 16'),
+        ({'height': 14}, 'height is 14'),
+        ({'seconds': 0.0}, r'seconds is 0\.0, expected one frame'),
+        ({'seconds': float('nan')}, 'seconds is nan'),
+        ({'seconds': 1e9}, 'seconds is 1000000000'),
+        ({'seed': -1}, 'seed is -1'),
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_written(
+    tmp_path: Path, numbers: dict, said: str
+) -> None:
+    with pytest.raises(DatasetError, match=said):
+        write_clip(tmp_path / 'new' / 'a.mp4', **numbers)
+    assert not list(tmp_path.iterdir())
+
+
+class FullDisk:
+    """A writer of videos that says nothing when none of it is kept."""
+
+    fourcc = staticmethod(cv2.VideoWriter.fourcc)
+
+    def __init__(self, path: str, *_) -> None:
+        Path(path).touch()
+
+    def isOpened(self) -> bool:
+        return True
+
+    def write(self, _: np.ndarray) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
+def test_a_clip_that_is_not_whole_is_not_there(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(cv2, 'VideoWriter', FullDisk)
+    with pytest.raises(DatasetError, match=r'cannot write all of the video .*a\.mp4'):
+        write_clip(tmp_path / 'a.mp4', 3, 0.1, 64, 48)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_shipped_clip_is_small_and_its_truth_projects() -> None:

@@ -37,6 +37,13 @@ def test_a_fresh_clip_has_a_truth_too(tmp_path: Path) -> None:
     assert len(load_clip_truth(video)) == 6
 
 
+def test_the_truth_of_any_recipe_can_be_read(tmp_path: Path) -> None:
+    seconds = 1 / 9
+    video, _ = write_clip(tmp_path / 'a.mp4', 10**10, seconds, 64, 48, hand_count=1)
+    frames = load_clip_truth(video)
+    assert [[true.hand.side for true in hands] for hands in frames] == [['right']] * 3
+
+
 @pytest.mark.parametrize(
     ('change', 'said'),
     [

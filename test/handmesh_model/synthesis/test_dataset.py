@@ -1,6 +1,11 @@
 """Datasets on disk come out the same again; the command line reaches everything."""
 
+import contextlib
 import json
+import multiprocessing
+import os
+import signal
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import cv2
@@ -31,12 +36,118 @@ def test_the_same_seed_writes_the_same_bits(tmp_path: Path, monkeypatch) -> None
         assert np.array_equal(labels[0][name], labels[1][name])
 
 
-def test_a_folder_of_another_dataset_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_of_another_dataset_is_left_alone(tmp_path: Path, monkeypatch) -> None:
     dataset.write_dataset(tmp_path, 1, 1, 32)
     with pytest.raises(DatasetError, match='another dataset'):
         dataset.write_dataset(tmp_path, 1, 2, 32)
     with pytest.raises(DatasetError, match='count is 0'):
         dataset.write_dataset(tmp_path / 'new', 0, 2, 32)
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, 'renderer_version', lambda: 'newer')
+        with pytest.raises(DatasetError, match=r"expected .*'newer'"):
+            dataset.write_dataset(tmp_path, 1, 1, 32)
+    card = tmp_path / 'dataset.json'
+    card.write_text('{')
+    with pytest.raises(DatasetError, match=r"dataset\.json' as JSON"):
+        dataset.write_dataset(tmp_path, 1, 1, 32)
+    card.unlink()
+    with pytest.raises(DatasetError, match=r'labels but no dataset\.json'):
+        dataset.write_dataset(tmp_path, 1, 1, 32)
+
+
+def test_a_dataset_cut_short_goes_on_where_it_was(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(dataset, 'CHUNK', 2)
+    dataset.write_dataset(tmp_path / 'whole', 5, 3, 32)
+    render = dataset.render_crop_sample
+    rendered = []
+
+    def dying(*arguments):
+        rendered.append(1)
+        if len(rendered) == 4:
+            raise KeyboardInterrupt
+        return render(*arguments)
+
+    monkeypatch.setattr(dataset, 'render_crop_sample', dying)
+    with pytest.raises(KeyboardInterrupt):
+        dataset.write_dataset(tmp_path / 'cut', 5, 3, 32)
+    dataset.write_dataset(tmp_path / 'cut', 5, 3, 32)
+    assert len(rendered) == 4 + 3
+    assert files(tmp_path / 'cut') == files(tmp_path / 'whole')
+
+
+def test_more_processes_write_the_same(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(dataset, 'CHUNK', 3)
+    monkeypatch.setattr(dataset, 'TASK', 1)
+    dataset.write_dataset(tmp_path / 'one', 4, 3, 32)
+    dataset.write_dataset(tmp_path / 'two', 4, 3, 32, workers=2)
+    assert files(tmp_path / 'one') == files(tmp_path / 'two')
+
+
+def test_a_dead_process_is_said(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DatasetError, match='a process that renders died'),
+        dataset._shared_out(os._exit, range(1, 3), workers=2) as results,
+    ):
+        list(results)
+
+
+def _lead(news: Connection) -> None:
+    os.setpgid(0, 0)
+    with dataset._shared_out(abs, [1], workers=2) as results:
+        news.send(next(results))
+        signal.pause()
+
+
+def test_processes_end_with_their_parent_however_it_ends() -> None:
+    fork = multiprocessing.get_context('fork')
+    news, told = fork.Pipe(duplex=False)
+    parent = fork.Process(target=_lead, args=(told,))
+    parent.start()
+    told.close()
+    assert news.recv() == 1
+    parent.kill()
+    parent.join()
+    try:
+        # Nothing is left to hear once nobody has the other end any more.
+        assert news.poll(10)
+        with pytest.raises(EOFError):
+            news.recv()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        ('sheet --count 0', 'count is 0, expected at least 1'),
+        ('sheet --size 0', 'size is 0, expected an even number of at least 16'),
+        ('sheet --seed -1', 'seed is -1, expected at least 0'),
+        ('sheet --out FOLDER/new/x.foo', 'x.foo'),
+        ('sheet --count 1 --size 16 --out FOLDER', "cannot write 'FOLDER"),
+        ('benchmark --size 0', 'size is 0'),
+        ('dataset --count 1 --seed -1 --out FOLDER/new', 'seed is -1, expected at least 0'),
+        ('dataset --count 1 --workers 0 --out FOLDER/new', 'workers is 0, expected at least 1'),
+        ('dataset --count 1 --size 33 --out FOLDER/new', 'size is 33'),
+        ('clip --seed -1 --out FOLDER/new/a.mp4', 'seed is -1'),
+        ('clip --seconds nan --out FOLDER/new/a.mp4', 'seconds is nan'),
+    ],
+)
+def test_options_out_of_range_are_refused_before_anything_is_written(
+    options: str, said: str, tmp_path: Path, capsys
+) -> None:
+    folder = tmp_path / 'folder.jpg'
+    folder.mkdir()
+    command = ['synthesize', *options.replace('FOLDER', str(folder)).split()]
+    assert cli.main(command) == 2
+    assert said.replace('FOLDER', str(folder)) in capsys.readouterr().err
+    assert list(tmp_path.rglob('*')) == [folder]
+
+
+def test_a_sheet_goes_out_of_the_way_by_default(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(['synthesize', 'sheet', '--count', '1', '--size', '16']) == 0
+    assert list(files(tmp_path)) == ['out/synthesis_sheet.jpg']
 
 
 def test_the_command_line_makes_sheets_datasets_and_timings(tmp_path: Path, capsys) -> None:
