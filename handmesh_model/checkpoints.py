@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from handmesh_model.errors import CheckpointError, TopologyError
@@ -75,8 +75,22 @@ def save_checkpoint(
         'topology': json.dumps({'name': topology.name, 'sha256': topology_hash(topology)}),
         'facts': json.dumps(dict(metadata or {})),
     }
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in tensors.items()}, path, header)
+    write_safetensors(path, tensors, header)
+
+
+def write_safetensors(
+    path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, str]
+) -> None:
+    """
+    Write tensors so that a kill while writing leaves what was there before.
+
+    The file can be read by whom the umask lets: safetensors' own would be its writer's alone.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'part-{path.name}')
+    part.write_bytes(save({name: t.contiguous() for name, t in tensors.items()}, dict(header)))
+    part.replace(path)
 
 
 def load_network(path_or_name: str | Path) -> HandMeshNet:

@@ -9,11 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from handmesh_model.backends.detector import create_detector_runner
 from handmesh_model.boxes import intersection_over_union
-from handmesh_model.checkpoints import fill, state_in_float32
+from handmesh_model.checkpoints import fill, state_in_float32, write_safetensors
 from handmesh_model.device_image import DeviceImage, resized_on_device
 from handmesh_model.errors import CheckpointError
 from handmesh_model.hand import HandBox
@@ -174,9 +173,8 @@ def save_detector(path: str | Path, net: HandDetectorNet, facts: dict[str, objec
     :param net: before :meth:`HandDetectorNet.fuse`.
     :param facts: what the weights' card should know, JSON-able.
     """
-    state = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
     metadata = {'detector': json.dumps({'width': net.width}), 'facts': json.dumps(facts)}
-    save_file(state, str(path), metadata)
+    write_safetensors(path, net.state_dict(), metadata)
 
 
 def load_detector(path: str | Path) -> HandDetectorNet:

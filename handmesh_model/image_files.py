@@ -11,4 +11,8 @@ def image_files(folder: Path) -> list[Path]:
     """Pictures of a folder, by their names' endings, in alphabetical order; none if it is none."""
     if not folder.is_dir():
         return []
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+    )

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+_ZIP = b'PK'
+"""What an npz file starts with, as every zip file."""
+
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """
@@ -14,6 +17,11 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     :raises ValueError: saying why, if it is missing, damaged or no npz.
     """
     try:
+        with open(path, 'rb') as file:
+            start = file.read(np.lib.format.MAGIC_LEN)
+        # numpy takes any other file for a pickle, and says how to load that.
+        if not start.startswith((_ZIP, np.lib.format.MAGIC_PREFIX)):
+            raise ValueError('it is no npz file')
         data = np.load(path, allow_pickle=False)
         if isinstance(data, np.ndarray):
             raise ValueError(f'one array of shape {data.shape}, expected an npz with several')

@@ -59,7 +59,6 @@ def export_network(
             f"format '{file_format}' has no precision '{precision}', expected one of "
             f'{", ".join(precisions)}'
         )
-    out.mkdir(parents=True, exist_ok=True)
     written = _WRITERS[file_format](net, precision, batch, out, refine)
     description = out / DESCRIPTION_FILE
     description.write_text(json.dumps(_description(net, batch), indent=2) + '\n')
@@ -69,6 +68,7 @@ def export_network(
 def _onnx(net: HandMeshNet, precision: str, batch: int, out: Path, refine: bool) -> list[Path]:
     edge = _part(ArrayEdge(net, 'gather'), refine)
     example = torch.zeros(batch, edge.input_size, edge.input_size, 3, dtype=torch.uint8)
+    out.mkdir(parents=True, exist_ok=True)
     path = out / ONNX_FILE
     try:
         # The exporter tells its progress on the standard output.
@@ -106,6 +106,7 @@ def _openvino(net: HandMeshNet, precision: str, batch: int, out: Path, refine: b
     layout = OutputLayout.of(net.config, net.topology.vertex_count)
     for output, name in zip(model.outputs, layout.names, strict=True):
         output.tensor.set_names({name})
+    out.mkdir(parents=True, exist_ok=True)
     path = out / MODEL_FILE
     import_openvino().save_model(model, path, False)
     return [path, path.with_suffix('.bin')]
@@ -121,8 +122,10 @@ def _tensorrt(net: HandMeshNet, precision: str, batch: int, out: Path, refine: b
     if problem is not None:
         raise BackendError(problem)
     edge = _part(ArrayEdge(net, 'dense', DTYPES[precision]).to(device), refine)
+    engine = engine_bytes(import_tensorrt()[1], edge, batch)
+    out.mkdir(parents=True, exist_ok=True)
     path = out / ENGINE_FILE
-    path.write_bytes(engine_bytes(import_tensorrt()[1], edge, batch))
+    path.write_bytes(engine)
     return [path]
 
 

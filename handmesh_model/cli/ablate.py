@@ -63,8 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
         find_variants,
         make_cells,
     )
+    from handmesh_model.training.config_files import read_values
     from handmesh_model.training.distributed import join_ranks
 
+    # Before its folder is searched: a name misspelt should not be told as a lack of variants.
+    read_values(arguments.config)
     folder = arguments.variants_from or arguments.config.parent
     variants = choose_variants(find_variants(folder), arguments.variants)
     published_file = arguments.published or folder / PUBLISHED

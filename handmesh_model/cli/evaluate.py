@@ -51,8 +51,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         'folder',
         type=Path,
-        help="the dataset's folder, laid out as published; for no-hands pictures that show none, "
-        "for synthetic what 'handmesh synthesize dataset' wrote",
+        help="the dataset's folder, laid out as published; for real-images as "
+        'docs/training.md says under "Photographs to measure on", for no-hands pictures that show '
+        "none, for synthetic what 'handmesh synthesize dataset' wrote",
     )
     parser.add_argument('--dataset', required=True, choices=DATASETS)
     parser.add_argument(
@@ -87,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     Measure, print, write.
 
+    :returns: 0, or 1 if a picture without hands could not be used.
     :raises ConfigError: if an option has no meaning for the dataset, or is out of range.
     """
     from handmesh_model.backends import choose_device
@@ -99,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dataset == 'real-images':
         _evaluate_real_images(arguments)
     elif arguments.dataset == 'no-hands':
-        _evaluate_no_hands(arguments)
+        return _evaluate_no_hands(arguments)
     elif arguments.dataset == 'synthetic':
         _evaluate_synthetic(arguments)
     else:
@@ -137,10 +139,12 @@ def _evaluate_real_images(arguments: argparse.Namespace) -> None:
     )
 
 
-def _evaluate_no_hands(arguments: argparse.Namespace) -> None:
+def _evaluate_no_hands(arguments: argparse.Namespace) -> int:
     from handmesh_model.evaluation.no_hands import report_no_hands
 
-    report_no_hands(_predictor(arguments), arguments.folder, arguments.out, str(arguments.weights))
+    predictor, weights = _predictor(arguments), str(arguments.weights)
+    result = report_no_hands(predictor, arguments.folder, arguments.out, weights)
+    return 1 if result.unreadable else 0
 
 
 def _evaluate_synthetic(arguments: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
         'network also goes into the cache that the backend loads from.',
     )
     parser.add_argument(
-        '--weights', default='open', help="'open', 'open-large', a folder or a file"
+        '--weights', default='open', help="'open', 'open-large', 'auto', a folder or a file"
     )
     parser.add_argument('--format', required=True, choices=FORMATS)
     parser.add_argument('--precision', default='auto', help="'float32', 'float16' or 'int8'")
@@ -45,10 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     :returns: 0, or 1 if the photographs speak against it.
     """
+    from handmesh_model.backends import choose_device
     from handmesh_model.backends.export import export_network
     from handmesh_model.checkpoints import load_network
     from handmesh_model.errors import ConfigError
-    from handmesh_model.predictor import weight_files
+    from handmesh_model.predictor import chosen_weights, weight_files
 
     if arguments.batch < 1:
         raise ConfigError(f'--batch is {arguments.batch}, expected at least 1')
@@ -59,9 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
             raise ConfigError(
                 '--photographs does not go with --without-refine: it measures the whole network'
             )
-        if not _accepted(arguments.weights, arguments.photographs):
-            return 1
-    net = load_network(weight_files(arguments.weights)[0])
+    # A format that is a backend's says where it runs.
+    weights = chosen_weights(arguments.weights, choose_device('auto', arguments.format))
+    if arguments.photographs is not None and not _accepted(weights, arguments.photographs):
+        return 1
+    net = load_network(weight_files(weights)[0])
     written = export_network(
         net,
         arguments.format,
@@ -75,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _accepted(weights: str, photographs: Path) -> bool:
+def _accepted(weights: str | Path, photographs: Path) -> bool:
     from handmesh_model.evaluation.precision_check import MOST_WORSE_MM, check_precision
 
     check = check_precision(weights, photographs, 'openvino', 'int8')

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -16,6 +16,9 @@ from handmesh_model.hand import SIDES, Hand
 from handmesh_model.image_files import IMAGE_SUFFIXES, image_files
 from handmesh_model.joints import JOINT_NAMES
 from handmesh_model.topology import HandTopology
+
+if TYPE_CHECKING:
+    from handmesh_model.predictor import HandMeshPredictor
 
 RESULT_FILE = 'hands.json'
 
@@ -59,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     Work through all pictures.
 
     :returns: 0, or 1 if a picture could not be used.
-    :raises ConfigError: if there is a hand size without camera matrix.
+    :raises ConfigError: if there is a hand size without camera matrix, or the results would go
+        among the pictures.
     :raises ImageError: if a folder holds no picture.
     """
     from handmesh_model.camera import check_intrinsics
@@ -69,6 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f'--hand-size is {arguments.hand_size:g} without --intrinsics, expected both: without '
             'a camera matrix it changes nothing'
+        )
+    if arguments.out.resolve() in (path.resolve() for path in arguments.images):
+        raise ConfigError(
+            f"--out is '{arguments.out}', where the pictures are; expected another folder, or its "
+            'overlays would be taken for pictures the next time'
         )
     pictures = _named(arguments.images)
     intrinsics = None
@@ -85,31 +94,43 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.side,
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
-    results: dict[str, Any] = {}
-    failed = 0
-    for path, name in pictures:
-        try:
-            rgb = read_image(path)
-            hands = predictor.predict(rgb, intrinsics)
-            _write_pictures(arguments.out, name, rgb, hands, predictor.topology, intrinsics)
-        except HandmeshError as error:
-            failed += 1
-            print(f'{path}: {error}', file=sys.stderr)
-            results[str(path)] = {'error': str(error)}
-            continue
-        results[str(path)] = {'name': name, 'hands': [to_plain(hand) for hand in hands]}
-        print(f'{path}: {_summary(hands)}')
-    document = {
-        'weights': str(predictor.weights),
-        'topology': predictor.topology.name,
-        'joint_names': JOINT_NAMES,
-        'intrinsics': None if intrinsics is None else intrinsics.tolist(),
-        'images': results,
-    }
-    (arguments.out / RESULT_FILE).write_text(json.dumps(document, indent=1) + '\n')
+    results: dict[str, dict[str, Any]] = {}
+    try:
+        for path, name in pictures:
+            results[str(path)] = _predict(predictor, path, name, intrinsics, arguments.out)
+    finally:
+        # Ctrl-C leaves the numbers of those pictures whose overlays and meshes it leaves.
+        document = {
+            'weights': str(predictor.weights),
+            'topology': predictor.topology.name,
+            'joint_names': JOINT_NAMES,
+            'intrinsics': None if intrinsics is None else intrinsics.tolist(),
+            'images': results,
+        }
+        (arguments.out / RESULT_FILE).write_text(json.dumps(document, indent=1) + '\n')
+    failed = sum('error' in result for result in results.values())
     if failed:
         print(f'{failed} of {len(results)} pictures could not be used', file=sys.stderr)
     return 1 if failed else 0
+
+
+def _predict(
+    predictor: HandMeshPredictor,
+    path: Path,
+    name: str,
+    intrinsics: np.ndarray | None,
+    out: Path,
+) -> dict[str, Any]:
+    """Hands of one picture, drawn and written; what is to be said of it, or why it is unusable."""
+    try:
+        rgb = read_image(path)
+        hands = predictor.predict(rgb, intrinsics)
+        _write_pictures(out, name, rgb, hands, predictor.topology, intrinsics)
+    except HandmeshError as error:
+        print(f'{path}: {error}', file=sys.stderr)
+        return {'error': str(error)}
+    print(f'{path}: {_summary(hands)}')
+    return {'name': name, 'hands': [to_plain(hand) for hand in hands]}
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import sys
 import time
@@ -31,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', type=Path, help='YAML file, see config/train_open.yaml')
     parser.add_argument('--output', help='folder of the run, instead of the one configured')
-    parser.add_argument('--hours', type=float, help='stop after so many hours')
+    parser.add_argument('--hours', type=float, help='stop so many hours after this start')
     parser.add_argument(
         '--finish',
         action='store_true',
@@ -55,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, format='%(levelname)s %(message)s')
     if arguments.finish and arguments.hours is None:
         raise ConfigError('--finish is given without --hours, expected both')
+    if arguments.hours is not None and not 0 < arguments.hours < math.inf:
+        raise ConfigError(f'--hours is {arguments.hours:g}, expected more than 0')
     overrides = list(arguments.overrides)
     if arguments.output:
         overrides.append(f'output={arguments.output}')
@@ -68,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     ranks = join_ranks()
     trainer = Trainer(config, ranks, arguments.monitor_real)
     trainer.run(TimeBox(arguments.hours, arguments.finish))
+    if ranks.is_first:
+        print(f'weights: {trainer.weights_file}', flush=True)
     # An error has to be told before: others end when this rank leaves, and that ends this one.
     leave_ranks(ranks)
     return 0

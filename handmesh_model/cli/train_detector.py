@@ -17,12 +17,18 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument('--output', type=Path, default=Path('runs/detector'), help='run folder')
     parser.add_argument('--images', type=int, default=400_000, help='pictures to train on')
-    parser.add_argument('--hours', type=float, help='stop after so many hours')
+    parser.add_argument('--hours', type=float, help='stop so many hours after this start')
     parser.add_argument('--batch-size', type=int, default=32)
     parser.add_argument('--learning-rate', type=float, default=2e-3)
     parser.add_argument('--width', type=int, default=24, help='channels at stride 4')
     parser.add_argument('--workers', type=int, default=1, help='renderer processes')
     parser.add_argument('--reuse', type=float, default=5.0, help='draws of each rendered frame')
+    parser.add_argument(
+        '--pool-size',
+        type=int,
+        default=6000,
+        help='rendered frames kept in shared memory, 0.2 MB each',
+    )
     parser.add_argument('--threads', type=int, default=1, help='threads of torch')
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument(
@@ -38,7 +44,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train and say how it went."""
-    from handmesh_model.training.detector_training import DetectorTrainer, DetectorTrainingConfig
+    from handmesh_model.training.detector_training import (
+        WEIGHTS,
+        DetectorTrainer,
+        DetectorTrainingConfig,
+    )
 
     config = DetectorTrainingConfig(
         output=arguments.output,
@@ -49,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         width=arguments.width,
         workers=arguments.workers,
         reuse=arguments.reuse,
+        pool_size=arguments.pool_size,
         threads=arguments.threads,
         seed=arguments.seed,
         real=arguments.monitor_real,
@@ -56,4 +67,5 @@ def run(arguments: argparse.Namespace) -> int:
     )
     figures = DetectorTrainer(config).run()
     print('  '.join(f'{name} {value:.4g}' for name, value in figures.items()))
+    print(f'weights: {config.output / WEIGHTS}')
     return 0

@@ -89,7 +89,11 @@ def read_grey(path: Path) -> np.ndarray:
 def _read(path: Path, flags: int) -> np.ndarray:
     if not path.is_file():
         raise DatasetError(f"picture is missing, expected at '{path}'")
-    image = cv2.imread(str(path), flags)
+    try:
+        image = cv2.imread(str(path), flags)
+    except cv2.error as error:
+        # OpenCV refuses so what claims to have more pixels than it reads.
+        raise DatasetError(f"'{path}' cannot be read by OpenCV: {error.err}") from error
     if image is None:
         raise DatasetError(f"'{path}' cannot be decoded as a picture")
     return image

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,10 +29,12 @@ class FalseHands:
 
     :param files: the pictures.
     :param hands: the hands reported on each.
+    :param unreadable: what cannot be read, and why.
     """
 
     files: Sequence[Path]
     hands: Sequence[Sequence[Hand]]
+    unreadable: Mapping[Path, str]
 
     @property
     def summary(self) -> dict[str, float]:
@@ -52,12 +55,21 @@ def find_false_hands(
     Run a predictor on a folder of pictures that show no hand.
 
     :param watch: wraps the loop over files, for a progress bar.
-    :raises DatasetError: if there are no pictures, or one cannot be read.
+    :raises DatasetError: if there are no pictures, or none can be read.
     """
-    files = image_files(folder)
-    if not files:
-        raise DatasetError(f"'{folder}' holds no pictures, expected some without a hand")
-    return FalseHands(files, [predictor.predict(read_rgb(file)) for file in watch(files)])
+    hands: dict[Path, list[Hand]] = {}
+    unreadable: dict[Path, str] = {}
+    for file in watch(image_files(folder)):
+        try:
+            rgb = read_rgb(file)
+        except DatasetError as error:
+            unreadable[file] = str(error)
+            continue
+        hands[file] = predictor.predict(rgb)
+    if not hands:
+        told = f' that can be read ({next(iter(unreadable.values()))})' if unreadable else ''
+        raise DatasetError(f"'{folder}' holds no pictures{told}, expected some without a hand")
+    return FalseHands(list(hands), list(hands.values()), unreadable)
 
 
 def report_no_hands(
@@ -84,6 +96,7 @@ def report_no_hands(
             {'file': file.name, 'scores': [float(hand.score) for hand in hands]}
             for file, hands in zip(result.files, result.hands, strict=True)
         ],
+        'unreadable': [file.name for file in result.unreadable],
     }
     write_json(out / 'results.json', document)
     scores = [max((h.score for h in hands), default=np.nan) for hands in result.hands]
@@ -98,5 +111,9 @@ def report_no_hands(
         f'{figures["false_hands"]:.0f} hands reported on {figures["pictures"]:.0f} pictures '
         f'without a hand; on {100 * figures["share"]:.1f} % of them at least one'
     )
+    if result.unreadable:
+        count = len(result.files) + len(result.unreadable)
+        print(*result.unreadable.values(), sep='\n', file=sys.stderr)
+        print(f'{len(result.unreadable)} of {count} pictures could not be used', file=sys.stderr)
     print(f'{out}/results.json' + (', false_hands.png' if drawn else ''))
     return result

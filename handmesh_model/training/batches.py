@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 IGNORED_PIXEL = 255
@@ -25,3 +27,9 @@ def empty_batch(count: int, size: int, vertex_count: int) -> dict[str, np.ndarra
         'presence': np.empty(count, np.float32),
         'side': np.empty(count, np.float32),
     }
+
+
+def mesh_first(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The samples with a mesh first: what the mesh stage sees of a batch are its first rows."""
+    order = np.argsort(~batch['mesh_valid'], kind='stable')
+    return {name: array[order] for name, array in batch.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from handmesh_model.training.config_files import (
 )
 
 DATA_KINDS = ('synthetic', 'freihand', 'obman', 'samples')
+MOST_SEED = 2**32
+"""torch takes 64 bits, of which each step has seeds of its own."""
 SCHEDULES = ('cosine', 'steps', 'trapezoid')
 
 
@@ -179,6 +182,7 @@ class ValidationConfig:
 
     def __post_init__(self) -> None:
         check_range('validation.samples', self.samples, 0)
+        check_range('validation.seed', self.seed, 0, MOST_SEED)
         check_range('validation.every_samples', self.every_samples, 1)
 
 
@@ -239,6 +243,7 @@ class TrainingConfig:
             check_range(name, getattr(self, name), 1)
         for name in ('threads', 'ema_samples', 'checkpoint_minutes'):
             check_range(name, getattr(self, name), 0)
+        check_range('seed', self.seed, 0, MOST_SEED)
         check_range('mesh_share', self.mesh_share, 0, 1)
         if self.batch_size % self.ranks:
             raise ConfigError(
@@ -250,6 +255,24 @@ class TrainingConfig:
                     f'loss_ramps.{term} is {list(span)}, expected [samples, factor, ...] with '
                     'rising samples'
                 )
+        self.check_shares(self.ranks)
+
+    def mesh_count(self, samples: int) -> int:
+        """How many of so many samples, the first ones, go through mesh and refine stage."""
+        return math.ceil(self.mesh_share * samples)
+
+    def check_shares(self, ranks: int) -> None:
+        """
+        :raises ConfigError: if a stage of the network sees a single sample of each of so many
+            ranks' batches: batch normalization knows no spread of one.
+        """
+        share = self.batch_size // ranks
+        if share == 1 or self.mesh_count(share) == 1:
+            raise ConfigError(
+                f'batch_size is {self.batch_size}, of which each of {ranks} ranks trains the mesh '
+                f'stage on {self.mesh_count(share)} (mesh_share {self.mesh_share:g}) and the '
+                f'joint stage on {share}, expected at least 2'
+            )
 
 
 def load_training_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConfig:

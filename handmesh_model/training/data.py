@@ -42,14 +42,15 @@ def build_stream(
     """
     This rank's training data from a step on.
 
-    :raises ConfigError: if the batch cannot be shared out evenly or the data do not fit the
-        network.
+    :raises ConfigError: if the batch cannot be shared out evenly or its shares are too small, or
+        if the data do not fit the network.
     :raises DatasetError: if a file of the dataset is missing or damaged.
     """
     if config.batch_size % ranks.count:
         raise ConfigError(
             f'batch_size is {config.batch_size}, expected a multiple of the {ranks.count} ranks'
         )
+    config.check_shares(ranks.count)
     batch_size = config.batch_size // ranks.count
     key = (config.seed, ranks.rank, step)
     if config.data.kind == 'synthetic' and config.data.device_pool:
@@ -91,7 +92,7 @@ def open_source(
     :param options: arguments of the dataset; ``root`` replaces the data section's, and
         ``augmentation`` may hold the paper's.
     :param varied: whether the samples are augmented.
-    :raises ConfigError: if an option is unknown.
+    :raises ConfigError: if an option is unknown or of the wrong type.
     :raises DatasetError: if a file is missing or damaged.
     """
     kind, options = config.data.kind, dict(options)
@@ -103,6 +104,11 @@ def open_source(
             raise ConfigError(
                 f"unknown entry 'data.options.{unknown[0]}'; known are root, start, stop"
             )
+        for name, value in options.items():
+            if value is not None and type(value) is not int:
+                raise ConfigError(
+                    f"'data.options.{name}' is {value!r}, expected an integer or null"
+                )
         augmentation = config.augmentation if varied else None
         return SampleFile(root, augmentation, size, seed, **options)
     paper = from_mapping(
@@ -133,7 +139,7 @@ def validation_samples(
 
     :param folder: of the run, where rendered ones are kept.
     :returns: arrays as in a batch, points in crop pixels and metres; None if none are wanted.
-    :raises ConfigError: if nothing tells them from the training samples.
+    :raises ConfigError: if nothing tells them from the training samples, or there are none.
     """
     wanted = config.validation
     size, vertex_count = net.config.input_size, net.topology.vertex_count
@@ -151,6 +157,11 @@ def validation_samples(
         )
     options = {**config.data.options, **wanted.options}
     source = open_source(config, size, options, varied=False)
+    if not len(source):
+        raise ConfigError(
+            f'validation.options, laid over data.options, are {options}, which leave 0 samples, '
+            "expected at least 1; null takes an option of the training data back ('stop: null')"
+        )
     check_mesh(source, net)
     count = min(wanted.samples, len(source))
     chosen = [source[i * len(source) // count] for i in range(count)]

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from handmesh_model.errors import ConfigError, HandmeshError
+from handmesh_model.errors import ConfigError, DatasetError, HandmeshError
 from handmesh_model.lixels import LixelScale
+from handmesh_model.training.batches import mesh_first
 
 Batch = dict[str, np.ndarray]
 DEAD_WORKER = 'DataLoader worker'
@@ -90,9 +91,13 @@ class DatasetStream:
         The next batch: images (B, S, S, 3) uint8, points in lixels.
 
         :raises LoaderError: if a loader process died.
+        :raises DatasetError: if a sample cannot be loaded.
         """
         with dead_workers_reported():
-            batch = {name: value.numpy() for name, value in next(self._batches).items()}
+            loaded = next(self._batches)
+        if isinstance(loaded, DatasetError):
+            raise loaded
+        batch = mesh_first({name: value.numpy() for name, value in loaded.items()})
         for name in ('vertices', 'joints'):
             batch[name] = self.scale.to_lixels(batch[name])
         return batch
@@ -158,10 +163,15 @@ class _Keyed(Dataset):
     def __init__(self, source: SampleSource) -> None:
         self._source = source
 
-    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any] | DatasetError:
         epoch, index = key
         self._source.set_epoch(epoch)
-        return self._source[index]
+        try:
+            return self._source[index]
+        except HandmeshError as error:
+            # Raised here, it would reach the trainer with a worker's traceback for its message;
+            # and not every kind of error can be sent.
+            return DatasetError(str(error))
 
 
 class _Order(Sampler[list[tuple[int, int]]]):
@@ -192,9 +202,15 @@ class _Order(Sampler[list[tuple[int, int]]]):
         return epoch, int(self._order[1][place])
 
 
-def _collate(samples: list[dict[str, Any]]) -> dict[str, Tensor]:
+def _collate(samples: list[dict[str, Any] | DatasetError]) -> dict[str, Tensor] | DatasetError:
+    """A batch, or why a sample of it could not be loaded."""
+    loaded: list[dict[str, Any]] = []
+    for sample in samples:
+        if isinstance(sample, DatasetError):
+            return sample
+        loaded.append(sample)
     # As tensors, because those reach the trainer through shared memory.
     return {
-        name: torch.from_numpy(np.stack([np.asarray(sample[name]) for sample in samples]))
-        for name in samples[0]
+        name: torch.from_numpy(np.stack([np.asarray(sample[name]) for sample in loaded]))
+        for name in loaded[0]
     }

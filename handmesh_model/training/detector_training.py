@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -10,10 +11,10 @@ from typing import Any, cast
 import torch
 
 from handmesh_model.detector import LEAST_WIDTH, MOST_WIDTH, load_detector, save_detector
-from handmesh_model.errors import ConfigError
+from handmesh_model.errors import ConfigError, HandmeshError
 from handmesh_model.network.hand_detector import HandDetectorNet
 from handmesh_model.training import stop_signals
-from handmesh_model.training.config import DataConfig, ScheduleConfig
+from handmesh_model.training.config import MOST_SEED, DataConfig, ScheduleConfig
 from handmesh_model.training.config_files import check_range
 from handmesh_model.training.detector_frames import FRAME_SIZE
 from handmesh_model.training.detector_loss import DetectorTargets, detector_loss
@@ -40,7 +41,8 @@ class DetectorTrainingConfig:
 
     :param output: folder of the run; a run goes on from last.pt there.
     :param images: pictures to train on.
-    :param hours: be done after so many hours, if the pictures last as long; None for no limit.
+    :param hours: be done so many hours after this start, if the pictures last as long; None for no
+        limit.
     :param batch_size: pictures of a step.
     :param learning_rate: at its peak.
     :param width: of the network, see :class:`HandDetectorNet`.
@@ -74,6 +76,7 @@ class DetectorTrainingConfig:
         """:raises ConfigError: if a number is outside its range."""
         for name in ('images', 'batch_size', 'pool_size', 'threads'):
             check_range(name, getattr(self, name), 1)
+        check_range('seed', self.seed, 0, MOST_SEED)
         check_range('workers', self.workers, 1, MAX_WORKERS)
         check_range('width', self.width, LEAST_WIDTH, MOST_WIDTH)
         check_range('validate_every', self.validate_every, self.batch_size)
@@ -127,9 +130,8 @@ class DetectorTrainer:
         :raises ConfigError: if another run is at work in the output folder.
         """
         config, state = self.config, self.state
+        self._began, self._first = time.monotonic(), state.samples
         with alone_in(config.output), stop_signals.asking(self._ask_to_stop):
-            validation = Validation(config.renderer, config.real)
-            progress = Progress(config.images, state.samples)
             data = DataConfig(
                 renderer=config.renderer,
                 render_size=FRAME_SIZE,
@@ -138,12 +140,17 @@ class DetectorTrainer:
                 pool_start=min(600, config.pool_size),
                 reuse=config.reuse,
             )
+            # Before the validation set, which takes a while: memory may lack for the pool.
             stream = DetectorStream(data, config.batch_size, (config.seed, state.step))
             try:
-                self._loop(stream, validation, progress)
-            finally:
-                stream.close()
-                progress.close()
+                with closing(stream):
+                    validation = Validation(config.renderer, config.real)
+                    with closing(Progress(config.images, state.samples)) as progress:
+                        self._loop(stream, validation, progress)
+            except HandmeshError:
+                if state.samples > self._first:
+                    self._save()
+                raise
             # Whoever asked to stop may not wait for the measurement.
             self._save()
             progress.say(self._validate(validation))
@@ -168,10 +175,12 @@ class DetectorTrainer:
                 progress.rest()
 
     def _done(self) -> float:
-        """Share of the run that lies behind, by pictures or by time; 1 at the end."""
+        """Share of the run that lies behind, by pictures or by this start's time; 1 at the end."""
         done = self.state.samples / self.config.images
         if self.config.hours is not None:
-            done = max(done, self.state.seconds / (3600 * self.config.hours))
+            elapsed = (time.monotonic() - self._began) / (3600 * self.config.hours)
+            first = self._first / self.config.images
+            done = max(done, first + (1 - first) * elapsed)
         return done
 
     def _step(self, images: torch.Tensor, targets: DetectorTargets) -> dict[str, float]:

@@ -186,5 +186,6 @@ def _reserve(descriptor: int, byte_count: int) -> None:
         os.close(descriptor)
         raise ConfigError(
             f'the pool of rendered samples takes {byte_count / 2**20:.0f} MiB of shared memory, '
-            f'which are not there ({error.strerror}); expected a smaller pool_size'
+            f'which are not there ({error.strerror}); expected a smaller pool_size, or a larger '
+            '/dev/shm (docker run --shm-size)'
         ) from error

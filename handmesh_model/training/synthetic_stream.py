@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ import numpy as np
 from handmesh_model.errors import HandmeshError
 from handmesh_model.lixels import LixelScale
 from handmesh_model.training.augmentation import Augmenter
-from handmesh_model.training.batches import empty_batch
+from handmesh_model.training.batches import empty_batch, mesh_first
 from handmesh_model.training.config import DataConfig
 from handmesh_model.training.prefetch import PrefetchingStream
 from handmesh_model.training.sample_pool import PoolLayout, SamplePool
@@ -57,8 +58,8 @@ class RendererTeam:
         self.pool = SamplePool(layout)
         self.key = key
         self._starts = 0
-        self._deaths = 0
-        self._rendered_at_death = -1
+        self._deaths = [0] * layout.workers
+        self._rendered_at_death = [-1] * layout.workers
         self._processes = [self._start(worker) for worker in range(layout.workers)]
 
     def _start(self, worker: int) -> subprocess.Popen:
@@ -87,20 +88,21 @@ class RendererTeam:
         """
         Start renderers that died anew.
 
-        :raises RendererError: if they keep dying without having rendered anything in between.
+        :raises RendererError: if one keeps dying while none renders anything in between.
         """
         for worker, process in enumerate(self._processes):
             code = process.poll()
             if code is None:
                 continue
-            progress = self.pool.rendered > self._rendered_at_death
-            self._deaths = 1 if progress else self._deaths + 1
-            self._rendered_at_death = self.pool.rendered
-            log.warning('renderer %d ended with status %d; starting another', worker, code)
-            if self._deaths >= DEATHS_IN_A_ROW:
+            # By worker: too little memory may end them all at once, and that is no repetition.
+            progress = self.pool.rendered > self._rendered_at_death[worker]
+            self._deaths[worker] = 1 if progress else self._deaths[worker] + 1
+            self._rendered_at_death[worker] = self.pool.rendered
+            log.warning('renderer %d ended %s; starting another', worker, _manner(code))
+            if self._deaths[worker] >= DEATHS_IN_A_ROW:
                 raise RendererError(
-                    f'renderers ended {self._deaths} times without a single sample in between '
-                    f'(last status {code}); their own message is on the standard error output'
+                    f'renderer {worker} ended {self._deaths[worker]} times without a single '
+                    f'sample in between, the last time {_manner(code)}'
                 )
             self._processes[worker] = self._start(worker)
 
@@ -124,6 +126,14 @@ class RendererTeam:
                 process.kill()
                 process.wait()
         self.pool.close()
+
+
+def _manner(code: int) -> str:
+    """How a process ended, and where the reason is told."""
+    if code < 0:
+        told = ' (which comes where memory runs out)' if -code == signal.SIGKILL else ''
+        return f'by signal {-code}{told}'
+    return f'with status {code} (its own message is on the standard error output)'
 
 
 class SyntheticStream(PrefetchingStream[Batch]):
@@ -182,9 +192,7 @@ class SyntheticStream(PrefetchingStream[Batch]):
         for row in range(self.batch_size):
             self.augmenter.write(self._team.pool.take(self._rng), self._rng, batch, row)
         self.drawn += self.batch_size
-        # First those with a mesh: what the mesh stage sees of the batch are its first rows.
-        order = np.argsort(~batch['mesh_valid'], kind='stable')
-        batch = {name: array[order] for name, array in batch.items()}
+        batch = mesh_first(batch)
         for key in ('vertices', 'joints'):
             batch[key] = self.scale.to_lixels(batch[key])
         return batch

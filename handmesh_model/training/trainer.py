@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from handmesh_model.datasets.real_images import read_real_images
+from handmesh_model.errors import HandmeshError
 from handmesh_model.losses import HandMeshLoss
 from handmesh_model.training import setup, stop_signals
 from handmesh_model.training.config import TrainingConfig
@@ -33,6 +33,7 @@ from handmesh_model.training.schedule import ramp, rate_factor
 from handmesh_model.training.term_means import TermMeans
 from handmesh_model.training.validation import to_tensors, validate
 
+BEST, LAST_WEIGHTS = 'best.safetensors', 'last.safetensors'
 CUDA_STOP_EVERY = 20
 """
 Steps between two looks at whether any rank is to stop and how much of the time is spent, where
@@ -98,9 +99,16 @@ class Trainer:
             self._replayed = ReplayedStep(self._update, CudaRecorder(ranks.device))
         self._stop = False
 
+    @property
+    def weights_file(self) -> Path:
+        """The weights to take of a run that has ended: the best ones measured, else the last."""
+        best = self.folder / BEST
+        return best if best.is_file() else self.folder / LAST_WEIGHTS
+
     def run(self, box: TimeBox = TimeBox()) -> RunState:
         """
-        Train until the planned samples are done, the time is up, or SIGTERM comes; save; return.
+        Train until the planned samples are done, the time is up, or SIGTERM comes; save; measure,
+        unless it was SIGTERM; return.
 
         :param box: how long this start may take.
         :raises ConfigError: if another run is at work in the output folder.
@@ -116,15 +124,38 @@ class Trainer:
             self._prepare_logging()
         self.ranks.barrier()
         stream = build_stream(self.config, self.net, self.ranks, self.state.step)
-        try:
-            with stop_signals.asking(self._ask_to_stop), dead_workers_reported():
-                self._loop(stream)
-        finally:
-            stream.close()
+        with stop_signals.asking(self._ask_to_stop):
+            first = self.state.step
+            try:
+                with closing(stream), dead_workers_reported():
+                    self._loop(stream)
+            except HandmeshError:
+                # It came between two steps or before the weights moved. Without a step there is
+                # nothing to keep, and last.pt would take the place of what the run starts from.
+                if self.ranks.is_first and self.state.step > first:
+                    self._save()
+                raise
+            if self.ranks.is_first:
+                self._save()
         if self.ranks.is_first:
-            self._save()
+            self._validate_last()
             self._progress.close()
         return self.state
+
+    def _validate_last(self) -> None:
+        """Measure the weights of the end, unless they have been or a signal brought it about."""
+        history = self.state.history
+        is_measured = bool(history) and history[-1]['samples'] == self.state.samples
+        if not self._measures or self._stop or is_measured:
+            return
+
+        def leave() -> None:
+            raise KeyboardInterrupt
+
+        # The weights are saved: whoever asks for the end now need not wait for their figures.
+        with suppress(KeyboardInterrupt), stop_signals.asking(leave):
+            self._validate()
+            self._save()
 
     def _loop(self, stream: SampleStream) -> None:
         saved = time.monotonic()
@@ -166,7 +197,7 @@ class Trainer:
         kind = self.ranks.device.type
         # Weights are cast anew in each step, also in a recorded one.
         with torch.autocast(kind, torch.bfloat16, enabled=self._half, cache_enabled=False):
-            count = math.ceil(self.config.mesh_share * len(batch['image']))
+            count = self.config.mesh_count(len(batch['image']))
             outputs = self.net(batch['image'], heads=True, mesh_count=count)
         terms = self.criterion(outputs, batch)
         self.gradients.zero()
@@ -210,6 +241,8 @@ class Trainer:
         if self._on_cuda and self.ranks.count > 1 and self.state.step % CUDA_STOP_EVERY:
             return False
         stop, self._agreed_elapsed = self.ranks.most(float(self._stop), self._elapsed())
+        if stop:  # of another rank, perhaps
+            self._stop = True
         return bool(stop) or self._agreed_elapsed >= 1
 
     def _ask_to_stop(self) -> None:
@@ -217,7 +250,12 @@ class Trainer:
 
     def _validation_due(self) -> bool:
         every, batch = self.config.validation.every_samples, self.config.batch_size
-        return self.state.samples // every > (self.state.samples - batch) // every
+        is_due = self.state.samples // every > (self.state.samples - batch) // every
+        return self._measures and is_due
+
+    @property
+    def _measures(self) -> bool:
+        return self._validation_set is not None or self.monitor_real is not None
 
     def _prepare_logging(self) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -259,12 +297,12 @@ class Trainer:
         self.state.history.append({'samples': float(self.state.samples), **figures})
         if figures.get('lixel_error', float('inf')) < self.state.best:
             self.state.best = figures['lixel_error']
-            self._save_weights('best.safetensors', figures)
+            self._save_weights(BEST, figures)
         self._progress.rest()
 
     def _save(self) -> None:
         save_run(self.folder, self.state, self.net, self.average, self.optimizer)
-        self._save_weights('last.safetensors', {})
+        self._save_weights(LAST_WEIGHTS, {})
         self._board.flush()
 
     def _save_weights(self, name: str, figures: dict[str, float]) -> None:
@@ -276,9 +314,7 @@ class Trainer:
             'hours': round(self.state.seconds / 3600, 3),
             **figures,
         }
-        part = self.folder / f'part-{name}'
-        save_checkpoint(part, net, {key: str(value) for key, value in facts.items()})
-        part.replace(self.folder / name)
+        save_checkpoint(self.folder / name, net, {k: str(value) for k, value in facts.items()})
 
 
 def _measure_photographs(net: Any, folder: Path) -> dict[str, float]:

@@ -1,4 +1,6 @@
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +17,10 @@ from handmesh_model.checkpoints import (
     topology_hash,
     weights_path,
 )
+from handmesh_model.detector import save_detector
 from handmesh_model.errors import CheckpointError
 from handmesh_model.network import HandMeshNet
+from handmesh_model.network.hand_detector import HandDetectorNet
 
 
 @pytest.fixture
@@ -52,6 +56,28 @@ def test_a_network_comes_back_as_it_was(net, path):
     crops = torch.rand(2, 3, 64, 64)
     for before, after in zip(net(crops)[:4], loaded(crops)[:4], strict=True):
         assert before.equal(after)
+
+
+def test_the_umask_says_who_can_read_a_file(net, tmp_path):
+    before = os.umask(0o027)
+    try:
+        save_checkpoint(tmp_path / 'mesh.safetensors', net)
+        save_detector(tmp_path / 'detector.safetensors', HandDetectorNet(4), {})
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {'mesh.safetensors': 0o640, 'detector.safetensors': 0o640}
+
+
+def test_a_kill_while_writing_leaves_the_file_before(net, path, monkeypatch):
+    def killed(part, data):
+        part.touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, 'write_bytes', killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(path, net, {'hours': 4})
+    assert read_checkpoint(path).facts['hours'] == 3
 
 
 def test_the_topology_comes_back_whole(topology, path):

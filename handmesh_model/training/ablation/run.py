@@ -20,9 +20,9 @@ from handmesh_model.training.config import ValidationConfig
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.progress import duration
 from handmesh_model.training.run_state import LAST
-from handmesh_model.training.trainer import Trainer
+from handmesh_model.training.trainer import LAST_WEIGHTS, Trainer
 
-CELL, RESULT, LOCK, WEIGHTS = 'cell.json', 'result.json', 'lock', 'last.safetensors'
+CELL, RESULT, LOCK = 'cell.json', 'result.json', 'lock'
 SHOWN = ('pa_mpjpe_mm', 'pa_mpvpe_mm', 'hand_miou', 'finger_miou')
 """Figures to print of each cell."""
 Result = dict[str, Any]
@@ -85,7 +85,7 @@ def _train_and_measure(cell: Cell, ranks: Ranks, shared: Path) -> dict[str, floa
     state = trainer.run()
     if state.samples < config.total_samples:
         raise KeyboardInterrupt
-    net = load_network(cell.folder / WEIGHTS)
+    net = load_network(cell.folder / LAST_WEIGHTS)
     figures = measure(cell.config, net, shared, ranks.device)
     result = {
         'variant': cell.variant,

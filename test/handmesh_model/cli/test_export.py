@@ -10,6 +10,7 @@ import torch
 from handmesh_model.backends import create_backend
 from handmesh_model.checkpoints import load_network
 from handmesh_model.cli import USER_ERROR, main
+from handmesh_model.errors import CheckpointError
 from handmesh_model.evaluation import precision_check
 from handmesh_model.evaluation.precision_check import PrecisionCheck
 
@@ -48,6 +49,30 @@ def test_the_file_computes_what_the_network_does(
     for output in ('vertices', 'joints', 'confidence'):
         np.testing.assert_allclose(outputs[output], getattr(expected, output), rtol=0, atol=1e-3)
     assert described['crops']['shape'] == [batch, 64, 64, 3]
+
+
+@pytest.mark.parametrize(('file_format', 'chosen'), [('openvino', 'open'), ('onnx', 'open-large')])
+def test_auto_is_the_network_for_where_the_format_runs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    file_format: str,
+    chosen: str,
+) -> None:
+    def noted(weights: object) -> None:
+        raise CheckpointError(f'asked for {weights}')
+
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr('handmesh_model.predictor.weight_files', noted)
+    given = ['--weights', 'auto', '--format', file_format, '--out', str(tmp_path / 'out')]
+    assert main(['export', *given]) == USER_ERROR
+    assert f'asked for {chosen}\n' in capsys.readouterr().err
+
+
+def test_what_comes_to_nothing_leaves_no_folder(weights_folder: Path, tmp_path: Path) -> None:
+    given = ['--weights', str(weights_folder), '--out', str(tmp_path / 'out')]
+    assert main(['export', *given, '--format', 'openvino', '--batch', '2']) == USER_ERROR
+    assert not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from handmesh_model.cli import USER_ERROR, main
+from handmesh_model.cli import INTERRUPTED, USER_ERROR, main
 from handmesh_model.cli.predict import read_image
 from handmesh_model.errors import ImageError
-from handmesh_model.hand import HandBox
+from handmesh_model.hand import Hand, HandBox
+from handmesh_model.image_files import image_files
 from handmesh_model.predictor import HandMeshPredictor
 
 
@@ -69,6 +70,42 @@ def test_unreadable_files_are_named_and_the_others_still_done(
     assert 'error' in result[str(broken)]
     assert result[str(pictures / 'a.png')]['hands']
     assert (out / 'a_overlay.png').is_file()
+
+
+def test_an_interruption_leaves_the_numbers_found_so_far(
+    pictures: Path, weights_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = HandMeshPredictor.predict
+
+    def interrupted(predictor: HandMeshPredictor, rgb: np.ndarray, *more: object) -> list[Hand]:
+        if rgb.shape[0] < 100:
+            raise KeyboardInterrupt
+        return found(predictor, rgb, *more)
+
+    monkeypatch.setattr(HandMeshPredictor, 'predict', interrupted)
+    cv2.imwrite(str(pictures / 'b.png'), np.zeros((80, 80, 3), np.uint8))
+    out = tmp_path / 'out'
+    arguments = ['--out', str(out), '--weights', str(weights_folder), '--backend', 'eager']
+    assert main(['predict', str(pictures), *arguments]) == INTERRUPTED
+    images = json.loads((out / 'hands.json').read_text())['images']
+    assert list(images) == [str(pictures / 'a.png')]
+    assert (out / 'a_overlay.png').is_file()
+
+
+def test_results_do_not_go_among_the_pictures(
+    pictures: Path, weights_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = pictures / 'more' / '..'
+    arguments = ['--out', str(out), '--weights', str(weights_folder)]
+    assert main(['predict', str(pictures), *arguments]) == USER_ERROR
+    assert f"--out is '{out}', where the pictures are" in capsys.readouterr().err
+    assert not (pictures / 'hands.json').exists()
+
+
+def test_a_folder_named_like_a_picture_is_none(tmp_path: Path) -> None:
+    (tmp_path / 'dir.jpg').mkdir()
+    (tmp_path / 'a.JPG').touch()
+    assert image_files(tmp_path) == [tmp_path / 'a.JPG']
 
 
 def test_a_folder_without_pictures_is_named(

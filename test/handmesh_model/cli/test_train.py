@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -44,6 +45,30 @@ def test_finish_wants_hours(
     monkeypatch.setattr(sys, 'argv', ['handmesh train', '/no/such.yaml', '--finish'])
     assert train.main() == 2
     assert '--finish is given without --hours' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('hours', ['-1', '0', 'nan', 'inf'])
+def test_hours_are_more_than_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, hours: str
+) -> None:
+    monkeypatch.setattr(sys, 'argv', ['handmesh train', '/no/such.yaml', '--hours', hours])
+    assert train.main() == 2
+    assert f'--hours is {hours}, expected more than 0' in capsys.readouterr().err
+
+
+def test_last_line_says_where_the_weights_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / 'run.yaml').write_text('network: none.yaml\noutput: run\n')
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    monkeypatch.setenv('WORLD_SIZE', '1')
+    monkeypatch.setattr(sys, 'argv', ['handmesh train', str(tmp_path / 'run.yaml')])
+    fake = SimpleNamespace(run=lambda box: print('trained'), weights_file=Path('run/best'))
+    monkeypatch.setattr('handmesh_model.training.trainer.Trainer', lambda *arguments: fake)
+    for rank, told in (('0', 'trained\nweights: run/best\n'), ('1', 'trained\n')):
+        monkeypatch.setenv('RANK', rank)
+        assert train.main() == 0
+        assert capsys.readouterr().out == told
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from handmesh_model.cli import USER_ERROR, main
+from handmesh_model.errors import DatasetError
 from handmesh_model.evaluation.no_hands import find_false_hands
 
 
@@ -41,6 +42,29 @@ def test_command_writes_what_it_found(folder, weights_folder, tmp_path, capsys):
     assert document['summary']['false_hands'] == reported
     assert (out / 'false_hands.png').exists() == (reported > 0)
     assert 'on 3 pictures without a hand' in capsys.readouterr().out
+
+
+def test_unreadable_pictures_are_counted_and_the_others_measured(
+    folder, weights_folder, tmp_path, capsys
+):
+    (folder / 'broken.png').write_bytes(b'no picture')
+    # What OpenCV raises at a picture that claims to have more pixels than it reads.
+    (folder / 'huge.ppm').write_bytes(b'P6 40000 40000 255\n')
+    (folder / 'dir.jpg').mkdir()
+    out = tmp_path / 'out'
+    arguments = ['evaluate', folder, '--dataset', 'no-hands', '--weights', weights_folder]
+    assert main([str(word) for word in [*arguments, '--out', out, '--backend', 'eager']]) == 1
+    document = json.loads((out / 'results.json').read_text())
+    assert document['summary']['pictures'] == 3
+    assert document['unreadable'] == ['broken.png', 'huge.ppm']
+    errors = capsys.readouterr().err
+    assert "broken.png' cannot be decoded" in errors
+    assert "huge.ppm' cannot be read by OpenCV" in errors
+    assert '2 of 5 pictures could not be used' in errors
+    for i in (1, 2, 3):
+        (folder / f'{i}.png').unlink()
+    with pytest.raises(DatasetError, match=r'that can be read \(.*broken\.png'):
+        find_false_hands(SimpleNamespace(), folder)
 
 
 def test_folder_without_pictures_and_options_of_other_datasets_are_refused(

@@ -161,6 +161,16 @@ def test_validation_must_differ_from_training(tiny_run: MakeRun) -> None:
         validation_samples(config, build_network(config), Path(config.output))
 
 
+def test_validation_without_a_sample_is_named(tiny_run: MakeRun) -> None:
+    config = tiny_run(validation={'samples': 4, 'options': {'start': 16}})
+    with pytest.raises(ConfigError, match=r"are \{'stop': 16, 'start': 16\}, which leave 0"):
+        validation_samples(config, build_network(config), Path(config.output))
+    config = tiny_run(validation={'samples': 4, 'options': {'start': 16, 'stop': None}})
+    samples = validation_samples(config, build_network(config), Path(config.output))
+    assert samples is not None
+    assert len(samples['image']) == 4
+
+
 def test_no_validation_is_possible(tiny_run: MakeRun) -> None:
     config = tiny_run(validation={'samples': 0})
     assert validation_samples(config, build_network(config), Path(config.output)) is None
@@ -204,8 +214,18 @@ def test_mesh_of_another_topology_is_named(freihand: Path, tiny_run: MakeRun) ->
         build_stream(config, build_network(config), ALONE, 0)
 
 
-def test_unknown_option_of_a_file_is_named(tiny_run: MakeRun) -> None:
+def test_wrong_option_of_a_file_is_named(tiny_run: MakeRun) -> None:
     config = tiny_run()
+    net = build_network(config)
+    config.data.options['stop'] = 'abc'
+    with pytest.raises(ConfigError, match=r"'data\.options\.stop' is 'abc', expected an integer"):
+        build_stream(config, net, ALONE, 0)
     config.data.options['split'] = 'train'
     with pytest.raises(ConfigError, match=r"unknown entry 'data\.options\.split'"):
-        build_stream(config, build_network(config), ALONE, 0)
+        build_stream(config, net, ALONE, 0)
+
+
+def test_batch_too_small_for_so_many_ranks_is_named(tiny_run: MakeRun) -> None:
+    config = tiny_run()
+    with pytest.raises(ConfigError, match='batch_size is 8, of which each of 8 ranks'):
+        build_stream(config, build_network(config), Ranks(0, 8, torch.device('cpu')), 0)

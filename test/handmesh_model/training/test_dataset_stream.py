@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from process_watch import is_running, wait_until_gone
 
-from handmesh_model.errors import ConfigError, DatasetError
+from handmesh_model.errors import ConfigError, DatasetError, ShapeError
 from handmesh_model.lixels import LixelScale
 from handmesh_model.training.dataset_stream import DatasetStream, LoaderError
 
@@ -24,8 +24,17 @@ COUNT = 10
 class Numbers:
     """Samples that say which they are: x is the index, y the epoch."""
 
-    def __init__(self, count: int = COUNT, fails_at: int = -1, dies_at: int = -1) -> None:
+    def __init__(
+        self,
+        count: int = COUNT,
+        fails_at: int = -1,
+        dies_at: int = -1,
+        error: Exception | None = None,
+        meshless: tuple[int, ...] = (),
+    ) -> None:
         self.count, self.fails_at, self.dies_at = count, fails_at, dies_at
+        self.error = error or DatasetError(f"sample {fails_at} is missing, expected at '/data'")
+        self.meshless = meshless
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -36,7 +45,7 @@ class Numbers:
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         if index == self.fails_at:
-            raise DatasetError(f"sample {index} is missing, expected at '/data/{index}.jpg'")
+            raise self.error
         if index == self.dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
         place = np.array([[index * 4, self.epoch * 4, 0]], np.float32)
@@ -45,7 +54,7 @@ class Numbers:
             'vertices': place,
             'joints': np.repeat(place, 21, axis=0),
             'mask': np.zeros((4, 4), np.uint8),
-            'mesh_valid': np.bool_(index % 2),
+            'mesh_valid': np.bool_(index not in self.meshless),
             'presence': np.float32(1),
             'side': np.float32(1),
         }
@@ -80,6 +89,15 @@ def test_batches_are_what_the_trainer_expects() -> None:
     assert batch['mesh_valid'].dtype == bool
     np.testing.assert_array_equal(batch['image'][:, 0, 0, 0], batch['vertices'][:, 0, 0])
     np.testing.assert_allclose(batch['joints'][:, 0, 2], 8)
+
+
+def test_samples_with_a_mesh_come_first() -> None:
+    order = [i for _, i in keys(stream_from(), 1)]
+    batch = next(stream_from(source=Numbers(meshless=(order[0], order[2]))))
+    expected = [order[1], order[3], order[0], order[2]]
+    assert batch['mesh_valid'].tolist() == [True, True, False, False]
+    assert batch['image'][:, 0, 0, 0].tolist() == expected
+    assert batch['vertices'][:, 0, 0].tolist() == expected
 
 
 def test_a_later_step_starts_where_it_would_have_come_to() -> None:
@@ -126,7 +144,7 @@ class Source:
         if sys.argv[1] == 'fails' and index == 3:
             time.sleep(1000)
         place = np.zeros((1, 3), np.float32)
-        return {'vertices': place, 'joints': place}
+        return {'vertices': place, 'joints': place, 'mesh_valid': np.bool_(True)}
 
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, frame: None)
@@ -193,7 +211,16 @@ def test_trainer_that_fails_while_a_worker_hangs_ends_with_all(
 @pytest.mark.parametrize('workers', [0, 1])
 def test_unreadable_sample_is_reported(workers: int) -> None:
     stream = stream_from(source=Numbers(fails_at=3), workers=workers)
-    with pytest.raises(DatasetError, match='sample 3 is missing, expected at'):
+    with pytest.raises(DatasetError, match='sample 3 is missing, expected at') as told:
+        keys(stream, 3)
+    assert str(told.value).count('\n') == 0
+    stream.close()
+
+
+def test_error_that_a_worker_cannot_send_is_reported() -> None:
+    source = Numbers(fails_at=3, error=ShapeError('mask', (3,), '(H, W)'))
+    stream = stream_from(source=source, workers=1)
+    with pytest.raises(DatasetError, match=r'^mask has shape \(3,\), expected \(H, W\)$'):
         keys(stream, 3)
     stream.close()
 

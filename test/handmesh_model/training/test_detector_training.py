@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from handmesh_model.cli import main
 from handmesh_model.detector import decode, load_detector, save_detector
 from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.network.hand_detector import DetectorOutputs, HandDetectorNet
@@ -23,6 +24,7 @@ from handmesh_model.training.detector_frames import (
 )
 from handmesh_model.training.detector_loss import detector_loss, targets_of
 from handmesh_model.training.detector_training import DetectorTrainer, DetectorTrainingConfig
+from handmesh_model.training.synthetic_stream import RendererError
 
 RENDERER = """
 import cv2
@@ -213,6 +215,67 @@ def test_run_told_to_stop_is_saved_before_it_is_measured(
     assert load_detector(tmp_path / 'last_detector.safetensors').width == 4
 
 
+def test_hours_are_those_of_this_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = 'handmesh_model.training.detector_training'
+    monkeypatch.setattr(f'{module}.time', SimpleNamespace(monotonic=lambda: 1800.0))
+    config = DetectorTrainingConfig(output=tmp_path, width=4, images=80, hours=1.0)
+    trainer = DetectorTrainer(config)
+    trainer.state.seconds, trainer.state.samples = 7200.0, 40
+    trainer._began, trainer._first = 0.0, 16
+    # Half of the hour, of the four fifths that were left.
+    assert trainer._done() == pytest.approx(0.6)
+
+
+def test_memory_for_the_pool_is_asked_for_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = 'handmesh_model.training.detector_training'
+
+    def lacking(*arguments: object) -> None:
+        raise ConfigError('the pool of rendered samples')
+
+    monkeypatch.setattr(f'{module}.DetectorStream', lacking)
+    monkeypatch.setattr(f'{module}.Validation', lambda *arguments: pytest.fail('renders'))
+    with pytest.raises(ConfigError, match='the pool'):
+        DetectorTrainer(DetectorTrainingConfig(output=tmp_path, width=4)).run()
+
+
+def test_run_whose_renderers_fail_keeps_its_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = 'handmesh_model.training.detector_training'
+    closed: list[bool] = []
+    stream = SimpleNamespace(close=lambda: closed.append(True))
+    monkeypatch.setattr(f'{module}.DetectorStream', lambda *arguments: stream)
+    monkeypatch.setattr(f'{module}.Validation', lambda *arguments: None)
+    for samples in (0, 32):
+        trainer = DetectorTrainer(DetectorTrainingConfig(output=tmp_path, width=4))
+
+        def failing(*arguments: object, trainer: Any = trainer, samples: int = samples) -> None:
+            trainer.state.samples = samples
+            raise RendererError('renderers ended')
+
+        monkeypatch.setattr(trainer, '_loop', failing)
+        with pytest.raises(RendererError):
+            trainer.run()
+        assert (tmp_path / 'last.pt').is_file() == (samples > 0)
+    assert closed == [True, True]
+    assert DetectorTrainer(DetectorTrainingConfig(output=tmp_path, width=4)).state.samples == 32
+
+
+def test_command_hands_the_pool_s_size_on_and_says_where_the_weights_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(trainer: DetectorTrainer) -> dict[str, float]:
+        return {'pool': float(trainer.config.pool_size)}
+
+    monkeypatch.setattr(DetectorTrainer, 'run', run)
+    arguments = ['--output', str(tmp_path), '--pool-size', '64', '--width', '4']
+    assert main(['train-detector', *arguments]) == 0
+    expected = ['pool 64', f'weights: {tmp_path}/detector.safetensors']
+    assert capsys.readouterr().out.splitlines() == expected
+
+
 def test_damaged_run_is_named(tmp_path: Path) -> None:
     (tmp_path / 'last.pt').write_bytes(b'nothing')
     with pytest.raises(CheckpointError, match=r'last\.pt'):
@@ -227,6 +290,7 @@ def test_damaged_run_is_named(tmp_path: Path) -> None:
         ({'reuse': -1.0}, 'more than 0'),
         ({'hours': 0.0}, 'more than 0'),
         ({'hours': -2.0}, 'more than 0'),
+        ({'seed': -1}, '0 to'),
         ({'workers': 0}, '1 to 62'),
         ({'workers': 64}, '1 to 62'),
         ({'width': 600}, '2 to 512'),

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.config import AugmentationConfig, DataConfig
 from handmesh_model.training.renderer import fill, load_renderer, sample_rng
 from handmesh_model.training.sample_pool import FIELDS, MAX_WORKERS, PoolLayout, SamplePool
-from handmesh_model.training.synthetic_stream import RendererError, SyntheticStream
+from handmesh_model.training.synthetic_stream import RendererError, RendererTeam, SyntheticStream
 
 VERTICES = 5
 RENDERER = """
@@ -102,7 +103,9 @@ def test_empty_pool_says_so(pool: SamplePool) -> None:
 
 
 def test_pool_that_memory_cannot_hold_is_named() -> None:
-    with pytest.raises(ConfigError, match=r'takes \d+ MiB of shared memory.*smaller pool_size'):
+    with pytest.raises(
+        ConfigError, match=r'takes \d+ MiB of shared memory.*smaller pool_size.*--shm-size'
+    ):
         SamplePool(PoolLayout(10**9, 1, 256, VERTICES))
 
 
@@ -182,7 +185,10 @@ def test_killed_renderer_is_replaced(module: str, caplog: pytest.LogCaptureFixtu
         assert stream._team._processes[0].pid != victim.pid
     finally:
         stream.close()
-    assert 'renderer 0 ended with status -9; starting another' in caplog.text
+    assert (
+        'renderer 0 ended by signal 9 (which comes where memory runs out); starting another'
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize('renderer', ['dying', 'failing', 'absent'])
@@ -193,6 +199,19 @@ def test_renderers_that_keep_dying_are_reported(renderer: str, module: str) -> N
             next(stream)
     finally:
         stream.close()
+
+
+def test_renderers_that_die_together_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(team: RendererTeam, worker: int) -> SimpleNamespace:
+        return SimpleNamespace(poll=lambda: -signal.SIGKILL, wait=lambda timeout: None)
+
+    monkeypatch.setattr(RendererTeam, '_start', killed)
+    team = RendererTeam(config_for('unused', workers=4), PoolLayout(8, 4, 16, VERTICES), (1,))
+    team.check()
+    team.check()
+    with pytest.raises(RendererError, match=r'renderer 0 ended 3 times .* by signal 9 \(which'):
+        team.check()
+    team.close()
 
 
 def test_closed_stream_leaves_no_process(module: str) -> None:

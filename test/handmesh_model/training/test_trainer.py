@@ -7,6 +7,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,11 +19,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tiny_runs import ALONE, CPU, MakeRun
+from tiny_runs import ALONE, CPU, MakeRun, train
 from torch import Tensor
 
 from handmesh_model.checkpoints import load_network, read_checkpoint, state_problems
-from handmesh_model.errors import CheckpointError, ConfigError
+from handmesh_model.errors import CheckpointError, ConfigError, DatasetError
 from handmesh_model.losses import HandMeshLoss
 from handmesh_model.training import setup
 from handmesh_model.training.config import TrainingConfig
@@ -96,6 +97,57 @@ def test_signal_to_every_process_of_a_run_saves_it(
     assert trainer.run().step == 3
     assert (trainer.folder / LAST).is_file()
     assert not multiprocessing.active_children()
+
+
+def test_run_whose_data_fail_keeps_its_steps(tiny_run: MakeRun) -> None:
+    for steps in (0, 2):
+        trainer = Trainer(tiny_run(validation={'samples': 0}), ALONE)
+        fail_after(trainer, steps)
+        with pytest.raises(DatasetError, match='no such picture'):
+            trainer.run()
+        assert (trainer.folder / LAST).is_file() == (steps > 0)
+    assert Trainer(tiny_run(), ALONE).state.step == 2
+    assert read_checkpoint(trainer.weights_file).facts['samples'] == '16'
+
+
+def fail_after(trainer: Trainer, steps: int) -> None:
+    step = trainer._step
+
+    def failing(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        if trainer.state.step == steps:
+            raise DatasetError('no such picture')
+        return step(batch)
+
+    trainer._step = failing  # type: ignore[method-assign]
+
+
+def test_weights_of_the_end_are_measured(tiny_run: MakeRun) -> None:
+    trainer, _ = train(tiny_run(total_samples=24))
+    assert [entry['samples'] for entry in trainer.state.history] == [24.0]
+    assert trainer.weights_file == trainer.folder / 'best.safetensors'
+    assert read_checkpoint(trainer.weights_file).facts['samples'] == '24'
+    # Given again, the command finds all of it done.
+    again, losses = train(tiny_run(total_samples=24))
+    assert losses == []
+    assert again.state.history == trainer.state.history
+
+
+def test_who_stops_a_run_does_not_wait_for_its_figures(tiny_run: MakeRun) -> None:
+    trainer, _ = train(tiny_run(), stop_after=1)
+    assert trainer.state.history == []
+    assert trainer.weights_file == trainer.folder / 'last.safetensors'
+
+
+def test_signal_ends_the_last_measurement(tiny_run: MakeRun) -> None:
+    trainer = Trainer(tiny_run(total_samples=8), ALONE)
+
+    def signalled() -> None:
+        assert (trainer.folder / LAST).is_file()
+        os.kill(os.getpid(), signal.SIGTERM)
+        trainer.state.history.append({'samples': 8.0})
+
+    trainer._validate = signalled  # type: ignore[method-assign]
+    assert trainer.run().history == []
 
 
 def test_loss_ramp_multiplies_the_weight(tiny_run: MakeRun) -> None:

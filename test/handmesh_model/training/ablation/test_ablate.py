@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from handmesh_model.cli import main
+from handmesh_model.cli import USER_ERROR, main
 from handmesh_model.errors import ConfigError
 from handmesh_model.topology import HandTopology
 from handmesh_model.training.ablation.measure import alignment_in_crops, measure
@@ -149,6 +149,14 @@ def test_other_configuration_in_the_same_folder_is_named(
     assert ablate(*one, '--set', 'log_every=7') == 0
     assert ablate(*one, '--set', 'optimizer.learning_rate=0.1') == 2
     assert 'optimizer.learning_rate was 0.002, is 0.1' in capsys.readouterr().err
+
+
+def test_missing_configuration_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / 'nothere.yaml'
+    assert main(['ablate', str(path), '--output', str(tmp_path / 'out')]) == USER_ERROR
+    assert f"cannot read configuration '{path}'" in capsys.readouterr().err
 
 
 def test_alignment_of_the_truth_with_itself_is_perfect(
