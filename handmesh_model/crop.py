@@ -19,6 +19,8 @@ LARGEST_BOX = 16
 seconds and gigabytes to crop."""
 SMALLEST_BOX = 1.0
 """Pixels of the longer side of a box: a smaller one shows nothing."""
+IGNORED_PIXEL = 255
+"""Value in masks of crops where a pixel counts neither as hand (1) nor as background (0)."""
 _WARP_LIMIT = 32767
 """Pixels on a side from which OpenCV refuses to warp a picture."""
 

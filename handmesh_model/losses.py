@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from handmesh_model.crop import IGNORED_PIXEL
 from handmesh_model.mesh_losses import Surface, point_loss
 from handmesh_model.rendering import PartRenderer, render_loss
-from handmesh_model.training.batches import IGNORED_PIXEL
 
 if TYPE_CHECKING:
     from handmesh_model.network import StageOutputs

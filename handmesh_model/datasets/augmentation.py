@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from handmesh_model.crop import apply_affine, image_from_crop, invert_affine
+from handmesh_model.crop import IGNORED_PIXEL, apply_affine, image_from_crop, invert_affine
 from handmesh_model.hand import HandBox
-from handmesh_model.training.batches import IGNORED_PIXEL
 
 
 @dataclass(frozen=True)

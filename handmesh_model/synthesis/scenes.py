@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numba import njit
 
+from handmesh_model.crop import IGNORED_PIXEL
 from handmesh_model.joints import MIDDLE_KNUCKLE, WRIST
 from handmesh_model.synthesis import staging
 from handmesh_model.synthesis.actors import add_hand
@@ -26,7 +27,6 @@ from handmesh_model.synthesis.placement import (
 )
 from handmesh_model.synthesis.viewpoints import sample_distance, sample_rotation
 from handmesh_model.topology import HandTopology
-from handmesh_model.training.batches import IGNORED_PIXEL
 
 __all__ = ['Frame', 'FrameHand', 'render_crop_sample', 'render_frame']
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from handmesh_model.training.batches import IGNORED_PIXEL
+from handmesh_model.crop import IGNORED_PIXEL
 from handmesh_model.training.config import AugmentationConfig
 
 LUMA = np.array([0.299, 0.587, 0.114])

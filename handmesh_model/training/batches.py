@@ -6,9 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-IGNORED_PIXEL = 255
-"""Value in masks of pixels that count neither as hand (1) nor as background (0)."""
-
 
 def empty_batch(count: int, size: int, vertex_count: int) -> dict[str, np.ndarray]:
     """

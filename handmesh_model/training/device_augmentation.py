@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from handmesh_model.crop import IGNORED_PIXEL
 from handmesh_model.training.augmentation import LUMA, NOISE_LEVELS
-from handmesh_model.training.batches import IGNORED_PIXEL
 from handmesh_model.training.config import AugmentationConfig
 
 Batch = dict[str, Tensor]

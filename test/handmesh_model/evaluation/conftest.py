@@ -31,7 +31,8 @@ def rest_joints():
 
 
 @pytest.fixture(scope='session')
-def topology():
+def joint_mesh():
+    """A topology whose vertices are the joints; not in the place of the other tests' one."""
     joints = rest_joints()
     faces = np.stack([np.arange(19), np.arange(1, 20), np.arange(2, 21)], axis=1)
     return HandTopology(faces, np.eye(21), np.zeros(21), template=joints)
@@ -107,9 +108,9 @@ class KnowingNet(torch.nn.Module):
 
 
 @pytest.fixture
-def knowing_net(real_folder, topology):
+def knowing_net(real_folder, joint_mesh):
     def build(**options):
-        return KnowingNet(real_folder, topology, **options)
+        return KnowingNet(real_folder, joint_mesh, **options)
 
     return build
 
@@ -154,5 +155,5 @@ class KnowingPredictor:
 
 
 @pytest.fixture
-def knowing_predictor(real_folder, topology):
-    return KnowingPredictor(real_folder, topology)
+def knowing_predictor(real_folder, joint_mesh):
+    return KnowingPredictor(real_folder, joint_mesh)

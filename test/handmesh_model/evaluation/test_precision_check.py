@@ -15,7 +15,7 @@ def test_less_than_the_bound_is_accepted(other, accepted):
 
 
 @pytest.fixture
-def stand_in(monkeypatch, weights_folder, topology):
+def stand_in(monkeypatch, weights_folder, joint_mesh):
     """The predictor of a tiny network of this folder's topology, in every precision."""
     import torch
 
@@ -25,7 +25,7 @@ def stand_in(monkeypatch, weights_folder, topology):
     torch.manual_seed(0)
     config = load_network(weights_folder / 'mesh.safetensors').config
     path = weights_folder / 'of_this_topology.safetensors'
-    save_checkpoint(path, HandMeshNet(config, topology))
+    save_checkpoint(path, HandMeshNet(config, joint_mesh))
     asked = []
     predictor = precision_check.HandMeshPredictor
 

@@ -13,10 +13,10 @@ from handmesh_model.training.batches import empty_batch
 
 
 @pytest.fixture
-def weights(tiny_config, topology, tmp_path):
+def weights(tiny_config, joint_mesh, tmp_path):
     torch.manual_seed(0)
     path = tmp_path / 'mesh.safetensors'
-    save_checkpoint(path, HandMeshNet(tiny_config(presence=True, side=True), topology), {})
+    save_checkpoint(path, HandMeshNet(tiny_config(presence=True, side=True), joint_mesh), {})
     return path
 
 
@@ -29,8 +29,8 @@ def samples(vertex_count, count=5):
     return batch
 
 
-def test_command_measures_the_samples(weights, topology, tmp_path, capsys):
-    np.savez(tmp_path / 'set.npz', **samples(topology.vertex_count))
+def test_command_measures_the_samples(weights, joint_mesh, tmp_path, capsys):
+    np.savez(tmp_path / 'set.npz', **samples(joint_mesh.vertex_count))
     out = tmp_path / 'out'
     arguments = ['evaluate', tmp_path / 'set.npz', '--dataset', 'synthetic', '--out', out]
     arguments += ['--weights', weights, '--device', 'cpu']
@@ -41,8 +41,8 @@ def test_command_measures_the_samples(weights, topology, tmp_path, capsys):
     assert 'PA-MPVPE mm' in capsys.readouterr().out
 
 
-def test_meshes_of_another_topology_are_refused(weights, topology, tmp_path, capsys):
-    np.savez(tmp_path / 'set.npz', **samples(topology.vertex_count + 1))
+def test_meshes_of_another_topology_are_refused(weights, joint_mesh, tmp_path, capsys):
+    np.savez(tmp_path / 'set.npz', **samples(joint_mesh.vertex_count + 1))
     arguments = ['evaluate', str(tmp_path / 'set.npz'), '--dataset', 'synthetic']
     assert main([*arguments, '--weights', str(weights), '--device', 'cpu']) == USER_ERROR
-    assert f'{topology.vertex_count + 1} vertices' in capsys.readouterr().err
+    assert f'{joint_mesh.vertex_count + 1} vertices' in capsys.readouterr().err

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handmesh_model.crop import CROP_MARGIN
+from handmesh_model.crop import CROP_MARGIN, IGNORED_PIXEL
 from handmesh_model.synthesis.dataset import sample_rng
 from handmesh_model.synthesis.frames import describe, frame_intrinsics, image_points
 from handmesh_model.synthesis.hand_model import HandModel
@@ -11,7 +11,6 @@ from handmesh_model.synthesis.placement import crop_intrinsics, place_hand, samp
 from handmesh_model.synthesis.scenes import render_crop_sample, render_frame
 from handmesh_model.synthesis.viewpoints import looking, sample_rotation
 from handmesh_model.topology import HandTopology
-from handmesh_model.training.batches import IGNORED_PIXEL
 
 
 @pytest.fixture(scope='module')

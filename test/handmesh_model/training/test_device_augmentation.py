@@ -6,13 +6,14 @@ import pytest
 import torch
 from crop_spots import COLORS, SIZE, SPOTS, STILL, spotted
 
+from handmesh_model.crop import IGNORED_PIXEL
 from handmesh_model.training.augmentation import (
     Augmenter,
     mirror,
     warp_mask,
 )
 from handmesh_model.training.augmentation import transform_points as transform_points_on_cpu
-from handmesh_model.training.batches import IGNORED_PIXEL, empty_batch
+from handmesh_model.training.batches import empty_batch
 from handmesh_model.training.config import AugmentationConfig
 from handmesh_model.training.device_augmentation import (
     DeviceAugmenter,
