@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from handmesh_model.errors import CheckpointError, TopologyError
 from handmesh_model.network import HandMeshNet, NetworkConfig
+from handmesh_model.output_files import written_beside
 from handmesh_model.topology import HandTopology
 
 if TYPE_CHECKING:
@@ -85,12 +86,11 @@ def write_safetensors(
     Write tensors so that a kill while writing leaves what was there before.
 
     The file can be read by whom the umask lets: safetensors' own would be its writer's alone.
+
+    :raises OutputError: if it cannot be written.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'part-{path.name}')
-    part.write_bytes(save({name: t.contiguous() for name, t in tensors.items()}, dict(header)))
-    part.replace(path)
+    with written_beside(Path(path)) as part:
+        part.write_bytes(save({name: t.contiguous() for name, t in tensors.items()}, dict(header)))
 
 
 def load_network(path_or_name: str | Path) -> HandMeshNet:

@@ -50,6 +50,10 @@ class MeshFileError(HandmeshError, ValueError):
     """A file of a virtual object's mesh is missing, damaged, too large or of another kind."""
 
 
+class OutputError(HandmeshError):
+    """A file cannot be written."""
+
+
 class DatasetError(HandmeshError):
     """A dataset folder lacks a file or holds one that cannot be used."""
 

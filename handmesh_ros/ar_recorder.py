@@ -28,6 +28,7 @@ from sensor_msgs.msg import Image
 from visualization_msgs.msg import Marker, MarkerArray
 
 from handmesh_model.errors import ConfigError
+from handmesh_model.output_files import write_picture
 from handmesh_ros import executable, msg, recording
 from handmesh_ros.ar_parameters import ArRecorderParameters
 from handmesh_ros.conversions import SIDES, stamp_to_nanoseconds
@@ -118,10 +119,6 @@ class ArRecorder(Node):
 
     def _write(self) -> None:
         self._film.close()
-        sheet = self._film.sheet()
-        if sheet is not None:
-            path = self._folder / 'contact_sheet.png'
-            cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
         np.savez_compressed(
             self._folder / 'objects.npz',
             stamp=np.array([row[0] for row in self._places], dtype=np.int64),
@@ -146,6 +143,9 @@ class ArRecorder(Node):
                 'button_events': len(self._events),
             },
         )
+        sheet = self._film.sheet()
+        if sheet is not None:
+            write_picture(self._folder / 'contact_sheet.png', sheet)
         self.get_logger().info(f"Written to '{self._folder}'")
 
     def _write_json(self, name: str, content: Any) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 
 from handmesh_model.ar.clips import write_performance
 from handmesh_model.ar.performances import PERFORMANCES, RATE
+from handmesh_model.output_files import write_picture
 from handmesh_ros.processes import (
     READY_TIMEOUT,
     SECONDS_A_FRAME,
@@ -144,7 +145,7 @@ def overview(folders: Sequence[Path], columns: int = 5) -> np.ndarray:
     One row of pictures for each scene.
 
     :param folders: with an ar_overlay.mp4 each.
-    :returns: (H, W, 3) BGR.
+    :returns: (H, W, 3) uint8 RGB.
     """
     rows = []
     for folder in folders:
@@ -158,7 +159,7 @@ def overview(folders: Sequence[Path], columns: int = 5) -> np.ndarray:
         if frames:
             chosen = np.linspace(0, len(frames) - 1, columns + 2)[1:-1].round().astype(int)
             rows.append(np.hstack([frames[i] for i in chosen]))
-    return np.vstack(rows)
+    return np.vstack(rows)[..., ::-1]
 
 
 def run(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -178,7 +179,7 @@ def run(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
             folder.mkdir(parents=True, exist_ok=True)
             reports[f'{name}/{hands}'] = run_scene(name, hands, clip, folder, options)
         folders = [out / hands / name for name in options.scenes]
-        cv2.imwrite(str(out / f'contact_sheet_{hands}.png'), overview(folders))
+        write_picture(out / f'contact_sheet_{hands}.png', overview(folders))
     text = json.dumps(reports, indent=2) + '\n'
     (out / 'report.json').write_text(text, encoding='utf-8')
     return reports

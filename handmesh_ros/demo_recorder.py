@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
@@ -29,6 +28,7 @@ from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
 from handmesh_model.errors import ConfigError
+from handmesh_model.output_files import write_picture
 from handmesh_ros import executable, msg, recording
 from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.images import image_to_rgb
@@ -154,15 +154,14 @@ class DemoRecorder(Node):
     def _write(self) -> None:
         sent = read_frames_file(self.settings.frames_file)
         self._film.close()
-        sheet = self._film.sheet()
-        if sheet is not None:
-            path = self._folder / 'contact_sheet.png'
-            cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
         arrays: dict[str, Any] = self._record.arrays(sent)
         np.savez_compressed(self._folder / 'joints.npz', **arrays)
         report = self._record.report(sent) | {'video_frames': self._film.count}
         text = json.dumps(report, indent=2)
         (self._folder / 'report.json').write_text(text + '\n', encoding='utf-8')
+        sheet = self._film.sheet()
+        if sheet is not None:
+            write_picture(self._folder / 'contact_sheet.png', sheet)
         self.get_logger().info(f"Written to '{self._folder}'")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from handmesh_model.output_files import write_picture
 from handmesh_model.synthesis.clip import FRAME_RATE
 from handmesh_model.synthesis.clip_truth import load_clip_truth
 from handmesh_model.teleop.joint_angles import IN_HAND_MODEL, TELEOP_ANGLES
@@ -115,8 +116,7 @@ def _make_film(out: Path, run: dict[str, np.ndarray]) -> None:
     film.close()
     sheet = film.sheet()
     if sheet is not None:
-        path = str(out / 'contact_sheet.png')
-        cv2.imwrite(path, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        write_picture(out / 'contact_sheet.png', sheet)
 
 
 def _plot(

@@ -15,6 +15,7 @@ from handmesh_model.errors import ConfigError, HandmeshError, ImageError
 from handmesh_model.hand import SIDES, Hand
 from handmesh_model.image_files import IMAGE_SUFFIXES, image_files
 from handmesh_model.joints import JOINT_NAMES
+from handmesh_model.output_files import write_picture
 from handmesh_model.topology import HandTopology
 
 if TYPE_CHECKING:
@@ -191,9 +192,7 @@ def _write_pictures(
     from handmesh_model.visualization import draw_hands
 
     overlay = draw_hands(rgb, hands, topology, intrinsics)
-    target = folder / f'{name}_overlay.png'
-    if not cv2.imwrite(str(target), cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR)):
-        raise ImageError(f"cannot write '{target}'")
+    write_picture(folder / f'{name}_overlay.png', overlay)
     for i, hand in enumerate(hands):
         write_obj(folder / f'{name}_{hand.side}_{i}.obj', hand, topology)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handmesh_model.errors import ImageError
 from handmesh_model.hand import Hand
 from handmesh_model.joints import BONES
+from handmesh_model.output_files import write_picture
 from handmesh_model.topology import HandTopology
 from handmesh_model.visualization import DrawingStyle, contact_sheet, draw_hands
 
@@ -63,7 +63,7 @@ def draw_worst(
     chosen = ranked[:count]
     if chosen:
         sheet = contact_sheet([draw(i) for i in chosen], columns=4, cell=_CELL)
-        write_png(path, sheet)
+        write_picture(path, sheet)
     return chosen
 
 
@@ -97,17 +97,6 @@ def overlay(
         for point in points[np.isfinite(points).all(axis=1)]:
             cv2.circle(canvas, np.round(point).astype(int).tolist(), 2, _REFERENCE_COLOR, -1)
     return _captioned(canvas, caption)
-
-
-def write_png(path: Path, rgb: np.ndarray) -> None:
-    """
-    Write a picture, and its folder if need be.
-
-    :raises ImageError: if it cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)):
-        raise ImageError(f"cannot write '{path}'")
 
 
 def _captioned(canvas: np.ndarray, caption: str) -> np.ndarray:

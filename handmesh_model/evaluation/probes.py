@@ -20,6 +20,7 @@ from handmesh_model.evaluation.estimates import NetworkRunner, Query
 from handmesh_model.evaluation.real_images import Row, score_sample, summarize
 from handmesh_model.hand import HandBox
 from handmesh_model.network import HandMeshNet
+from handmesh_model.output_files import write_picture
 from handmesh_model.synthesis import staging
 from handmesh_model.synthesis.actors import add_hand
 from handmesh_model.synthesis.appearance import sample_skin
@@ -201,6 +202,5 @@ def report_probes(
     print(f'fit of the open hand to the labelled joints: {error * 1000:.1f} mm')
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / 'probes.json', {'table': table, 'fit_error_mm': error * 1000, 'seed': seed})
-    sheet = montage(probes[:16])
-    cv2.imwrite(str(out / 'probes.jpg'), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    write_picture(out / 'probes.jpg', montage(probes[:16]))
     return table

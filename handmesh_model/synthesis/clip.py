@@ -11,19 +11,20 @@ from typing import Any
 import cv2
 import numpy as np
 
-from handmesh_model.errors import DatasetError
+from handmesh_model.errors import DatasetError, OutputError
+from handmesh_model.output_files import written_beside
 from handmesh_model.synthesis import staging
 from handmesh_model.synthesis.actors import add_hand
 from handmesh_model.synthesis.appearance import SkinTone, sample_skin
 from handmesh_model.synthesis.assembly import Assembly
 from handmesh_model.synthesis.backgrounds import paint_background
 from handmesh_model.synthesis.camera_effects import develop
+from handmesh_model.synthesis.checks import check_number, check_side
 from handmesh_model.synthesis.finishing import NO_SHADOW, exposure, render
 from handmesh_model.synthesis.frames import Frame, describe, frame_intrinsics
 from handmesh_model.synthesis.geometry import quaternion_from_rotation, rotation_about, slerp
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.lighting import Light, sample_light
-from handmesh_model.synthesis.output import check_number, check_side, written_beside
 from handmesh_model.synthesis.placement import PlacedHand, place_hand
 from handmesh_model.synthesis.poses import GESTURES, clip_to_limits
 from handmesh_model.synthesis.vertices import put_before
@@ -243,7 +244,8 @@ def write_clip(
     ``joints_camera`` (21, 3) metres.
 
     :returns: the two files.
-    :raises DatasetError: if a number is out of range or a file cannot be written.
+    :raises DatasetError: if a number is out of range.
+    :raises OutputError: if a file cannot be written.
     """
     # Programs that only read clips do without it.
     from tqdm import tqdm
@@ -255,13 +257,13 @@ def write_clip(
             str(video), cv2.VideoWriter.fourcc(*'mp4v'), FRAME_RATE, (width, height)
         )
         if not writer.isOpened():
-            raise DatasetError(f"cannot write the video '{path}'; expected a name ending in .mp4")
+            raise OutputError(f"cannot write the video '{path}'; expected a name ending in .mp4")
         frames = render_clip(seed, seconds, width, height, hand_count)
         count = _frame_count(seconds)
         listed = _film(writer, tqdm(frames, total=count, unit='frame', disable=None))
         # The writer says nothing of a full disk.
         if cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) != count:
-            raise DatasetError(f"cannot write all of the video '{path}'; is the disk full?")
+            raise OutputError(f"cannot write all of the video '{path}'; is the disk full?")
         truth = {
             'made_by': f'handmesh synthesize clip --seed {seed} '
             f'--seconds {np.format_float_positional(seconds, trim="-")} '

@@ -24,14 +24,9 @@ import numpy as np
 from handmesh_model.datasets.files import read_json
 from handmesh_model.errors import DatasetError
 from handmesh_model.joints import BONES
+from handmesh_model.output_files import check_picture_name, write_picture, written_beside
+from handmesh_model.synthesis.checks import check_number, check_side
 from handmesh_model.synthesis.hand_model import HandModel
-from handmesh_model.synthesis.output import (
-    check_number,
-    check_picture_name,
-    check_side,
-    write_picture,
-    written_beside,
-)
 from handmesh_model.synthesis.scenes import render_crop_sample
 
 Result = TypeVar('Result')
@@ -84,7 +79,8 @@ def write_dataset(folder: Path, count: int, seed: int, size: int = 128, workers:
 
     :param workers: processes.
     :raises DatasetError: if the folder holds another dataset or one of another version of the
-        renderer, a number is out of range, a file cannot be written, or a process dies.
+        renderer, a number is out of range, or a process dies.
+    :raises OutputError: if a file cannot be written.
     """
     # Programs that only render do without it.
     from tqdm import tqdm
@@ -187,7 +183,8 @@ def write_sheet(
     """
     Write a :func:`contact_sheet`.
 
-    :raises DatasetError: if a number is out of range or the picture cannot be written.
+    :raises DatasetError: if a number is out of range.
+    :raises OutputError: if the picture cannot be written.
     """
     check_number('count', count, 1)
     check_number('seed', seed, 0)

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from handmesh_model.checkpoints import read_torch_file, state_problems
 from handmesh_model.errors import CheckpointError, ConfigError
+from handmesh_model.output_files import written_beside
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.optimizers import OptimizerSet, load_state
 
@@ -81,12 +82,10 @@ def save_run(
     if average is not None:
         stored |= {'average': _differences(net, average), 'average_updates': average.updates}
     path = folder / LAST
-    part = path.with_suffix('.part')
-    with part.open('wb') as file:
+    with written_beside(path) as part, part.open('wb') as file:
         torch.save(stored, file)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)
     return path
 
 

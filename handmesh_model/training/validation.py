@@ -15,6 +15,7 @@ from handmesh_model.lixels import LixelScale
 from handmesh_model.metrics import align
 from handmesh_model.network import HandMeshNet
 from handmesh_model.npz_files import read_arrays
+from handmesh_model.output_files import written_beside
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.batches import empty_batch
 from handmesh_model.training.renderer import load_renderer, sample_rng
@@ -48,11 +49,8 @@ def render_validation_set(
         rng = sample_rng(seed, row)
         plain.write(render(rng, size), rng, samples, row)
     if cache is not None:
-        # A kill while writing leaves no half of it behind.
-        part = cache.with_suffix('.part')
-        with part.open('wb') as file:
-            np.savez(file, key=key, **samples)  # type: ignore[arg-type]
-        part.replace(cache)
+        with written_beside(cache) as part:
+            np.savez(part, key=key, **samples)  # type: ignore[arg-type]
     return samples
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from handmesh_model.checkpoints import load_network
 from handmesh_model.errors import ConfigError
 from handmesh_model.evaluation.report import write_json
+from handmesh_model.output_files import written_beside
 from handmesh_model.training.ablation.measure import measure
 from handmesh_model.training.ablation.variants import Cell
 from handmesh_model.training.config import ValidationConfig
@@ -96,9 +97,8 @@ def _train_and_measure(cell: Cell, ranks: Ranks, shared: Path) -> dict[str, floa
         'parameters': sum(p.numel() for p in net.parameters()),
     }
     # Others that share the work must not see half a file.
-    part = cell.folder / f'{RESULT}.part'
-    write_json(part, result)
-    part.replace(cell.folder / RESULT)
+    with written_beside(cell.folder / RESULT) as part:
+        write_json(part, result)
     (cell.folder / LAST).unlink(missing_ok=True)
     return figures
 

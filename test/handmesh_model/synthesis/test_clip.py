@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from handmesh_model.errors import DatasetError
+from handmesh_model.errors import DatasetError, OutputError
 from handmesh_model.synthesis.clip import render_clip, write_clip
 
 ASSETS = Path(__file__).parents[3] / 'handmesh_model' / 'assets'
@@ -32,7 +32,7 @@ def test_video_and_truth_agree_in_length_and_size(tmp_path: Path) -> None:
     assert (facts['width'], facts['height'], facts['rate']) == (64, 48, 30.0)
     command = 'handmesh synthesize clip --seed 3 --seconds 0.2 --width 64 --height 48 --hands 2'
     assert facts['made_by'] == command
-    with pytest.raises(DatasetError, match=r'\.mp4'):
+    with pytest.raises(OutputError, match=r'\.mp4'):
         write_clip(tmp_path / 'a.txt', 3, 0.1, 64, 48)
     assert {path.name for path in tmp_path.rglob('*')} == {'new', 'a.mp4', 'a.json'}
 
@@ -76,7 +76,7 @@ class FullDisk:
 
 def test_a_clip_that_is_not_whole_is_not_there(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(cv2, 'VideoWriter', FullDisk)
-    with pytest.raises(DatasetError, match=r'cannot write all of the video .*a\.mp4'):
+    with pytest.raises(OutputError, match=r'cannot write all of the video .*a\.mp4'):
         write_clip(tmp_path / 'a.mp4', 3, 0.1, 64, 48)
     assert not list(tmp_path.iterdir())
 

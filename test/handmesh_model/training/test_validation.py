@@ -152,8 +152,8 @@ def test_kill_while_writing_leaves_the_set_before(
     render_validation_set('plain', 2, 1, 16, 5, cache)
     before = cache.read_bytes()
 
-    def killed(file: Any, **arrays: Any) -> None:
-        file.write(b'PK')
+    def killed(file: Path, **arrays: Any) -> None:
+        file.write_bytes(b'PK')
         raise KeyboardInterrupt
 
     monkeypatch.setattr(f'{module}.np.savez', killed)

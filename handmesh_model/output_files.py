@@ -1,4 +1,4 @@
-"""What is written: numbers checked before, and files that are whole or not there."""
+"""Files that are written whole or not at all, and pictures among them."""
 
 from __future__ import annotations
 
@@ -9,30 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from handmesh_model.errors import DatasetError
-
-MIN_SIDE = 16
-"""Pixels of the smallest picture's side."""
-
-
-def check_number(name: str, value: int, least: int) -> None:
-    """
-    Check a number that a user gives.
-
-    :raises DatasetError: if it is less than ``least``.
-    """
-    if value < least:
-        raise DatasetError(f'{name} is {value}, expected at least {least}')
-
-
-def check_side(name: str, value: int) -> None:
-    """
-    Check a picture's width, height or both, pixels.
-
-    :raises DatasetError: if it is odd or less than :data:`MIN_SIDE`.
-    """
-    if value < MIN_SIDE or value % 2:
-        raise DatasetError(f'{name} is {value}, expected an even number of at least {MIN_SIDE}')
+from handmesh_model.errors import OutputError
 
 
 @contextmanager
@@ -42,7 +19,7 @@ def written_beside(path: Path) -> Iterator[Path]:
 
     :param path: its folder is made if need be.
     :returns: a hidden name beside it, with the same ending; nothing stays there after an error.
-    :raises DatasetError: if the file cannot be written.
+    :raises OutputError: if the file cannot be written.
     """
     part = path.with_name(f'.part-{path.name}')
     try:
@@ -50,7 +27,7 @@ def written_beside(path: Path) -> Iterator[Path]:
         yield part
         part.replace(path)
     except OSError as error:
-        raise DatasetError(f"cannot write '{path}': {error}") from error
+        raise OutputError(f"cannot write '{path}': {error}") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -59,10 +36,10 @@ def check_picture_name(path: Path) -> None:
     """
     Check that a picture can have a name.
 
-    :raises DatasetError: if its ending is not that of a kind of picture.
+    :raises OutputError: if its ending is not that of a kind of picture.
     """
     if not cv2.haveImageWriter(str(path)):
-        raise DatasetError(
+        raise OutputError(
             f"cannot write '{path}' as a picture; expected a name ending in .png or .jpg"
         )
 
@@ -73,7 +50,7 @@ def write_picture(path: Path, rgb: np.ndarray, parameters: Sequence[int] = ()) -
 
     :param rgb: (H, W, 3) uint8.
     :param parameters: of OpenCV's encoder.
-    :raises DatasetError: if it cannot be written.
+    :raises OutputError: if it cannot be written.
     """
     check_picture_name(path)
     # Not by imwrite, which says that a small picture is written when the disk is full.
