@@ -18,6 +18,9 @@ def project_local_features(
     """
     Local feature projection unit: feature maps sampled bilinearly at the vertices.
 
+    As in the authors' code lixel 0 is the edge of a map here, though elsewhere it is the centre of
+    crop pixel 0: half a pixel of the crop, which the learned weights account for.
+
     :param vertices: (B, V, 3) lixels; z is not used.
     :param feature_maps: maps of the crop, (B, C_i, H_i, W_i) each.
     :param heatmap_size: lixels along the crop.
