@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 import cv2
 import numpy as np
@@ -17,19 +19,23 @@ def written_beside(path: Path) -> Iterator[Path]:
     """
     A file to write in place of another, which it replaces when it is whole.
 
-    :param path: its folder is made if need be.
+    :param path: its folder is made if need be; of a link, what it points to is replaced.
     :returns: a hidden name beside it, with the same ending; nothing stays there after an error.
     :raises OutputError: if the file cannot be written.
     """
-    part = path.with_name(f'.part-{path.name}')
+    target = Path(os.path.realpath(path))
+    # Of its own, since others may write the same file; short, since names may be long.
+    part = target.with_name(f'.part-{uuid4().hex[:12]}{target.suffix}')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        part.replace(path)
+        part.replace(target)
     except OSError as error:
         raise OutputError(f"cannot write '{path}': {error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        # Where it cannot be there, what went wrong before is what to say.
+        with suppress(OSError):
+            part.unlink()
 
 
 def check_picture_name(path: Path) -> None:

@@ -16,7 +16,7 @@ import yaml
 
 import handmesh_model
 from handmesh_model.errors import ConfigError, ImageError
-from handmesh_model.image_files import IMAGE_SUFFIXES
+from handmesh_model.image_files import IMAGE_SUFFIXES, image_files
 from handmesh_ros import bags
 from handmesh_ros.source_camera import SourceCamera, camera_of
 
@@ -119,9 +119,7 @@ def _natural_key(path: Path) -> list[Any]:
 
 
 def _folder(path: Path, warn: Warn) -> Source:
-    files = sorted(
-        (f for f in path.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES), key=_natural_key
-    )
+    files = sorted(image_files(path), key=_natural_key)
     if not files:
         raise ImageError(
             f"source folder '{path}' holds no images, expected files ending in "

@@ -15,7 +15,7 @@ from handmesh_model.errors import ConfigError, HandmeshError, ImageError
 from handmesh_model.hand import SIDES, Hand
 from handmesh_model.image_files import IMAGE_SUFFIXES, image_files
 from handmesh_model.joints import JOINT_NAMES
-from handmesh_model.output_files import write_picture
+from handmesh_model.output_files import write_picture, written_beside
 from handmesh_model.topology import HandTopology
 
 if TYPE_CHECKING:
@@ -108,7 +108,9 @@ def run(arguments: argparse.Namespace) -> int:
             'intrinsics': None if intrinsics is None else intrinsics.tolist(),
             'images': results,
         }
-        (arguments.out / RESULT_FILE).write_text(json.dumps(document, indent=1) + '\n')
+        if results:
+            with written_beside(arguments.out / RESULT_FILE) as part:
+                part.write_text(json.dumps(document, indent=1) + '\n')
     failed = sum('error' in result for result in results.values())
     if failed:
         print(f'{failed} of {len(results)} pictures could not be used', file=sys.stderr)

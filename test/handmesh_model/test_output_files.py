@@ -32,7 +32,44 @@ def test_a_picture_is_written_as_its_name_says(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path('/dev/full').exists(), reason='no device that is full')
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
-    (tmp_path / '.part-a.png').symlink_to('/dev/full')
+    def write(path: Path) -> None:
+        with written_beside(path) as part:
+            part.symlink_to('/dev/full')
+            part.write_bytes(b'a picture')
+
     with pytest.raises(OutputError, match=r"cannot write .*/a\.png': .*No space left"):
-        write_picture(tmp_path / 'a.png', np.zeros((16, 16, 3), np.uint8))
+        write(tmp_path / 'a.png')
     assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_there_is_said_by_the_name_that_was_given(tmp_path: Path) -> None:
+    (tmp_path / 'file').write_text('')
+    for path in (tmp_path / 'file' / 'a.png', tmp_path / f'{"n" * 300}.png'):
+        with pytest.raises(OutputError) as caught:
+            write_picture(path, np.zeros((16, 16, 3), np.uint8))
+        assert str(caught.value).startswith(f"cannot write '{path}': ")
+
+
+def test_a_name_may_be_as_long_as_the_file_system_lets(tmp_path: Path) -> None:
+    path = tmp_path / f'{"n" * 251}.png'
+    write_picture(path, np.zeros((16, 16, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_who_write_one_file_do_not_meet(tmp_path: Path) -> None:
+    path = tmp_path / 'a.txt'
+    with written_beside(path) as first:
+        first.write_text('first')
+        with written_beside(path) as second:
+            second.write_text('second')
+        assert path.read_text() == 'second'
+    assert path.read_text() == 'first'
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    link, file = tmp_path / 'link.txt', tmp_path / 'file.txt'
+    link.symlink_to(file)
+    with written_beside(link) as part:
+        part.write_text('new')
+    assert link.is_symlink()
+    assert file.read_text() == 'new'
