@@ -11,6 +11,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CompressedImage, Image
 
+from handmesh_ros.conversions import stamp_to_nanoseconds
+
 AUTO = 'auto'
 RELIABILITIES = {
     'reliable': ReliabilityPolicy.RELIABLE,
@@ -18,6 +20,8 @@ RELIABILITIES = {
 }
 TRANSPORTS: dict[str, type] = {'raw': Image, 'compressed': CompressedImage}
 _SUFFIX = '/compressed'
+_JUMP = 1_000_000_000
+"""Nanoseconds that a subscription's images may lie behind those of the one before."""
 
 
 def matched_reliability(publishers: Sequence[Any]) -> ReliabilityPolicy:
@@ -48,7 +52,8 @@ class _Once:
 
     def __init__(self) -> None:
         self._number = 0
-        self._stamp: Any = None
+        self._last: Any = None
+        self._known: Any = None
 
     def admits(self, number: int, stamp: Any) -> bool:
         """
@@ -60,9 +65,19 @@ class _Once:
         """
         if number < self._number:
             return False
-        is_known = number > self._number and stamp == self._stamp
-        self._number, self._stamp = number, stamp
-        return not is_known
+        if number > self._number:
+            self._number, self._known = number, self._last
+        if self._known is not None:
+            behind = stamp_to_nanoseconds(self._known) - stamp_to_nanoseconds(stamp)
+            # The former was faster; farther back, time has jumped.
+            if 0 <= behind < _JUMP:
+                return False
+        self._last, self._known = stamp, None
+        return True
+
+    def end_overlap(self) -> None:
+        """The former subscription is gone: whatever comes now is new."""
+        self._last = self._known = None
 
 
 class ImageInput:
@@ -132,6 +147,7 @@ class ImageInput:
     def _let_go_of_former(self) -> None:
         if self._former is not None:
             self._node.destroy_subscription(self._former)
+            self._once.end_overlap()
         self._former = None
 
     def _on_message(self, number: int, message: Any) -> None:

@@ -109,6 +109,37 @@ def test_no_image_is_lost_or_taken_twice_while_the_reliability_changes(graph, im
     assert taken == [1, 2, 3, 4, 5, 5]
 
 
+def test_a_newer_subscription_that_is_slower_at_first_brings_nothing_old(graph, images, taken):
+    images.take()
+    (former,) = graph.open
+    graph.offered = [RELIABLE]
+    images.take()
+    newer = graph.open[1]
+    former.bring(image_at(2))
+    former.bring(image_at(3))
+    image = image_at(2)
+    image.header.stamp.nanosec = 500_000_000
+    newer.bring(image)
+    newer.bring(image_at(3))
+    newer.bring(image_at(4))
+    assert taken == [2, 3, 4]
+
+
+@pytest.mark.parametrize('stamp', [0, 7])
+def test_stamps_that_stand_still_hold_nothing_up(graph, images, taken, stamp):
+    images.take()
+    (former,) = graph.open
+    former.bring(image_at(stamp))
+    graph.offered = [RELIABLE]
+    images.take()
+    newer = graph.open[1]
+    newer.bring(image_at(stamp))
+    images.take()
+    newer.bring(image_at(stamp))
+    newer.bring(image_at(stamp))
+    assert taken == [stamp] * 3
+
+
 def test_release_leaves_no_subscription(graph, images, taken):
     images.take()
     graph.open[0].bring(image_at(0))
