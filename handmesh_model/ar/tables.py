@@ -56,16 +56,19 @@ class Table:
         return key in self.facts
 
     def take(self, key: str) -> Any:
+        """What stands there, as it is; None if nothing does."""
         self.asked.add(key)
         return self.facts.get(key)
 
     def rows(self, key: str, most: int) -> list[Any]:
+        """A list of so many entries at most; empty if it is left out."""
         value = self.take(key) or []
         if not isinstance(value, list) or len(value) > most:
             raise ConfigError(f"{self.source}: '{key}' is no list of up to {most} entries")
         return value
 
     def number(self, key: str, default: float, low: float, high: float) -> float:
+        """A number within bounds."""
         value = self.take(key) if key in self else default
         return self._number(key, value, low, high)
 
@@ -78,6 +81,7 @@ class Table:
         return float(value)
 
     def numbers(self, key: str, count: int, low: float, high: float) -> tuple[float, ...]:
+        """So many numbers within bounds; a single one need not be a list."""
         value = self.take(key)
         value = [value] if isinstance(value, int | float) else value
         if not isinstance(value, list) or len(value) != count:
@@ -87,6 +91,7 @@ class Table:
         return tuple(self._number(key, v, low, high) for v in value)
 
     def vector(self, key: str, default: Vector) -> Vector:
+        """Three numbers, of which none is beyond 100."""
         if key not in self:
             return default
         x, y, z = self.numbers(key, 3, -100, 100)
@@ -100,6 +105,7 @@ class Table:
         return _about(2, yaw) @ _about(1, pitch) @ _about(0, roll)
 
     def text(self, key: str, default: str, most: int = LONGEST_NAME) -> str:
+        """A text of so many characters at most, and not empty."""
         value = self.take(key) if key in self else default
         if not isinstance(value, str) or not 0 < len(value) <= most:
             raise ConfigError(
@@ -113,6 +119,7 @@ class Table:
         return self.text('frame', '', LONGEST_FRAME) if 'frame' in self else ''
 
     def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
+        """One of the texts that are known."""
         value = self.take(key) if key in self else default
         if value not in choices:
             raise ConfigError(
@@ -121,6 +128,11 @@ class Table:
         return value
 
     def close(self) -> None:
+        """
+        To be called once all is read.
+
+        :raises ConfigError: if the table has a key that nobody asked for.
+        """
         unknown = sorted(str(key) for key in set(self.facts) - self.asked)
         if unknown:
             raise ConfigError(

@@ -5,11 +5,12 @@ import sys
 import pytest
 
 from handmesh_model.errors import ConfigError
-from handmesh_model.extras import need
+from handmesh_model.extras import missing_packages, need
 
 
 def test_what_is_installed_is_silent():
     need('somebody', 'ar', 'numpy', 'cv2')
+    assert missing_packages(['numpy', 'cv2']) == []
 
 
 def test_all_that_is_missing_is_named(monkeypatch):

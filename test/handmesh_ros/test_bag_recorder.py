@@ -22,12 +22,13 @@ def test_it_finds_topics_while_simulated_time_stands_still(tmp_path):
     camera.create_publisher(Image, 'image', 1)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
-    end = time.monotonic() + TIMEOUT / 10
-    while recorder._missing and time.monotonic() < end:
-        executor.spin_once(timeout_sec=0.1)
-    found = not recorder._missing
-    recorder._writer.close()
-    recorder.destroy_node()
-    camera.destroy_node()
-    rclpy.shutdown()
-    assert found
+    try:
+        end = time.monotonic() + TIMEOUT / 10
+        while recorder._missing and time.monotonic() < end:
+            executor.spin_once(timeout_sec=0.1)
+        assert not recorder._missing
+    finally:
+        recorder._writer.close()
+        recorder.destroy_node()
+        camera.destroy_node()
+        rclpy.shutdown()
