@@ -1,4 +1,4 @@
-"""Numbers that users give, checked before anything is written."""
+"""Sizes that users give, checked before anything is written."""
 
 from __future__ import annotations
 
@@ -6,16 +6,6 @@ from handmesh_model.errors import DatasetError
 
 MIN_SIDE = 16
 """Pixels of the smallest picture's side."""
-
-
-def check_number(name: str, value: int, least: int) -> None:
-    """
-    Check a number that a user gives.
-
-    :raises DatasetError: if it is less than ``least``.
-    """
-    if value < least:
-        raise DatasetError(f'{name} is {value}, expected at least {least}')
 
 
 def check_side(name: str, value: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from handmesh_model.checks import check_range
 from handmesh_model.errors import DatasetError, OutputError
 from handmesh_model.output_files import written_beside
 from handmesh_model.synthesis import staging
@@ -19,7 +20,7 @@ from handmesh_model.synthesis.appearance import SkinTone, sample_skin
 from handmesh_model.synthesis.assembly import Assembly
 from handmesh_model.synthesis.backgrounds import paint_background
 from handmesh_model.synthesis.camera_effects import develop
-from handmesh_model.synthesis.checks import check_number, check_side
+from handmesh_model.synthesis.checks import check_side
 from handmesh_model.synthesis.finishing import NO_SHADOW, exposure, render
 from handmesh_model.synthesis.frames import Frame, describe, frame_intrinsics
 from handmesh_model.synthesis.geometry import quaternion_from_rotation, rotation_about, slerp
@@ -279,7 +280,7 @@ def write_clip(
 
 
 def _check(seed: int, seconds: float, width: int, height: int) -> None:
-    check_number('seed', seed, 0)
+    check_range('seed', seed, 0, error=DatasetError)
     check_side('width', width)
     check_side('height', height)
     if not 1 / FRAME_RATE <= seconds <= MAX_SECONDS:

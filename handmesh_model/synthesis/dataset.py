@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -21,13 +20,15 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 
+from handmesh_model.checks import check_range
 from handmesh_model.datasets.files import read_json
 from handmesh_model.errors import DatasetError
 from handmesh_model.joints import BONES
 from handmesh_model.output_files import check_picture_name, write_picture, written_beside
-from handmesh_model.synthesis.checks import check_number, check_side
+from handmesh_model.synthesis.checks import check_side
 from handmesh_model.synthesis.hand_model import HandModel
-from handmesh_model.synthesis.scenes import render_crop_sample
+from handmesh_model.synthesis.renderer_version import renderer_version
+from handmesh_model.synthesis.scenes import render_crop_sample, sample_rng
 
 Result = TypeVar('Result')
 CHUNK = 500
@@ -36,11 +37,7 @@ TASK = 8
 """Samples that a process is given at a time."""
 LABELS = ('vertices', 'joints', 'mask', 'mesh_valid', 'presence', 'side')
 FORMAT = 1
-
-
-def sample_rng(seed: int, number: int) -> np.random.Generator:
-    """The random numbers of one sample of a dataset, which depend on nothing else."""
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, number))))
+"""Of the files; to be counted up when samples are written in another way."""
 
 
 def render_samples(seed: int, numbers: range, size: int) -> Iterator[dict[str, Any]]:
@@ -53,20 +50,6 @@ def render_samples(seed: int, numbers: range, size: int) -> Iterator[dict[str, A
     model = HandModel.load()
     for number in numbers:
         yield render_crop_sample(sample_rng(seed, number), model, size)
-
-
-def renderer_version() -> str:
-    """A digest of the code and the assets that the pictures are made of."""
-    package = Path(__file__).parent
-    parts = [
-        *package.glob('*.py'),
-        *(package.parent / name for name in ('angles.py', 'crop.py')),
-        *(package.parent / 'assets').glob('*.npz'),
-    ]
-    digest = hashlib.sha256()
-    for part in sorted(parts):
-        digest.update(part.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def write_dataset(folder: Path, count: int, seed: int, size: int = 128, workers: int = 1) -> None:
@@ -85,16 +68,18 @@ def write_dataset(folder: Path, count: int, seed: int, size: int = 128, workers:
     # Programs that only render do without it.
     from tqdm import tqdm
 
-    check_number('count', count, 1)
-    check_number('seed', seed, 0)
+    check_range('count', count, 1, error=DatasetError)
+    check_range('seed', seed, 0, error=DatasetError)
     check_side('size', size)
-    check_number('workers', workers, 1)
+    check_range('workers', workers, 1, error=DatasetError)
     facts = {
         'format': FORMAT,
         'renderer': renderer_version(),
         'count': count,
         'seed': seed,
         'size': size,
+        'labels': list(LABELS),
+        'samples_per_file': CHUNK,
     }
     _claim(folder, facts)
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
@@ -186,8 +171,8 @@ def write_sheet(
     :raises DatasetError: if a number is out of range.
     :raises OutputError: if the picture cannot be written.
     """
-    check_number('count', count, 1)
-    check_number('seed', seed, 0)
+    check_range('count', count, 1, error=DatasetError)
+    check_range('seed', seed, 0, error=DatasetError)
     check_side('size', size)
     check_picture_name(path)
     sheet = contact_sheet(seed, count, size, labels=labels)
@@ -229,7 +214,7 @@ def measure_speed(count: int, seed: int = 0, size: int = 128) -> dict[str, float
         the processor spent on it, which other programs disturb less.
     :raises DatasetError: if a number is out of range.
     """
-    check_number('count', count, 1)
+    check_range('count', count, 1, error=DatasetError)
     check_side('size', size)
     list(render_samples(seed, range(count, count + 8), size))
     clock, cpu = time.perf_counter(), time.process_time()

@@ -165,9 +165,15 @@ def shadow_map(
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
-def _lit(depth: np.ndarray, x: float, y: float, z: float, softness: float) -> float:
-    """Share of a disc of rays towards the key light that is free, 0..1."""
+def _lit(depth: np.ndarray, point: np.ndarray, n_key: float, softness: float) -> float:
+    """
+    Share of a disc of rays towards the key light that is free, 0..1.
+
+    :param point: (3,) where they start, in the map's samples and depth.
+    :param n_key: cosine between the surface's normal and the direction to the light.
+    """
     size = depth.shape[0]
+    x, y, z = point[0], point[1], point[2] - 0.004 * (1.0 - max(n_key, 0.0))
     free = 0
     # The bias grows with the filter, as the surface itself slopes away under it.
     limit = 1.0 / (z - 0.002 - 0.0012 * softness)
@@ -220,6 +226,12 @@ def _surround(a: np.ndarray, x: float, y: float, z: float) -> float:
     arriving += a[4] * x * y + a[5] * y * z + a[6] * x * z
     arriving += a[7] * (x * x - y * y) + a[8] * (3 * z * z - 1)
     return max(arriving, 0.05 * a[0])
+
+
+@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+def _direct(n_key: float, lit: float, wrap: float) -> float:
+    """Share of the key light that arrives; ``wrap`` lets it bleed past the terminator."""
+    return max(0.0, (n_key + wrap) / (1.0 + wrap)) * (lit + (1 - lit) * 0.12 * wrap)
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
@@ -280,20 +292,13 @@ def shade_vertices(
         lit = 0.0
         n_key = x * key_direction[0] + y * key_direction[1] + z * key_direction[2]
         if has_key and n_key > -0.4:
-            lit = _lit(
-                shadow_depth,
-                shadow_points[i, 0],
-                shadow_points[i, 1],
-                shadow_points[i, 2] - 0.004 * (1.0 - max(n_key, 0.0)),
-                shadow_softness,
-            )
+            lit = _lit(shadow_depth, shadow_points[i], n_key, shadow_softness)
         soft = softness_of[i]
         for channel in range(3):
             surround = _surround(ambient[:, channel], x, y, z)
-            wrap = soft * (0.34 - 0.13 * channel)
-            direct = max(0.0, (n_key + wrap) / (1.0 + wrap)) * (lit + (1 - lit) * 0.12 * wrap)
             # What hides the surround is skin too, and sends some reddish light back.
             bounce = (1.0 - free) * soft * (0.30 - 0.09 * channel)
+            direct = _direct(n_key, lit, soft * (0.34 - 0.13 * channel))
             light[i, channel] = surround * (free + bounce) + key_color[channel] * direct
         half = _half_cosine(vertices[i], normals[i], distance, key_direction)
         rim = (1.0 - max(facing, 0.0)) ** 4

@@ -28,11 +28,16 @@ from handmesh_model.synthesis.placement import (
 from handmesh_model.synthesis.viewpoints import sample_distance, sample_rotation
 from handmesh_model.topology import HandTopology
 
-__all__ = ['Frame', 'FrameHand', 'render_crop_sample', 'render_frame']
+__all__ = ['Frame', 'FrameHand', 'render_crop_sample', 'render_frame', 'sample_rng']
 
 NEGATIVE_SHARE, MIRRORED_SHARE = 0.08, 0.10
 """Shares of crops without a hand, and of crops that show a left hand."""
 _NEGATIVE_REGION = np.array([[-0.1, -0.1, 0.6], [0.1, 0.1, 0.6]])
+
+
+def sample_rng(seed: int, number: int) -> np.random.Generator:
+    """The random numbers of one sample of a dataset, which depend on nothing else."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, number))))
 
 
 def render_crop_sample(

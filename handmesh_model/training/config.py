@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from handmesh_model.checks import check_range
 from handmesh_model.errors import ConfigError
 from handmesh_model.training.config_files import (
     check_choice,
-    check_range,
     from_mapping,
     merge,
     override_values,

@@ -149,15 +149,6 @@ def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
         raise ConfigError(f"{name} is '{value}', expected one of {', '.join(allowed)}")
 
 
-def check_range(name: str, value: float, low: float, high: float = float('inf')) -> None:
-    """
-    :raises ConfigError: if the value is not between the limits, which are allowed themselves.
-    """
-    if not low <= value <= high:
-        wanted = f'at least {low:g}' if high == float('inf') else f'{low:g} to {high:g}'
-        raise ConfigError(f'{name} is {value:g}, expected {wanted}')
-
-
 def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):

@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import torch
 
+from handmesh_model.checks import check_range
 from handmesh_model.detector import LEAST_WIDTH, MOST_WIDTH, load_detector, save_detector
 from handmesh_model.errors import ConfigError, HandmeshError
 from handmesh_model.network.hand_detector import HandDetectorNet
 from handmesh_model.training import stop_signals
 from handmesh_model.training.config import MOST_SEED, DataConfig, ScheduleConfig
-from handmesh_model.training.config_files import check_range
 from handmesh_model.training.detector_frames import FRAME_SIZE
 from handmesh_model.training.detector_loss import DetectorTargets, detector_loss
 from handmesh_model.training.detector_stream import DetectorStream

@@ -14,13 +14,14 @@ from handmesh_model.checkpoints import (
     state_problems,
     topology_hash,
 )
+from handmesh_model.checks import check_range
 from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.lixels import LixelScale
 from handmesh_model.losses import LossWeights
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.topology import HandTopology
 from handmesh_model.training.config import TrainingConfig
-from handmesh_model.training.config_files import check_range, from_mapping
+from handmesh_model.training.config_files import from_mapping
 from handmesh_model.training.encoder_weights import load_encoders
 from handmesh_model.training.widening import is_wider, widen
 

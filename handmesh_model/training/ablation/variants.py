@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from handmesh_model.checks import check_range
 from handmesh_model.errors import ConfigError
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import (
@@ -120,8 +121,7 @@ def make_cells(
     :param overrides: 'key.subkey=value' each, for all runs.
     :raises ConfigError: for a wrong configuration.
     """
-    if seeds < 1:
-        raise ConfigError(f'seeds is {seeds}, expected at least 1')
+    check_range('seeds', seeds, 1)
     plain = merge(read_values(base), override_values(overrides))
     runs = {}
     for name, path in variants.items():

@@ -55,6 +55,15 @@ def test_a_folder_of_another_dataset_is_left_alone(tmp_path: Path, monkeypatch) 
         dataset.write_dataset(tmp_path, 1, 1, 32)
 
 
+def test_a_dataset_of_other_files_of_labels_is_left_alone(tmp_path: Path, monkeypatch) -> None:
+    dataset.write_dataset(tmp_path, 1, 1, 32)
+    for name, value in (('CHUNK', 4), ('LABELS', ('joints',))):
+        with monkeypatch.context() as patch:
+            patch.setattr(dataset, name, value)
+            with pytest.raises(DatasetError, match='another dataset'):
+                dataset.write_dataset(tmp_path, 1, 1, 32)
+
+
 def test_a_dataset_cut_short_goes_on_where_it_was(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(dataset, 'CHUNK', 2)
     dataset.write_dataset(tmp_path / 'whole', 5, 3, 32)
