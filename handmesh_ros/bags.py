@@ -1,52 +1,40 @@
 """
 Images out of ROS 2 bags, MCAP or SQLite, without a ROS.
 
-A bag is a stranger's file. rosbags reads it; nothing in it is run, and what it claims about sizes
-is checked before memory is spent on it.
+A bag is a stranger's file: :mod:`handmesh_ros.bag_reader` opens it, and what its messages claim
+about sizes is checked before memory is spent on it.
 """
 
 from __future__ import annotations
 
-import re
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
 
 import numpy as np
 
 from handmesh_model.errors import HandmeshError, ImageError, IntrinsicsError
-from handmesh_model.extras import advice
+from handmesh_ros.bag_reader import METADATA, bag_messages, brief, opened_bag
 from handmesh_ros.source_camera import SourceCamera, camera_of_info
 
 if TYPE_CHECKING:
     from handmesh_ros.calibration import Calibration
 
 BAG_SUFFIXES = ('.mcap', '.db3')
-METADATA = 'metadata.yaml'
 IMAGE, COMPRESSED, INFO = (
     f'sensor_msgs/msg/{name}' for name in ('Image', 'CompressedImage', 'CameraInfo')
 )
 MAX_MESSAGE = 256 << 20
 """Bytes of one message; an 8K image of 16 bits a channel has 199 MB."""
-MAX_CHUNK = 1 << 30
-"""Bytes of one uncompressed chunk of messages."""
 MAX_PIXELS = 1 << 26
-MAX_METADATA = 16 << 20
-MAX_TOPICS = 10_000
-_EXPECTED = "expected none or chunks inside MCAP ('ros2 bag convert' writes it anew)"
 _SEARCH = 200
 """Messages that are looked through for a calibrated camera_info, or an image that can be read."""
 _PACED = 30
 """Images whose times tell the rate; more would have to be read only for that."""
-_DATABASE = b'SQLite format 3\0'
-_COMPRESSED_FILE = re.compile(rb'\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18')
-"""How zstd begins: with a frame, or with one to be skipped."""
 
 
 def is_bag(path: Path) -> bool:
@@ -82,9 +70,9 @@ class Bag:
         :param warn: told of each image that cannot.
         :raises ImageError: if the bag breaks off.
         """
-        with _opened(self.path) as reader:
+        with opened_bag(self.path) as reader:
             wanted = _connections(reader, self.topic)
-            for index, (connection, _, data) in enumerate(_messages(reader, wanted, self.path)):
+            for index, (connection, _, data) in enumerate(bag_messages(reader, wanted, self.path)):
                 try:
                     yield index, _decode(connection.msgtype, data)
                 except ImageError as error:
@@ -100,7 +88,7 @@ def open_bag(path: Path, topic: str = '', warn: Callable[[str], object] = print)
     :param warn: told of a camera_info that cannot be used or does not fit the images.
     :raises ImageError: if it is no bag that can be read, or has no such topic.
     """
-    with _opened(path) as reader:
+    with opened_bag(path) as reader:
         images = {c.topic: c for c in reader.connections if _is_image(c)}
         chosen = _choose(images, topic, path)
         count = sum(c.msgcount for c in _connections(reader, chosen))
@@ -115,7 +103,7 @@ def _rate(reader: Any, topic: str, path: Path) -> float:
     times: list[int] = []
     # Where a bag breaks off, those before can be played.
     with suppress(ImageError):
-        for _, time, _ in islice(_messages(reader, _connections(reader, topic), path), _PACED):
+        for _, time, _ in islice(bag_messages(reader, _connections(reader, topic), path), _PACED):
             times.append(time)
     seconds = (times[-1] - times[0]) * 1e-9 if times else 0.0
     return (len(times) - 1) / seconds if seconds > 0 else 0.0
@@ -144,7 +132,7 @@ def _camera(
 
 def _image_size(reader: Any, topic: str, path: Path) -> tuple[int, int] | None:
     """Width and height of the first image that can be read; None if there is none."""
-    images = _messages(reader, _connections(reader, topic), path)
+    images = bag_messages(reader, _connections(reader, topic), path)
     for connection, _, data in islice(images, _SEARCH):
         try:
             height, width = _decode(connection.msgtype, data).shape[:2]
@@ -176,118 +164,6 @@ def _connections(reader: Any, topic: str) -> list[Any]:
     return [c for c in reader.connections if _is_image(c) and c.topic == topic]
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """
-    A reader of a bag.
-
-    :raises ImageError: instead of the many kinds of errors of a library that meets a broken file.
-    """
-    try:
-        from rosbags.rosbag2 import Reader
-    except ImportError as error:
-        raise ImageError(advice('a bag', ['rosbags'], 'bags')) from error
-    _limit_decompression()
-    try:
-        _check_files(path)
-        reader = Reader(path)
-        reader.open()
-    except ImageError:
-        raise
-    except Exception as error:  # ReaderError, and what escapes from yaml, sqlite3, struct
-        raise ImageError(f"cannot read bag '{path}': {_brief(error)}") from error
-    try:
-        if len(reader.connections) > MAX_TOPICS:
-            raise ImageError(f"bag '{path}' has more than {MAX_TOPICS} topics")
-        if reader.compression_mode:
-            raise ImageError(
-                f"bag '{path}' is compressed by {reader.compression_mode}; {_EXPECTED}"
-            )
-        yield reader
-    finally:
-        reader.close()
-
-
-def _check_files(path: Path) -> None:
-    """
-    Refuse files that the library would unpack whole, or run, before anybody looks.
-
-    By what they hold, whatever the metadata says of them, and however it says it.
-    """
-    if path.is_dir() and (path / METADATA).stat().st_size > MAX_METADATA:
-        raise ImageError(f"'{path / METADATA}' is larger than {MAX_METADATA} bytes")
-    for file in path.iterdir() if path.is_dir() else [path]:
-        if not file.is_file():
-            continue
-        # The library hands names to SQLite as addresses.
-        if '/' in unquote(file.name):
-            raise ImageError(f"'{file}' means a file elsewhere, expected the bag's own only")
-        with file.open('rb') as opened:
-            start = opened.read(len(_DATABASE))
-        if start == _DATABASE:
-            _check_database(file)
-        elif _COMPRESSED_FILE.match(start):
-            raise ImageError(f"bag '{path}' is compressed by file: '{file.name}'; {_EXPECTED}")
-
-
-def _check_database(file: Path) -> None:
-    """
-    Whether a SQLite file holds plain tables only.
-
-    A view, or a column that is computed, is a program that reading would run, forever if it likes.
-    """
-    address = f'file:{quote(str(file.resolve()))}?mode=ro&immutable=1'
-    with closing(sqlite3.connect(address, uri=True)) as database:
-        rows = database.execute('SELECT type, name, sql FROM sqlite_master').fetchall()
-    for kind, name, sql in rows:
-        if kind not in ('table', 'index') or re.search(r'\b(AS|VIRTUAL)\b', sql or '', re.I):
-            raise ImageError(
-                f"bag '{file}' holds a computed {kind} '{name}', expected tables only"
-            )
-
-
-@lru_cache(maxsize=1)
-def _limit_decompression() -> None:
-    """
-    Let the library unpack a chunk up to the size that the chunk claims, and that up to a limit.
-
-    Its own functions unpack whatever comes: a kilobyte may hold gigabytes.
-    """
-    from lz4.frame import LZ4FrameDecompressor
-    from rosbags.rosbag2 import storage_mcap
-
-    def bounded(make: Callable[[], Any]) -> Callable[[bytes, int], bytes]:
-        def unpack(data: bytes, size: int) -> bytes:
-            if size > MAX_CHUNK:
-                raise ImageError(f'a chunk of {size} bytes, at most {MAX_CHUNK} are read')
-            decompressor = make()
-            # One more than claimed, so that a false claim shows.
-            return decompressor.decompress(data, max_length=size + 1)
-
-        return unpack
-
-    storage_mcap.DECOMPRESSORS['zstd'] = bounded(storage_mcap.zstd.ZstdDecompressor)
-    storage_mcap.DECOMPRESSORS['lz4'] = bounded(LZ4FrameDecompressor)
-
-
-def _messages(reader: Any, connections: list[Any], path: Path) -> Iterator[tuple[Any, int, bytes]]:
-    if not connections:
-        return
-    messages = reader.messages(connections)
-    while True:
-        try:
-            message = next(messages)
-        except StopIteration:
-            return
-        except Exception as error:
-            raise ImageError(f"bag '{path}' breaks off: {_brief(error)}") from error
-        yield message
-
-
-def _brief(error: Exception) -> str:
-    return f'{type(error).__name__}: {error}'[:300]
-
-
 @lru_cache(maxsize=1)
 def _typestore() -> Any:
     from rosbags.typesys import Stores, get_typestore
@@ -305,7 +181,7 @@ def _parse(kind: str, data: bytes) -> Any:
     try:
         return _typestore().deserialize_cdr(data, kind)
     except Exception as error:  # assertions, struct, numpy
-        raise ImageError(f'not a {kind}: {_brief(error)}') from error
+        raise ImageError(f'not a {kind}: {brief(error)}') from error
 
 
 def _decode(kind: str, data: bytes) -> np.ndarray:
@@ -338,7 +214,7 @@ def _calibration(
         return None
     wanted = [c for c in infos if c.topic == (beside if beside in names else c.topic)]
     fault = ''
-    for _, _, data in islice(_messages(reader, wanted, path), _SEARCH):
+    for _, _, data in islice(bag_messages(reader, wanted, path), _SEARCH):
         try:
             message = _parse(INFO, data)
             return message, camera_info_to_calibration(message)

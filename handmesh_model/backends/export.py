@@ -13,13 +13,14 @@ import torch
 
 from handmesh_model.backends.edge import COORDINATES, ArrayEdge, OutputLayout
 from handmesh_model.errors import BackendError
-from handmesh_model.extras import advice
+from handmesh_model.extras import advice, missing_packages
 
 if TYPE_CHECKING:
     from handmesh_model.network import HandMeshNet
 
 ONNX_FILE, DESCRIPTION_FILE = 'model.onnx', 'outputs.json'
 ONNX_OPSET = 20
+_ONNX_NEEDS = ('onnx', 'onnxscript')
 _PRECISIONS = {
     'onnx': ('float32',),
     'openvino': ('float32', 'int8'),
@@ -50,7 +51,8 @@ def export_network(
     :param batch: crops in one run.
     :param refine: False leaves the refine stage out: vertices and joints are of the rough mesh.
     :returns: the files written.
-    :raises BackendError: if the format has no such precision or batch, or a package is missing.
+    :raises BackendError: if the format has no such precision or batch, or a package is missing;
+        the folder is then not made.
     """
     precisions = _PRECISIONS[file_format]
     precision = precisions[0] if precision == 'auto' else precision
@@ -66,28 +68,30 @@ def export_network(
 
 
 def _onnx(net: HandMeshNet, precision: str, batch: int, out: Path, refine: bool) -> list[Path]:
+    missing = missing_packages(_ONNX_NEEDS)
+    if missing:
+        raise BackendError(advice('ONNX', missing, 'export'))
     edge = _part(ArrayEdge(net, 'gather'), refine)
     example = torch.zeros(batch, edge.input_size, edge.input_size, 3, dtype=torch.uint8)
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / ONNX_FILE
     try:
         # The exporter tells its progress on the standard output.
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter('ignore')
-            torch.onnx.export(
+            program: Any = torch.onnx.export(
                 edge,
                 (example,),
-                path,
                 input_names=['crops'],
                 output_names=list(edge.layout.names),
                 opset_version=ONNX_OPSET,
                 dynamo=True,
-                external_data=False,
                 verbose=False,
             )
-    except ImportError as error:
-        told = advice('ONNX', ['onnx', 'onnxscript'], 'export')
+    except ImportError as error:  # of one that is there, but not whole
+        told = advice('ONNX', _ONNX_NEEDS, 'export')
         raise BackendError(f'{told} ({error})') from error
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / ONNX_FILE
+    program.save(path, external_data=False)
     return [path]
 
 

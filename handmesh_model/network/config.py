@@ -14,6 +14,8 @@ MAPS_FOR_VERTICES = (*LOCAL_FEATURES, 'decoded')
 ENCODER_STRIDE = 32
 HEATMAP_STRIDE = 4
 SEGMENTATION_STRIDE = 2
+JOINTS = 21
+"""As many as :mod:`handmesh_model.joints` names, which needs NumPy, as no network does."""
 DEPTHS = (10, 18, 34, 50)
 MOST_CHANNELS = 4096
 """Eight times the widest part of the paper's network that is not a ResNet."""
@@ -26,7 +28,7 @@ class NetworkConfig:
 
     :param input_size: side of the square crop in pixels, a multiple of 32.
     :param heatmap_size: bins of the 1D heatmaps (lixels); a quarter of ``input_size``.
-    :param joint_count: number of joints.
+    :param joint_count: number of joints: the 21 of :mod:`handmesh_model.joints`, no other.
     :param depth: layers of the joint stage's ResNet: 10, 18, 34 or 50.
     :param width: channels of the stem and base width of the joint stage's ResNet.
     :param mesh_depth: layers of the mesh stage's ResNet.
@@ -63,7 +65,7 @@ class NetworkConfig:
 
     input_size: int = 256
     heatmap_size: int = 64
-    joint_count: int = 21
+    joint_count: int = JOINTS
     depth: int = 50
     width: int = 64
     mesh_depth: int = 50
@@ -113,6 +115,9 @@ class NetworkConfig:
                 f'heatmap_size is {self.heatmap_size}, expected input_size / {HEATMAP_STRIDE} = '
                 f'{self.input_size // HEATMAP_STRIDE}'
             )
+        # Said by every weights file, but the topology and all who read joints have these alone.
+        if self.joint_count != JOINTS:
+            raise ConfigError(f'joint_count is {self.joint_count}, expected {JOINTS}')
         for name in ('depth', 'mesh_depth'):
             _check_choice(name, getattr(self, name), DEPTHS)
         _check_choice('joints_from', self.joints_from, ('rough', 'refined'))
@@ -162,7 +167,6 @@ class NetworkConfig:
 
 _RANGES = {
     'input_size': (ENCODER_STRIDE, 2048),
-    'joint_count': (1, 256),
     'width': (1, 512),
     'mesh_width': (1, 512),
     'depth_channels': (1, MOST_CHANNELS),

@@ -1,6 +1,7 @@
 """``handmesh export`` from the command line, on a tiny random network."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 import torch
 
 from handmesh_model.backends import create_backend
+from handmesh_model.backends.export import export_network
 from handmesh_model.checkpoints import load_network
 from handmesh_model.cli import USER_ERROR, main
-from handmesh_model.errors import CheckpointError
+from handmesh_model.errors import BackendError, CheckpointError
 from handmesh_model.evaluation import precision_check
 from handmesh_model.evaluation.precision_check import PrecisionCheck
 
@@ -72,6 +74,48 @@ def test_auto_is_the_network_for_where_the_format_runs(
 def test_what_comes_to_nothing_leaves_no_folder(weights_folder: Path, tmp_path: Path) -> None:
     given = ['--weights', str(weights_folder), '--out', str(tmp_path / 'out')]
     assert main(['export', *given, '--format', 'openvino', '--batch', '2']) == USER_ERROR
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize(
+    ('file_format', 'missing'),
+    [
+        ('onnx', ['onnx', 'onnxscript']),
+        ('onnx', ['onnxscript']),
+        ('openvino', ['openvino']),
+        ('tensorrt', ['torch_tensorrt', 'tensorrt']),
+    ],
+)
+def test_a_missing_package_leaves_no_folder(
+    weights_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file_format: str,
+    missing: list[str],
+) -> None:
+    for package in missing:
+        monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    net = load_network(weights_folder / 'mesh.safetensors')
+    named = ' and '.join(missing).replace('_', '-')
+    with pytest.raises(BackendError, match=f'needs the packages? {named}: pip install'):
+        export_network(net, file_format, 'auto', 1, tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_package_that_is_not_whole_leaves_no_folder(
+    weights_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip('onnx')
+    pytest.importorskip('onnxscript')
+
+    def broken(*_: object, **__: object) -> None:
+        raise ImportError('a part of it')
+
+    monkeypatch.setattr(torch.onnx, 'export', broken)
+    net = load_network(weights_folder / 'mesh.safetensors')
+    with pytest.raises(BackendError, match=r'onnx and onnxscript.*a part of it'):
+        export_network(net, 'onnx', 'auto', 1, tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
 
 

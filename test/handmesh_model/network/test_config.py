@@ -5,6 +5,7 @@ import yaml
 
 from handmesh_model.checkpoints import blank_network
 from handmesh_model.errors import ConfigError
+from handmesh_model.joints import JOINT_NAMES
 from handmesh_model.network import NetworkConfig
 from handmesh_model.network.config import _RANGES, MOST_CHANNELS
 
@@ -49,6 +50,10 @@ def test_no_local_features_at_all_are_allowed():
     assert NetworkConfig.from_dict({'local_features': []}).local_features == ()
 
 
+def test_joints_are_those_of_the_project():
+    assert NetworkConfig().joint_count == len(JOINT_NAMES)
+
+
 def test_segmentation_belongs_to_the_joint_stage():
     assert NetworkConfig().has_segmentation
     assert not NetworkConfig(joint_stage=False).has_segmentation
@@ -78,7 +83,10 @@ def test_segmentation_belongs_to_the_joint_stage():
         ({'input_size': None}, 'None'),
         ({'input_size': -32}, 'input_size is -32, expected 32 to 2048'),
         ({'input_size': 4096, 'heatmap_size': 1024}, 'input_size is 4096'),
-        ({'joint_count': 10**9}, 'joint_count is 1000000000, expected 1 to 256'),
+        ({'joint_count': 10**9}, 'joint_count is 1000000000, expected 21'),
+        ({'joint_count': 22}, 'joint_count is 22, expected 21'),
+        ({'joint_count': 1}, 'joint_count is 1, expected 21'),
+        ({'joint_count': 0}, 'joint_count is 0, expected 21'),
         ({'width': 10**6}, 'width is 1000000, expected 1 to 512'),
         ({'mesh_width': 10**30}, 'mesh_width is 10+, expected 1 to 512'),
         ({'graph_blocks': 30000}, 'graph_blocks is 30000, expected 0 to 64'),
