@@ -5,8 +5,9 @@ With the mesh's depth m_i below pixel i, relative to the wrist and for a hand of
 size, and the measured depth D_i, the wrist is at ``D_i - s m_i`` for a hand of s times that size.
 All pixels that look at the hand agree on this; those that look past it, or at something before it,
 do not. What most of them agree on is found as the densest place among the candidates, then refined
-by least squares with Tukey's weights, which let outliers go altogether. The size s follows: with
-the same rays, a hand at Z times the distance is Z times as large.
+by least squares with Tukey's weights, which let outliers go altogether. Where another place is
+nearly as dense, as of a thing that covers half the hand, the variance has both in it. The size s
+follows: with the same rays, a hand at Z times the distance is Z times as large.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _GATE = 4.0
 """Standard deviations of the distance by bone lengths within which the depth is looked for."""
 _WINDOW = 0.012
 """Metres to either side within which candidates agree: the unevenness of an estimated mesh."""
+_APART = 4 * _WINDOW
+"""Metres between two places that are not one surface of an uneven mesh."""
 _TUKEY = 4.685
 """Tukey's constant: 95 % efficiency for normal noise."""
 _LEAST_SCATTER, _MOST_SCATTER = 0.0005, 0.010
@@ -80,11 +83,11 @@ def solve_depth(
             f'depth is known at {len(measured)} of {len(known)} pixels on the hand, '
             f'expected {LEAST_SAMPLES} at least'
         )
-    scale, depth = expected, expected * unit_depth
+    scale, depth, doubt = expected, expected * unit_depth, 0.0
     for round_number in range(_ROUNDS):
         candidates = measured - (1.0 if metric else scale) * offsets
         if round_number == 0:
-            depth = _densest(candidates, depth, spread * depth)
+            depth, doubt = _densest(candidates, depth, spread * depth)
         depth, scatter, weights = _refine(candidates, depth)
         scale = depth / unit_depth
     share = float((np.abs(candidates - depth) < 2 * _WINDOW).mean())
@@ -93,16 +96,18 @@ def solve_depth(
             f'{share:.0%} of the depth on the hand agrees on a distance, '
             f'expected {LEAST_SHARE:.0%} at least'
         )
-    variance = (SENSOR_BIAS * depth) ** 2
+    variance = (SENSOR_BIAS * depth) ** 2 + doubt
     variance += scatter**2 * _CORRELATED / max(float(weights.sum()), 1.0)
     variance += (mesh_noise * scale) ** 2 * _concentration(samples.parts[known], weights)
     return DepthSolution(depth, variance, scale, share)
 
 
-def _densest(candidates: np.ndarray, expected: float, spread: float) -> float:
+def _densest(candidates: np.ndarray, expected: float, spread: float) -> tuple[float, float]:
     """
     Middle of the window that holds most candidates, the expected ones counting more.
 
+    :returns: it, and the variance for it being another place: the densest one apart from it may
+        be the right one instead, with the odds of their densities.
     :raises DepthError: if no candidate is near what is expected.
     """
     near = np.sort(candidates[np.abs(candidates - expected) < _GATE * spread])
@@ -114,8 +119,14 @@ def _densest(candidates: np.ndarray, expected: float, spread: float) -> float:
     ends = np.searchsorted(near, near + 2 * _WINDOW, side='right')
     counts = ends - np.arange(len(near))
     middles = near + _WINDOW
-    best = int(np.argmax(counts * np.exp(-0.5 * ((middles - expected) / spread) ** 2)))
-    return float(np.median(near[best : ends[best]]))
+    density = counts * np.exp(-0.5 * ((middles - expected) / spread) ** 2)
+    best = int(np.argmax(density))
+    away = middles - middles[best]
+    rivals = np.where(np.abs(away) > _APART, density, 0.0)
+    rival = int(np.argmax(rivals))
+    share = float(rivals[rival] / (density[best] + rivals[rival]))
+    doubt = share * float(away[rival]) ** 2
+    return float(np.median(near[best : ends[best]])), doubt
 
 
 def _refine(candidates: np.ndarray, depth: float) -> tuple[float, float, np.ndarray]:

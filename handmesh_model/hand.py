@@ -27,6 +27,8 @@ class ScaleSource(str, Enum):
     """The user's own hand size."""
     DEPTH = 'depth'
     """A registered depth image."""
+    MEASURED = 'measured'
+    """The size that a depth image told of this hand before."""
 
 
 class TrackState(str, Enum):
@@ -106,7 +108,7 @@ class Hand:
     :param wrist_pose: (4, 4) camera_from_wrist, see :func:`handmesh_model.camera.wrist_frame`.
     :param wrist_covariance: (6, 6) x, y, z, rotations about x, y, z; metres and radians squared.
     :param hand_size: metres from wrist to middle knuckle that the scale rests on, or follows
-        from a depth image.
+        from a depth image, which may be one before.
     :param scale_note: why a better source of scale was not used, or ''.
     :param lead: seconds from the image to the time that the camera-frame fields hold for: 0 as
         seen, positive if predicted, negative while a hand that is not seen is held.

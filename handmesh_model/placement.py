@@ -25,14 +25,22 @@ from handmesh_model.wrist import JointSpread, wrist_pose_and_covariance
 
 MEAN_SIZE_SPREAD = 0.07
 """Relative standard deviation of hand size in the population, hence of a depth from it."""
-KNOWN_SIZE_SPREAD = 0.02
-"""The same where the user says the hand size: how well it is measured."""
+KNOWN_SIZE_SPREAD = 0.03
+"""The same where the user says the hand size: by a ruler (2 %), and of the palm alone, whose length
+differs by 4 % among hands with the same fingers; about half of that comes through."""
+MEASURED_SIZE_SPREAD = 0.05
+"""The same where a depth image told it before: how much that differs from pose to pose."""
 PIXEL_NOISE = 0.035
 """Standard deviation of a confident joint over the crop's side."""
 DEPTH_NOISE = 0.010
 """Standard deviation of the root-relative depth of a joint of confidence 1, metres."""
 WRIST_DEPTH_NOISE = 0.002
 """The same of the wrist, which the depth is relative to."""
+_SIZE_SPREADS = {
+    ScaleSource.MEAN: MEAN_SIZE_SPREAD,
+    ScaleSource.PARAMETER: KNOWN_SIZE_SPREAD,
+    ScaleSource.MEASURED: MEASURED_SIZE_SPREAD,
+}
 _LEAST_CONFIDENCE = 0.2
 """Of joints less sure than this, the errors on rendered hands grow no further."""
 
@@ -76,6 +84,7 @@ def place_in_camera(
     topology: HandTopology,
     intrinsics: np.ndarray | None = None,
     hand_size: float | None = None,
+    measured_size: float | None = None,
     confidence: np.ndarray | None = None,
     pixel_noise: float = 2.0,
     depth: DepthView | None = None,
@@ -96,6 +105,8 @@ def place_in_camera(
     :param vertices_depth: (V,) like ``joints_depth``.
     :param intrinsics: (3, 3), checked; None gives root-relative metres by weak perspective.
     :param hand_size: metres from wrist to middle knuckle; None takes the mean hand's.
+    :param measured_size: the same as depth images told it before; comes before ``hand_size`` where
+        there is no depth now.
     :param confidence: (21,) 0..1; joints of little confidence weigh little.
     :param pixel_noise: standard deviation of a confident joint, pixels.
     :param depth: comes before the hand's size where enough of it agrees; needs intrinsics.
@@ -117,14 +128,16 @@ def place_in_camera(
         noise = PointNoise(pixel_noise / focal / trust, depth_noise)
         joints[:, :2] = normalized(joints_image, intrinsics)
         vertices[:, :2] = normalized(vertices_image, intrinsics)
-        scale = 1.0 if hand_size is None else hand_size / topology.hand_size
-        shape = joints[:, 2] / scale if metric_depth else joints[:, 2]
-        unit = solve_wrist_depth(joints[:, :2], shape, lengths, noise)
-        at = _distance_by_size(unit, scale, hand_size is not None, metric_depth)
+        seen = _SeenJoints(joints, lengths, noise, metric_depth)
+        unit, at = _distance_by_size(seen, topology, hand_size, ScaleSource.PARAMETER)
         if depth is not None:
             mesh_noise = float(np.sqrt(np.mean(depth_noise**2)))
             offsets = _Offsets(vertices_depth, mesh_noise, metric_depth)
             at = _distance_by_depth(depth, joints, offsets, topology, unit, at, focal)
+        if measured_size is not None and at.source is not ScaleSource.DEPTH:
+            # Not sooner: what a depth image once told must not decide what the next one may.
+            measured = _distance_by_size(seen, topology, measured_size, ScaleSource.MEASURED)[1]
+            at = replace(measured, note=at.note)
         joints, vertices, spread = _place_on_rays(joints, vertices, noise, at)
     pose, covariance = wrist_pose_and_covariance(joints, spread, side)
     size = at.scale * topology.hand_size
@@ -152,6 +165,22 @@ class _Distance:
 
 
 @dataclass(frozen=True, eq=False)
+class _SeenJoints:
+    """
+    Joints as the network sees them, and what bones they should make.
+
+    :param points: (21, 3) x / z, y / z, root-relative depth.
+    :param lengths: (24,) metres, see :func:`handmesh_model.scale_solver.rigid_lengths`.
+    :param is_metric: as ``metric_depth`` of :func:`place_in_camera`.
+    """
+
+    points: np.ndarray
+    lengths: np.ndarray
+    noise: PointNoise
+    is_metric: bool
+
+
+@dataclass(frozen=True, eq=False)
 class _Offsets:
     """Depth of the vertices (V,) relative to the wrist as the network gives it, and its noise."""
 
@@ -161,14 +190,23 @@ class _Offsets:
 
 
 def _distance_by_size(
-    unit: ScaleSolution, scale: float, is_known: bool, metric_depth: bool
-) -> _Distance:
-    """From the solution for a hand of the topology's size: twice the size, twice as far."""
-    source = ScaleSource.PARAMETER if is_known else ScaleSource.MEAN
-    spread = KNOWN_SIZE_SPREAD if is_known else MEAN_SIZE_SPREAD
+    seen: _SeenJoints, topology: HandTopology, size: float | None, source: ScaleSource
+) -> tuple[ScaleSolution, _Distance]:
+    """
+    From the lengths of the bones: twice the size, twice as far.
+
+    :param size: metres, or None for the mean hand's.
+    :param source: of the size, if it is given.
+    :returns: the solution for a hand of the topology's size, and the distance.
+    """
+    scale = 1.0 if size is None else size / topology.hand_size
+    source = ScaleSource.MEAN if size is None else source
+    shape = seen.points[:, 2] / scale if seen.is_metric else seen.points[:, 2]
+    unit = solve_wrist_depth(seen.points[:, :2], shape, seen.lengths, seen.noise)
     value = scale * unit.value
-    variance = scale**2 * unit.variance + (spread * value) ** 2
-    return _Distance(source, scale, 1.0 if metric_depth else scale, value, variance)
+    variance = scale**2 * unit.variance + (_SIZE_SPREADS[source] * value) ** 2
+    stretch = 1.0 if seen.is_metric else scale
+    return unit, _Distance(source, scale, stretch, value, variance)
 
 
 def _distance_by_depth(
@@ -187,7 +225,8 @@ def _distance_by_depth(
     """
     try:
         samples = sample_surface(view, offsets.depth, topology, by_size.depth / focal)
-        spread = float(np.sqrt(by_size.variance)) / by_size.depth
+        # What is measured is not refused because somebody said a size.
+        spread = float(np.hypot(np.sqrt(unit.variance) / unit.value, MEAN_SIZE_SPREAD))
         found = solve_depth(
             samples, unit.value, by_size.scale, spread, offsets.noise, offsets.metric
         )

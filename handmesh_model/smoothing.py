@@ -24,6 +24,7 @@ _ACCELERATION = 5.0
 """m/s^2, standard deviation of what a hand may do meanwhile; for the covariance of predictions."""
 _ANGULAR_ACCELERATION = 50.0
 """The same of its rotation, rad/s^2."""
+_BY_DEPTH = {ScaleSource.DEPTH, ScaleSource.MEASURED}
 _SAME_SIZE = 1e-3
 """Relative difference of hand sizes up to which they are one, rounded or worked out otherwise."""
 
@@ -183,12 +184,13 @@ def have_same_scale(one: Scaled, other: Scaled) -> bool:
     """
     Whether the metres of two hands rest on the same; otherwise points jump between them.
 
-    A depth image tells the size anew in each image, which is no change.
+    A depth image tells the size anew in each image, and what it told holds on where one is
+    missing: that is no change.
     """
-    if one.scale_source is not other.scale_source:
-        return False
-    is_measured = one.scale_source is ScaleSource.DEPTH
-    return is_measured or isclose(one.hand_size, other.hand_size, rel_tol=_SAME_SIZE)
+    if {one.scale_source, other.scale_source} <= _BY_DEPTH:
+        return True
+    same_source = one.scale_source is other.scale_source
+    return same_source and isclose(one.hand_size, other.hand_size, rel_tol=_SAME_SIZE)
 
 
 def _are_comparable(one: Hand, other: Hand) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
 from handmesh_model.errors import IntrinsicsError
@@ -18,18 +19,40 @@ _RECTIFIED = re.compile(r'(^|[/_])rect')
 """As in image_rect, image_rect_color or rectified/image."""
 _SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Fits every publisher."""
+_LATCHED = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Also brings what was sent before, by publishers that keep it."""
 PATIENCE = 2.0
 """Seconds of images without a CameraInfo after which one is missed."""
 
 
+def matched_qos(publishers: Sequence[Any]) -> QoSProfile:
+    """
+    A subscription that brings what was sent before it, if every publisher is latched.
+
+    :param publishers: TopicEndpointInfo of each.
+    """
+    is_latched = bool(publishers) and all(map(_is_latched, publishers))
+    return _LATCHED if is_latched else _SENSOR
+
+
+def _is_latched(publisher: Any) -> bool:
+    """Whether late subscribers get what a publisher has sent; reliable ones alone can."""
+    offered = publisher.qos_profile
+    return (offered.durability, offered.reliability) == (_LATCHED.durability, _LATCHED.reliability)
+
+
 class CameraWatch:
     """
-    The subscription to `camera_info`.
+    The subscription to `camera_info`, which follows the publishers' durability.
 
     :param node: the subscription is made there.
     :param is_rectified: whether images are said to be rectified, at the moment.
     :param image_topic: full name of the topic of the images.
-    :param fault: says that metric output is not possible, and why.
+    :param fault: says that metric output is not possible or in doubt, and why.
     """
 
     def __init__(
@@ -45,20 +68,21 @@ class CameraWatch:
         self._say = fault
         self._lock = threading.Lock()
         self._subscription: Any = None
+        self._qos = _SENSOR
         self._forget()
 
     def _forget(self) -> None:
+        self._message: CameraInfo | None = None
         self._key: object = None
         self._calibration: Calibration | None = None
-        self._fault = self._rectification = ''
+        self._fault = self._doubt = self._rectification = ''
+        self._taken_as_rectified = False
 
     def open(self) -> None:
         """Begin to listen; nothing is known of the camera any more."""
         with self._lock:
             self._forget()
-        self._subscription = self._node.create_subscription(
-            CameraInfo, 'camera_info', self._on_camera_info, _SENSOR
-        )
+        self._subscribe()
 
     def close(self) -> None:
         """Stop listening, if that was begun."""
@@ -66,11 +90,33 @@ class CameraWatch:
             self._node.destroy_subscription(self._subscription)
         self._subscription = None
 
+    def look(self, image_frame: str) -> None:
+        """
+        See whether the publishers or parameters have changed, and whether images fit.
+
+        :param image_frame: frame of the newest image, '' if it is not known.
+        """
+        if self._subscription is None:
+            return
+        publishers = self._publishers()
+        # Nobody there, or nobody left: no reason to change anything.
+        if publishers and matched_qos(publishers) != self._qos:
+            self.close()
+            self._subscribe()
+        self._follow_parameter()
+        self._compare(image_frame)
+
     @property
     def fault(self) -> str:
         """Why metric output is not possible, or ''."""
         with self._lock:
             return self._fault
+
+    @property
+    def doubt(self) -> str:
+        """What speaks against metric output that is possible, or ''."""
+        with self._lock:
+            return self._doubt
 
     def facts(self) -> dict[str, str]:
         """What diagnostics say of the camera."""
@@ -79,6 +125,7 @@ class CameraWatch:
 
     def current(self) -> Calibration | None:
         """What is known of the camera; None if nothing can be relied on."""
+        self._follow_parameter()
         with self._lock:
             return self._calibration
 
@@ -87,30 +134,54 @@ class CameraWatch:
         with self._lock:
             if self._key is not None or self._fault or seconds < PATIENCE:
                 return
-            self._fault = f"no camera_info on '{self._topic()}'"
+            self._fault = self._why_silent()
         self._say(f'{self._fault}; pixels only')
 
     def _topic(self) -> str:
         return self._node.resolve_topic_name('camera_info')
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        rectified = self._is_rectified()
-        key = (
-            *(message.width, message.height, message.distortion_model, rectified),
-            *(message.d.tobytes(), message.k.tobytes(), message.p.tobytes()),
-            *(message.binning_x, message.binning_y, message.roi.x_offset, message.roi.y_offset),
-            *(message.roi.width, message.roi.height),
+    def _publishers(self) -> Sequence[Any]:
+        return self._node.get_publishers_info_by_topic(self._topic())
+
+    def _subscribe(self) -> None:
+        self._qos = matched_qos(self._publishers())
+        self._subscription = self._node.create_subscription(
+            CameraInfo,
+            'camera_info',
+            self._on_camera_info,
+            self._qos,
+            # Of a publisher that is not latched; the next look mends it, rclpy would warn.
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda event: None),
         )
-        if key == self._key:
-            return
-        try:
-            calibration, fault = camera_info_to_calibration(message, rectified), ''
-        except IntrinsicsError as error:
-            calibration, fault = None, f"camera_info on '{self._topic()}': {error}"
-        rectification = '' if calibration is None else _rectification(calibration, rectified)
+
+    def _why_silent(self) -> str:
+        publishers = self._publishers()
+        text = f"no camera_info on '{self._topic()}'"
+        if not publishers:
+            return text
+        offers = sorted({_offer(publisher) for publisher in publishers})
+        text += f', which has {len(publishers)} publishers ({"; ".join(offers)})'
+        if any(map(_is_latched, publishers)) and self._qos != _LATCHED:
+            text += '; what was sent before is received only if all of them are transient_local'
+        return text
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self._take(message)
+
+    def _follow_parameter(self) -> None:
+        if self._is_rectified() != self._taken_as_rectified:
+            self._take(None)
+
+    def _take(self, message: CameraInfo | None) -> None:
+        """Make of a message what the parameters say; of the last one if it is None."""
+        rectified = self._is_rectified()
         with self._lock:
-            self._key, self._calibration, self._fault = key, calibration, fault
-            self._rectification = rectification
+            self._message = self._message if message is None else message
+            self._taken_as_rectified = rectified
+            if self._message is None or not self._derive(self._message, rectified):
+                return
+            calibration, fault = self._calibration, self._fault
+            rectification = self._rectification
         if fault:
             self._say(f'{fault}; pixels only')
             return
@@ -124,6 +195,45 @@ class CameraWatch:
                 f"images on '{topic}' sound rectified, but image_is_rectified is false and the "
                 'distortion in camera_info is undone: if they are rectified, set it to true'
             )
+
+    def _derive(self, message: CameraInfo, rectified: bool) -> bool:
+        """Remember what a message means; whether that is anything new."""
+        key = (
+            *(message.width, message.height, message.distortion_model, rectified),
+            *(message.d.tobytes(), message.k.tobytes(), message.p.tobytes()),
+            *(message.binning_x, message.binning_y, message.roi.x_offset, message.roi.y_offset),
+            *(message.roi.width, message.roi.height),
+        )
+        if key == self._key:
+            return False
+        try:
+            calibration, fault = camera_info_to_calibration(message, rectified), ''
+        except IntrinsicsError as error:
+            calibration, fault = None, f"camera_info on '{self._topic()}': {error}"
+        self._key, self._calibration, self._fault = key, calibration, fault
+        self._rectification = '' if calibration is None else _rectification(calibration, rectified)
+        return True
+
+    def _compare(self, image_frame: str) -> None:
+        """Say once that camera_info is in another frame than the images."""
+        with self._lock:
+            frame = '' if self._message is None else self._message.header.frame_id
+            doubt = ''
+            if frame and image_frame and frame != image_frame and self._calibration is not None:
+                doubt = (
+                    f"camera_info on '{self._topic()}' is in frame '{frame}', the images in "
+                    f"'{image_frame}': make sure that it is of the same camera"
+                )
+            is_new = doubt != self._doubt
+            self._doubt = doubt
+        if doubt and is_new:
+            self._say(doubt)
+
+
+def _offer(publisher: Any) -> str:
+    """What a publisher offers, as in 'reliable, transient_local'."""
+    offered = publisher.qos_profile
+    return f'{offered.reliability.name.lower()}, {offered.durability.name.lower()}'
 
 
 def _rectification(calibration: Calibration, rectified: bool) -> str:

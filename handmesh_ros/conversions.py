@@ -37,6 +37,7 @@ SCALE_SOURCES = {
     ScaleSource.MEAN: msg.Hand.SCALE_MEAN,
     ScaleSource.PARAMETER: msg.Hand.SCALE_PARAMETER,
     ScaleSource.DEPTH: msg.Hand.SCALE_DEPTH,
+    ScaleSource.MEASURED: msg.Hand.SCALE_MEASURED,
 }
 
 

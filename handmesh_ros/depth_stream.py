@@ -3,7 +3,7 @@ Depth images, paired by stamp with the colour images that they are registered to
 
 A synchronizer of message_filters hands out pairs alone: without depth, no image would come
 through. Here the colour image leads. It waits a moment for a depth image that is on its way, and
-goes on without one that does not come.
+goes on without one that does not come, at once if that can be told.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from statistics import median_low
 from typing import Any
 
 import numpy as np
@@ -24,12 +26,17 @@ from handmesh_model.depth_image import check_depth
 from handmesh_model.errors import HandmeshError, ImageError
 from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.depth_images import image_to_depth
+from handmesh_ros.monitor import FAULT_MEMORY
 
 _KEPT = 8
 _SENSOR = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Fits every publisher."""
 _ALIVE = 1.0
-"""Seconds since the last depth image after which none is waited for."""
+"""Seconds without depth after which it counts as gone, and none is waited for."""
+_SPACINGS = 4
+"""Between the newest depth images, that tell when the next is due; few, for rates that change."""
+_IN_VAIN = 3
+"""Images in a row that waited for nothing, after which none waits until depth is in time again."""
 
 
 class DepthStream:
@@ -45,16 +52,24 @@ class DepthStream:
         self._remember = remember
         self._arrived = threading.Condition()
         self._messages: deque[Image] = deque(maxlen=_KEPT)
-        self._last = float('-inf')
+        self._missed: deque[tuple[int, float, float]] = deque(maxlen=_KEPT)
+        """Images that went on without depth: stamp, tolerance, until when they might wait."""
+        self._in_vain = 0
+        self._newest_image = 0
+        self._last = self._went_back = float('-inf')
+        """When depth came last, and when its stamps last went back."""
         self._is_said = False
+        self._fit, self._agreement = _Standing(), _Standing()
         self._node: Any = None
         self._subscription: Any = None
 
     def open(self, node: Node) -> None:
         """Begin to listen to `depth`; what came before is forgotten."""
         with self._arrived:
-            self._messages.clear()
+            self._last = self._went_back = float('-inf')
+            self._forget()
         self._is_said = False
+        self._fit, self._agreement = _Standing(), _Standing()
         self._node = node
         self._subscription = node.create_subscription(Image, 'depth', self.offer, _SENSOR)
 
@@ -66,10 +81,37 @@ class DepthStream:
 
     def offer(self, message: Image) -> None:
         """Lay down a depth image; never waits."""
+        stamp, now = stamp_to_nanoseconds(message.header.stamp), time.monotonic()
         with self._arrived:
+            if self._messages and 0 < stamp < stamp_to_nanoseconds(
+                self._messages[-1].header.stamp
+            ):
+                self._messages.clear()
+                self._went_back = now
+            if any(
+                abs(stamp - wanted) * 1e-9 <= tolerance and now <= end
+                for wanted, tolerance, end in self._missed
+            ):
+                self._in_vain = 0
             self._messages.append(message)
-            self._last = time.monotonic()
+            self._last = now
             self._arrived.notify_all()
+
+    def forget(self) -> None:
+        """
+        Use nothing of a former run, for images whose stamps went back.
+
+        Depth whose own stamps went back just before is of the new run, and stays.
+        """
+        with self._arrived:
+            self._forget()
+
+    def _forget(self) -> None:
+        if time.monotonic() - self._went_back > _ALIVE:
+            self._messages.clear()
+        self._went_back = float('-inf')
+        self._missed.clear()
+        self._in_vain = self._newest_image = 0
 
     def match(
         self, header: Header, shape: tuple[int, int], tolerance: float, patience: float
@@ -80,7 +122,9 @@ class DepthStream:
         :param header: of the colour image.
         :param shape: its height and width.
         :param tolerance: seconds that the stamps may differ by.
-        :param patience: seconds to wait at most for one that may be on its way.
+        :param patience: seconds to wait at most for one that may be on its way. Nobody waits if
+            none is to be expected by the spacing of those that came, or if waiting has brought
+            nothing for some images in a row.
         :returns: (H, W) as :func:`image_to_depth`, None if there is none that can be used.
         """
         nearest = self._nearest(header.stamp, tolerance, patience)
@@ -88,7 +132,7 @@ class DepthStream:
             return None
         gap = _gap(nearest, header.stamp)
         if abs(gap) > tolerance:
-            self.fault(
+            self._misfit(
                 f'no depth image within {tolerance:g} s of the image: the nearest is '
                 f'{abs(gap):.3g} s {"older" if gap < 0 else "newer"}; sizes come without depth'
             )
@@ -96,41 +140,116 @@ class DepthStream:
         try:
             depth = _checked(nearest, header.frame_id, shape)
         except HandmeshError as error:
-            self.fault(f'{error}; sizes come without depth')
+            self._misfit(f'{error}; sizes come without depth')
             return None
+        self._fit.good()
         return depth
 
+    @property
+    def trouble(self) -> str:
+        """Why depth cannot be used by now, or ''; single images without do not count."""
+        return self._fit.trouble or self._agreement.trouble
+
     def fault(self, text: str) -> None:
-        """Say what is wrong, if it was right before."""
+        """Say what is wrong with depth that :meth:`match` gave, if it was right before."""
+        self._agreement.bad(text)
+        self._say_once(text)
+
+    def works(self) -> None:
+        """What was wrong is right again."""
+        self._agreement.good()
+        self._is_said = False
+
+    def _misfit(self, text: str) -> None:
+        self._fit.bad(text)
+        self._say_once(text)
+
+    def _say_once(self, text: str) -> None:
         if self._is_said:
             self._remember(text)
         else:
             self._is_said = True
             self._say(text)
 
-    def works(self) -> None:
-        """What was wrong is right again."""
-        self._is_said = False
-
     def _nearest(self, stamp: Any, tolerance: float, patience: float) -> Image | None:
         end = time.monotonic() + patience
+        wanted = stamp_to_nanoseconds(stamp)
+        has_waited = False
         with self._arrived:
-            while self._messages:
+            if 0 < wanted < self._newest_image:
+                self._forget()
+            self._newest_image = wanted
+            while True:
                 # Of those equally near, as all without stamps are, the newest.
-                best = min(reversed(self._messages), key=lambda m: abs(_gap(m, stamp)))
-                left = end - time.monotonic()
-                is_alive = time.monotonic() - self._last < _ALIVE
-                # Newer ones than the image are there: its own will not come any more.
-                is_over = any(_gap(m, stamp) > tolerance for m in self._messages)
-                if abs(_gap(best, stamp)) <= tolerance or left <= 0 or is_over or not is_alive:
+                best = min(
+                    reversed(self._messages), key=lambda m: abs(_gap(m, stamp)), default=None
+                )
+                if best is not None and abs(_gap(best, stamp)) <= tolerance:
+                    self._in_vain = 0
                     return best
+                left = end - time.monotonic()
+                if left <= 0 or not self._may_come(stamp, tolerance):
+                    self._in_vain += has_waited
+                    self._missed.append((wanted, tolerance, end))
+                    return best
+                has_waited = True
                 self._arrived.wait(left)
-        return None
+
+    def _may_come(self, stamp: Any, tolerance: float) -> bool:
+        """Whether the depth image of a stamp, which is not there yet, is worth waiting for."""
+        if self._in_vain >= _IN_VAIN or time.monotonic() - self._last >= _ALIVE:
+            return False
+        # Newer ones than the image are there: its own will not come any more.
+        if any(_gap(m, stamp) > tolerance for m in self._messages):
+            return False
+        return _is_expected([-_gap(m, stamp) for m in self._messages], tolerance)
+
+
+class _Standing:
+    """Whether something has been wrong for longer than with single images."""
+
+    def __init__(self) -> None:
+        self._text = ''
+        self._last_good = self._last_bad = float('-inf')
+
+    def good(self) -> None:
+        """It was right with an image."""
+        self._last_good = time.monotonic()
+
+    def bad(self, text: str) -> None:
+        """It was wrong with an image."""
+        self._text, self._last_bad = text, time.monotonic()
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong, or ''."""
+        now = time.monotonic()
+        is_wrong = now - self._last_good >= _ALIVE and now - self._last_bad < FAULT_MEMORY
+        return self._text if is_wrong else ''
 
 
 def _gap(message: Image, stamp: Any) -> float:
     """Seconds that a message is newer than a stamp."""
     return (stamp_to_nanoseconds(message.header.stamp) - stamp_to_nanoseconds(stamp)) * 1e-9
+
+
+def _is_expected(ages: Sequence[float], tolerance: float) -> bool:
+    """
+    Whether a depth image for a colour image is to come, by the spacing of those that came.
+
+    :param ages: seconds that the stamps of the last depth images lie before that of the image,
+        oldest first.
+    :param tolerance: seconds that the stamps may differ by.
+    :returns: True also in doubt: with fewer than three depth images, or an uneven spacing.
+    """
+    gaps = [older - newer for older, newer in pairwise(ages[-_SPACINGS - 1 :])]
+    spacing = median_low(gaps) if len(gaps) > 1 else 0.0
+    if spacing <= 0:
+        return True
+    # A lost image leaves a gap of several spacings.
+    jitter = max(abs(gap - max(1, round(gap / spacing)) * spacing) for gap in gaps)
+    steps = max(1, round(ages[-1] / spacing))
+    return abs(ages[-1] - steps * spacing) <= tolerance + steps * jitter
 
 
 def _checked(message: Image, wanted: str, shape: tuple[int, int]) -> np.ndarray:

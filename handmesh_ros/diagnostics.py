@@ -29,6 +29,8 @@ class NodeFacts:
     :param idle: why no images are taken although the node is active, or ''.
     :param calibration: why metric output is off, or '' if it is on.
     :param camera: what else is known of it, such as what is done about distortion.
+    :param doubts: what is wrong with metric output although it is on, such as depth that cannot
+        be used.
     :param network: device, weights and the like.
     :param busy: seconds that the image at hand takes by now.
     """
@@ -39,6 +41,7 @@ class NodeFacts:
     idle: str = ''
     calibration: str = ''
     camera: Mapping[str, str] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
     network: Mapping[str, str] = field(default_factory=dict)
     busy: float = 0.0
 
@@ -90,7 +93,8 @@ def calibration(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
         status.level = DiagnosticStatus.WARN
         status.message = monitor.faults()['calibration'].text
     else:
-        status.message = 'metric output on'
+        status.level = DiagnosticStatus.WARN if facts.doubts else DiagnosticStatus.OK
+        status.message = '; '.join(('metric output on', *facts.doubts))
     for key, value in facts.camera.items():
         _add(status, key, value)
     _add_faults(status, monitor, ('calibration', 'depth'))

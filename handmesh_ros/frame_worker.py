@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 from handmesh_model.errors import BackendError, HandmeshError, ImageError, IntrinsicsError
 from handmesh_model.hand import Hand, HandBox, TrackState
 from handmesh_ros.calibration import Calibration
+from handmesh_ros.camera_changes import CameraChanges
 from handmesh_ros.compressed_images import compressed_image_to_rgb
 from handmesh_ros.conversions import is_finite
 from handmesh_ros.depth_stream import DepthStream
@@ -94,6 +95,7 @@ class FrameWorker:
         self._slot: NewestSlot[Image | CompressedImage] = NewestSlot()
         self._thread: threading.Thread | None = None
         self._times = ImageTimes(surroundings.now, surroundings.fault, monitor)
+        self._changes = CameraChanges()
         self._recovery = Recovery()
         self._is_broken = False
         self._forget = threading.Event()
@@ -110,12 +112,19 @@ class FrameWorker:
         if self._thread is not None and self._thread.is_alive():
             raise BackendError(f'the last image takes {self.busy_for():.0f} s by now')
         self._slot = NewestSlot()
+        self._start_anew()
+        self._times.reset()
+        self._changes.reset()
+        self._thread = threading.Thread(target=self._run, name='frames', daemon=True)
+        self._thread.start()
+
+    def _start_anew(self) -> None:
+        """Forget all hands, and what was kept to go with images to come."""
         self._tracker.reset()
         self._steadier.reset()
         self._outputs.reset()
-        self._times.reset()
-        self._thread = threading.Thread(target=self._run, name='frames', daemon=True)
-        self._thread.start()
+        if self._node.depth is not None:
+            self._node.depth.forget()
 
     def forget(self) -> None:
         """Forget all hands before the next image."""
@@ -205,13 +214,12 @@ class FrameWorker:
         if self._times.is_stale(stamp, settings.max_age):
             return
         if self._times.went_back(stamp):
-            self._steadier.reset()
-            self._outputs.reset()
+            self._start_anew()
         start = time.perf_counter()
         rgb = _to_rgb(message)
         self._monitor.note('decode', time.perf_counter() - start)
-        self._check_frame(message)
         camera = self._camera_of(rgb)
+        self._check_camera(message, camera, rgb)
         depth = self._depth_of(message.header, rgb, camera, settings)
         # Meshes cost more than joints alone; a measurement of the hand rests on the best.
         refine = measuring or not wanted <= JOINTS_ONLY
@@ -227,9 +235,22 @@ class FrameWorker:
         self._monitor.count('processed')
         self._node.report(time.perf_counter() - start, self._times.note_age('latency', stamp))
 
-    def _check_frame(self, message: Image | CompressedImage) -> None:
-        if not message.header.frame_id:
+    def _check_camera(
+        self, message: Image | CompressedImage, camera: Calibration | None, rgb: np.ndarray
+    ) -> None:
+        frame_id = message.header.frame_id
+        if not frame_id:
             self._node.fault('frame', 'images have no frame_id: TF and RViz cannot place hands')
+        before = self._changes.other_frame(frame_id)
+        if before is not None:
+            self._node.fault(
+                'frame',
+                f"images are of frame '{frame_id}' after '{before}': tracks start anew, expected "
+                'one camera on a topic',
+            )
+        # The watch for camera_info says so itself.
+        if self._changes.other_rays(camera, rgb.shape[1], rgb.shape[0]) or before is not None:
+            self._start_anew()
 
     def _hands(
         self,

@@ -75,6 +75,11 @@ class HandStream:
         return self._input.topic
 
     @property
+    def image_frame(self) -> str:
+        """Frame of the newest image, '' while there is none."""
+        return self._input.frame
+
+    @property
     def is_taking(self) -> bool:
         """Whether images are subscribed to."""
         return self._input.is_taking

@@ -275,6 +275,7 @@ class HandmeshNode(LifecycleNode):
     def _look_around(self) -> None:
         if self._stream is not None:
             self._stream.follow_demand()
+            self._camera.look(self._stream.image_frame)
 
     # Insight
 
@@ -310,6 +311,7 @@ class HandmeshNode(LifecycleNode):
             idle=self._idle() if self._state == 'active' else '',
             calibration=self._camera.fault,
             camera=self._camera.facts(),
+            doubts=tuple(filter(None, (self._camera.doubt, self._depth.trouble))),
             network=self._network | ({} if stream is None else stream.network_facts()),
             busy=0.0 if stream is None else stream.busy_for(),
         )

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import (
+    QoSPolicyKind,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_policy_name_from_kind,
+)
 from sensor_msgs.msg import CompressedImage, Image
 
 from handmesh_ros.conversions import stamp_to_nanoseconds
@@ -22,6 +28,11 @@ TRANSPORTS: dict[str, type] = {'raw': Image, 'compressed': CompressedImage}
 _SUFFIX = '/compressed'
 _JUMP = 1_000_000_000
 """Nanoseconds that a subscription's images may lie behind those of the one before."""
+_PAIR = 0.01
+"""
+Seconds at most between two subscriptions' callbacks for one image. They take their turns in one
+thread; cameras take longer between two images.
+"""
 
 
 def matched_reliability(publishers: Sequence[Any]) -> ReliabilityPolicy:
@@ -48,11 +59,21 @@ def transport_topic(topic: str, transport: str) -> str:
 
 
 class _Once:
-    """Lets an image that a subscription and its successor both bring pass once."""
+    """
+    Lets an image that a subscription and its successor both bring pass once.
 
-    def __init__(self) -> None:
+    Images without a stamp (0) cannot be told apart. The former subscription's pass until the newer
+    one brings its first, from then on the newer one's alone; that first one is taken for the last
+    of the former if it comes right after it, and for a new one otherwise.
+
+    :param clock: seconds, never going back.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._number = 0
         self._last: Any = None
+        self._last_time = float('-inf')
         self._known: Any = None
 
     def admits(self, number: int, stamp: Any) -> bool:
@@ -68,11 +89,16 @@ class _Once:
         if number > self._number:
             self._number, self._known = number, self._last
         if self._known is not None:
-            behind = stamp_to_nanoseconds(self._known) - stamp_to_nanoseconds(stamp)
+            known, nanoseconds = stamp_to_nanoseconds(self._known), stamp_to_nanoseconds(stamp)
+            if known == nanoseconds == 0:
+                # Of the newer subscription's images only the first can be the former's last.
+                self._known = None
+                if self._clock() - self._last_time < _PAIR:
+                    return False
             # The former was faster; farther back, time has jumped.
-            if 0 <= behind < _JUMP:
+            elif 0 <= known - nanoseconds < _JUMP:
                 return False
-        self._last, self._known = stamp, None
+        self._last, self._last_time, self._known = stamp, self._clock(), None
         return True
 
     def end_overlap(self) -> None:
@@ -89,6 +115,7 @@ class ImageInput:
     :param reliability: 'auto', or one of :data:`RELIABILITIES`.
     :param on_image: gets every message.
     :param fault: says that publishers and this subscription do not fit, and why.
+    :param clock: seconds, never going back.
     """
 
     def __init__(
@@ -98,6 +125,7 @@ class ImageInput:
         reliability: str,
         on_image: Callable[[Any], None],
         fault: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._node = node
         self._kind = TRANSPORTS[transport]
@@ -108,8 +136,11 @@ class ImageInput:
         self._subscription: Any = None
         self._former: Any = None
         self._used: ReliabilityPolicy | None = None
-        self._once = _Once()
+        self._clock = clock
+        self._once = _Once(clock)
         self._newest = 0
+        self.frame = ''
+        """Frame of the newest image, '' while there is none."""
         self.topic = transport_topic(node.resolve_topic_name('image'), transport)
         """Where images are expected, by its full name."""
 
@@ -142,7 +173,8 @@ class ImageInput:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = None
-        self._once = _Once()
+        self._once = _Once(self._clock)
+        self.frame = ''
 
     def _let_go_of_former(self) -> None:
         if self._former is not None:
@@ -152,6 +184,7 @@ class ImageInput:
 
     def _on_message(self, number: int, message: Any) -> None:
         if self._once.admits(number, message.header.stamp):
+            self.frame = message.header.frame_id
             self._on_image(message)
 
     def _wanted_reliability(self) -> ReliabilityPolicy:
@@ -165,10 +198,16 @@ class ImageInput:
 
     def _on_incompatible(self, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
-        self._fault(
+        text = (
             f"a publisher on '{self.topic}' does not offer the quality of service asked for "
-            f"({policy}); image_reliability is '{self._reliability}', 'auto' takes what is offered"
+            f'({policy})'
         )
+        if policy == qos_policy_name_from_kind(QoSPolicyKind.RELIABILITY):
+            # The next look at the publishers mends it.
+            if self._reliability == AUTO:
+                return
+            text += f"; image_reliability is '{self._reliability}', 'auto' takes what is offered"
+        self._fault(text)
 
     def why_silent(self) -> str:
         """What a user should know who wonders why no image comes."""

@@ -56,6 +56,66 @@ def test_depth_comes_before_the_hand_size_and_names_the_true_one():
     assert placed.scale_note == ''
 
 
+@pytest.mark.parametrize('given', [0.78, 1.3])
+def test_size_that_somebody_gave_does_not_make_depth_wrong(given):
+    """The distance by size is off by a quarter, four deviations of it if one believes in it."""
+    vertices = hand_at(HAND, 2)
+    network = seen(vertices, HAND)
+    placed = place(HAND, network, depth_of(vertices, HAND), hand_size=given * HAND.hand_size)
+    assert placed.scale_source is ScaleSource.DEPTH
+    assert np.abs(placed.vertices_camera - vertices).max() < 1e-3
+
+
+def test_what_depth_told_before_holds_where_there_is_none_now():
+    vertices = hand_at(HAND, 2, 1.1)
+    network = seen(vertices, HAND, 1.1)
+    sizes = {'measured_size': 1.1 * HAND.hand_size, 'hand_size': 0.95 * HAND.hand_size}
+    for depth, note in ((np.full(SHAPE, 3.0), 'depth puts the wrist at'), (None, '')):
+        more = {} if depth is None else {'depth': DepthView(depth, network['vertices_image'])}
+        more |= {'side': 'right', 'topology': HAND, 'intrinsics': K}
+        placed = place_in_camera(**network, **more, **sizes)
+        assert placed.scale_source is ScaleSource.MEASURED
+        assert placed.scale_note.startswith(note)
+        assert placed.hand_size == pytest.approx(1.1 * HAND.hand_size)
+        assert np.abs(placed.vertices_camera - vertices).max() < 1e-3
+    mean = place_in_camera(**network, side='right', topology=HAND, intrinsics=K)
+    by_depth = place(HAND, network, depth_of(vertices, HAND))
+    stated = [p.wrist_covariance[2, 2] for p in (by_depth, placed, mean)]
+    assert stated == sorted(stated)
+
+
+def test_what_depth_told_before_does_not_decide_what_it_tells_now():
+    vertices = hand_at(HAND, 3, 1.1)
+    network = seen(vertices, HAND, 1.1)
+    depth = depth_of(vertices, HAND, background=1.5)
+    plain = place(HAND, network, depth)
+    again = place(HAND, network, depth, measured_size=0.7 * HAND.hand_size)
+    assert again.scale_source is ScaleSource.DEPTH
+    np.testing.assert_array_equal(again.vertices_camera, plain.vertices_camera)
+    np.testing.assert_array_equal(again.wrist_covariance, plain.wrist_covariance)
+
+
+def test_thing_that_hides_half_the_hand_makes_the_distance_less_sure():
+    """Whichever of hand and board is taken for the hand, the other is not ruled out."""
+    normalised, stated = [], []
+    for seed in range(24):
+        vertices = hand_at(HAND, seed)
+        network = seen(vertices, HAND)
+        depth = depth_of(vertices, HAND, background=1.2)
+        free = place(HAND, network, depth)
+        columns = network['vertices_image'][:, 0]
+        depth[:, : int(np.quantile(columns, 0.55))] = vertices[:, 2].min() - 0.05
+        placed = place(HAND, network, depth)
+        if placed.scale_source is not ScaleSource.DEPTH:
+            continue
+        error = placed.joints_camera[WRIST, 2] - joints_of(vertices)[WRIST, 2]
+        normalised.append(error / np.sqrt(placed.wrist_covariance[2, 2]))
+        stated.append(placed.wrist_covariance[2, 2] / free.wrist_covariance[2, 2])
+    assert len(stated) > 16
+    assert np.median(stated) > 2
+    assert np.abs(normalised).max() < 4
+
+
 @pytest.mark.parametrize('seed', range(4))
 def test_background_beside_the_silhouette_does_not_pull(seed):
     """

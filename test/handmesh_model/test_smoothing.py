@@ -222,11 +222,15 @@ def test_points_that_cannot_be_compared_start_anew(hand: Hand, change: dict) -> 
         # Worked out anew in each image, with its rounding.
         {'hand_size': 0.09 + 1e-8},
         {'scale_source': ScaleSource.DEPTH, 'hand_size': 0.1},
+        # An image without depth, after some with.
+        {'scale_source': ScaleSource.MEASURED, 'hand_size': 0.1},
     ],
 )
 def test_sizes_that_are_measured_or_rounded_anew_are_no_change(hand: Hand, change: dict) -> None:
     smoother = HandSmoother()
-    hand = replace(hand, scale_source=change.get('scale_source', hand.scale_source))
+    source = change.get('scale_source', hand.scale_source)
+    source = ScaleSource.DEPTH if source is ScaleSource.MEASURED else source
+    hand = replace(hand, scale_source=source)
     end = moving(hand, smoother, 1.0, 0.5)
     measured = replace(at(hand, (end + 1 / RATE, 0, 0)), **change)
     (ahead,) = smoother.update([measured], end + 1 / RATE, end + 0.1)

@@ -1,5 +1,6 @@
 """What is made of CameraInfo, without a node."""
 
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
@@ -7,9 +8,10 @@ import pytest
 pytest.importorskip('sensor_msgs')
 pytest.importorskip('rclpy')
 
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
-from handmesh_ros.camera_watch import CameraWatch
+from handmesh_ros.camera_watch import PATIENCE, CameraWatch
 
 DISTORTED = CameraInfo(
     width=160,
@@ -18,6 +20,68 @@ DISTORTED = CameraInfo(
     d=[-0.2, 0.05, 0.0, 0.0, 0.0],
     k=[150.0, 0.0, 80.0, 0.0, 150.0, 60.0, 0.0, 0.0, 1.0],
 )
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+KEPT, VOLATILE = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
+
+
+class Graph:
+    """What a :class:`CameraWatch` sees of a node."""
+
+    def __init__(self):
+        self.offered = []
+        """Reliability and durability of each publisher."""
+        self.open = []
+
+    def resolve_topic_name(self, name):
+        return f'/{name}'
+
+    def get_publishers_info_by_topic(self, topic):
+        return [
+            SimpleNamespace(
+                qos_profile=QoSProfile(depth=1, reliability=reliability, durability=durability)
+            )
+            for reliability, durability in self.offered
+        ]
+
+    def create_subscription(self, kind, name, callback, qos, event_callbacks):
+        self.open.append(SimpleNamespace(bring=callback, qos=qos))
+        return self.open[-1]
+
+    def destroy_subscription(self, subscription):
+        self.open.remove(subscription)
+
+    def get_logger(self):
+        return SimpleNamespace(info=lambda text: None)
+
+
+class Watch(CameraWatch):
+    """Writes down what it says; `is_rectified` can be set."""
+
+    def __init__(self, topic='/image'):
+        self.graph, self.said, self.is_rectified = Graph(), [], False
+        super().__init__(
+            self.graph,
+            lambda: self.is_rectified,
+            lambda: topic,
+            self.said.append,
+        )
+
+    @property
+    def asked_for(self):
+        """Reliability and durability of the only subscription."""
+        (subscription,) = self.graph.open
+        return subscription.qos.reliability, subscription.qos.durability
+
+    def bring(self, frame=''):
+        (subscription,) = self.graph.open
+        message = deepcopy(DISTORTED)
+        message.header.frame_id = frame
+        subscription.bring(message)
+
+
+@pytest.fixture
+def watch():
+    return Watch()
 
 
 @pytest.mark.parametrize(
@@ -31,12 +95,104 @@ DISTORTED = CameraInfo(
     ],
 )
 def test_topics_that_sound_rectified(topic, is_said):
-    heard, said = [], []
-    node = SimpleNamespace(
-        create_subscription=lambda kind, name, callback, qos: heard.append(callback),
-        get_logger=lambda: SimpleNamespace(info=lambda text: None),
-    )
-    CameraWatch(node, lambda: False, lambda: topic, said.append).open()
-    (callback,) = heard
-    callback(DISTORTED)
-    assert [f"images on '{topic}' sound rectified" in text for text in said] == [True] * is_said
+    watch = Watch(topic)
+    watch.open()
+    watch.bring()
+    said = [f"images on '{topic}' sound rectified" in text for text in watch.said]
+    assert said == [True] * is_said
+
+
+def test_image_is_rectified_counts_without_another_camera_info(watch):
+    watch.open()
+    watch.bring()
+    assert watch.current().distortion.size == 5
+    watch.is_rectified = True
+    assert watch.current().distortion.size == 0
+    watch.is_rectified = False
+    watch.look('')
+    assert 'undone' in watch.facts()['distortion']
+    assert watch.current().distortion.size == 5
+
+
+@pytest.mark.parametrize(
+    ('offered', 'asked_for'),
+    [
+        ([], (BEST_EFFORT, VOLATILE)),
+        ([(RELIABLE, KEPT)], (RELIABLE, KEPT)),
+        ([(RELIABLE, KEPT), (RELIABLE, KEPT)], (RELIABLE, KEPT)),
+        ([(RELIABLE, KEPT), (RELIABLE, VOLATILE)], (BEST_EFFORT, VOLATILE)),
+        ([(BEST_EFFORT, KEPT)], (BEST_EFFORT, VOLATILE)),
+        ([(RELIABLE, VOLATILE)], (BEST_EFFORT, VOLATILE)),
+    ],
+)
+def test_durability_suits_every_publisher(watch, offered, asked_for):
+    watch.graph.offered = offered
+    watch.open()
+    assert watch.asked_for == asked_for
+
+
+def test_durability_follows_the_publishers_and_the_camera_stays_known(watch):
+    watch.open()
+    assert watch.asked_for == (BEST_EFFORT, VOLATILE)
+    watch.graph.offered = [(RELIABLE, KEPT)]
+    watch.look('')
+    assert watch.asked_for == (RELIABLE, KEPT)
+    watch.bring()
+    watch.graph.offered = []
+    watch.look('')
+    assert watch.asked_for == (RELIABLE, KEPT)
+    watch.graph.offered = [(RELIABLE, KEPT), (BEST_EFFORT, VOLATILE)]
+    watch.look('')
+    assert watch.asked_for == (BEST_EFFORT, VOLATILE)
+    assert watch.current() is not None
+    watch.close()
+    watch.look('')
+    assert not watch.graph.open
+
+
+@pytest.mark.parametrize(
+    ('offered', 'said'),
+    [
+        ([], "no camera_info on '/camera_info'; pixels only"),
+        (
+            [(RELIABLE, VOLATILE)],
+            "no camera_info on '/camera_info', which has 1 publishers (reliable, volatile); "
+            'pixels only',
+        ),
+        (
+            [(RELIABLE, KEPT), (BEST_EFFORT, VOLATILE)],
+            "no camera_info on '/camera_info', which has 2 publishers (best_effort, volatile; "
+            'reliable, transient_local); what was sent before is received only if all of them '
+            'are transient_local; pixels only',
+        ),
+    ],
+)
+def test_missing_camera_info_is_said_with_what_is_offered(watch, offered, said):
+    watch.graph.offered = offered
+    watch.open()
+    watch.miss(PATIENCE)
+    watch.miss(PATIENCE)
+    assert watch.said == [said]
+
+
+def test_camera_info_of_another_frame_is_said_once_and_used(watch):
+    watch.open()
+    watch.bring(frame='other')
+    watch.look('eye')
+    watch.look('eye')
+    (said,) = watch.said
+    assert said == watch.doubt
+    assert "in frame 'other', the images in 'eye'" in said
+    assert watch.current() is not None
+    watch.bring(frame='eye')
+    watch.look('eye')
+    assert not watch.doubt
+
+
+@pytest.mark.parametrize(('frame', 'image_frame'), [('', 'eye'), ('eye', ''), ('eye', 'eye')])
+def test_empty_frames_are_no_mismatch(watch, frame, image_frame):
+    watch.open()
+    watch.bring(frame=frame)
+    watch.look(image_frame)
+    assert not watch.said
+    assert not watch.doubt

@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from robot import depth_message, time_of
 from std_msgs.msg import Header
 
 from handmesh_model.errors import ImageError
+from handmesh_ros import depth_stream
 from handmesh_ros.depth_images import image_to_depth
 from handmesh_ros.depth_stream import DepthStream
 
@@ -30,6 +32,47 @@ class Stream(DepthStream):
     def __init__(self):
         self.said, self.remembered = [], []
         super().__init__(self.said.append, self.remembered.append)
+
+
+class TimedStream(Stream):
+    """A stream whose time passes only while an image waits, or when told to."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        self.waits = 0
+        self.on_its_way = []
+        """Seconds until each comes, and the depth image."""
+        time = SimpleNamespace(monotonic=lambda: self.now)
+        monkeypatch.setattr(depth_stream, 'time', time)
+        super().__init__()
+        monkeypatch.setattr(self._arrived, 'wait', self._wait)
+
+    def _wait(self, seconds):
+        self.waits += 1
+        if self.on_its_way and self.on_its_way[0][0] <= seconds:
+            seconds, depth = self.on_its_way.pop(0)
+            self.now += seconds
+            self.offer(depth)
+        else:
+            self.now += seconds
+
+    def has_depth(self, stamp):
+        return self.match(*image(stamp), 0.02, 0.05) is not None
+
+    def offer_at(self, *stamps):
+        for stamp in stamps:
+            self.offer(depth_at(stamp))
+
+
+def depth_at(stamp, frame='camera', more=0):
+    """A depth image; `more` is added to its values."""
+    header = Header(stamp=time_of(stamp), frame_id=frame)
+    return depth_message(VALUES + np.uint16(more), header)
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    return TimedStream(monkeypatch)
 
 
 @pytest.mark.parametrize('kind', ['<u2', '>u2', '<f4', '>f4'])
@@ -120,3 +163,115 @@ def test_depth_that_does_not_fit_is_said_once_until_it_fits(other, said):
     stream.works()
     assert stream.match(*other, 0.02, 0.0) is None
     assert len(stream.said) == 2
+
+
+@pytest.mark.parametrize(('before', 'known'), [([], 3), ([0.9, 0.933, 0.967], 5)])
+def test_images_between_two_depth_images_do_not_wait(timed, before, known):
+    timed.offer_at(*before, *(1 + i / 15 for i in range(known)))
+    for i in range(known, 12):
+        assert not timed.has_depth(1 + (i - 0.5) / 15)
+        assert timed.waits == 0
+        timed.offer_at(1 + i / 15)
+        assert timed.has_depth(1 + i / 15)
+
+
+@pytest.mark.parametrize(
+    ('stamps', 'wanted'),
+    [
+        ([1.0], 1.033),
+        ([1.0, 1.067], 1.1),
+        ([1.0, 1.067, 1.133], 1.2),
+        ([1.0, 1.067, 1.2, 1.267], 1.333),
+        ([1.0, 1.067, 1.133], 1.267),
+        ([1.0, 1.063, 1.137, 1.2, 1.267], 1.335),
+        ([1.0, 1.1, 1.26, 1.36, 1.49], 1.635),
+    ],
+    ids=['first', 'second', 'even', 'one lost', 'this one lost', 'jitter', 'uneven'],
+)
+def test_depth_that_may_be_on_its_way_is_waited_for(timed, stamps, wanted):
+    timed.offer_at(*stamps)
+    timed.on_its_way = [(0.01, depth_at(wanted))]
+    assert timed.has_depth(wanted)
+    assert timed.waits == 1
+
+
+def test_waiting_that_brings_nothing_ends_until_depth_is_in_time_again(timed):
+    timed.offer_at(1.0)
+    for i in range(1, 6):
+        assert not timed.has_depth(1 + i / 30)
+    assert timed.waits == 3
+    timed.now += 0.06
+    timed.offer_at(1 + 5 / 30)  # later than any image waits
+    assert not timed.has_depth(1 + 6 / 30)
+    assert timed.waits == 3
+    timed.now += 0.03
+    timed.offer_at(1 + 6 / 30)  # the image might have waited for this one
+    timed.on_its_way = [(0.03, depth_at(1 + 7 / 30))]
+    assert timed.has_depth(1 + 7 / 30)
+    assert timed.waits == 4
+
+
+def test_depth_of_before_the_images_went_back_is_forgotten(timed):
+    timed.offer_at(9.9, 10.0)
+    assert timed.has_depth(10.0)
+    assert not timed.has_depth(9.9)
+    assert timed.waits == 1  # depth still comes, and is not overtaken by that of before
+    timed.on_its_way = [(0.01, depth_at(9.93))]
+    assert timed.has_depth(9.93)
+
+
+def test_depth_that_goes_back_before_the_images_do_is_kept(timed):
+    timed.offer_at(9.9, 10.0)
+    assert timed.has_depth(10.0)
+    timed.offer_at(5.0, 5.03)
+    assert not timed.has_depth(10.033)
+    assert timed.has_depth(5.0)
+    assert timed.has_depth(5.03)
+
+
+def test_what_is_forgotten_is_used_no_more_unless_it_is_of_the_new_run(timed):
+    timed.offer_at(9.9, 10.0)
+    timed.forget()
+    assert not timed.has_depth(10.0)
+    timed.offer_at(10.033, 5.0)
+    timed.forget()
+    assert timed.has_depth(5.0)
+    timed.forget()
+    assert not timed.has_depth(5.0)
+
+
+def test_images_without_a_stamp_go_nowhere_back(timed):
+    timed.offer_at(10.0)
+    assert timed.has_depth(10.0)
+    assert not timed.has_depth(0.0)
+    assert timed.has_depth(10.0)
+
+
+def test_trouble_lasts_from_when_no_depth_can_be_used_until_it_can(timed):
+    def show(stamp, frame='camera'):
+        timed.now += 0.25
+        timed.offer(depth_at(stamp, frame))
+        return timed.has_depth(stamp)
+
+    assert not timed.trouble
+    assert not show(1.0, 'elsewhere')
+    assert "in frame 'elsewhere'" in timed.trouble
+    assert show(2.0)
+    assert not timed.trouble
+    for stamp in (3.0, 4.0, 5.0):
+        assert not show(stamp, 'elsewhere')
+        assert not timed.trouble  # may be single images
+    assert not show(6.0, 'elsewhere')
+    assert timed.trouble
+    timed.now += 5
+    assert not timed.trouble  # no images by now
+
+
+def test_trouble_is_also_that_depth_disagrees_with_the_hands(timed):
+    timed.works()
+    timed.fault('depth is far off')
+    assert not timed.trouble
+    timed.now += 1
+    assert timed.trouble == 'depth is far off'
+    timed.works()
+    assert not timed.trouble

@@ -105,3 +105,11 @@ def test_camera_is_told_of(monitor):
         WARN,
         'no camera_info; pixels only',
     )
+
+
+def test_doubts_about_metric_output_are_warned_of(monitor):
+    parts, _ = look(monitor, doubts=('depth is too small', 'another frame'))
+    assert (parts['calibration'].level, parts['calibration'].message) == (
+        WARN,
+        'metric output on; depth is too small; another frame',
+    )

@@ -82,6 +82,30 @@ def test_forgotten_hands_come_back_as_new_ones(bench):
     assert not {hand.track_id for hand in bench.serve_good(1.2)} & first
 
 
+def test_another_camera_on_the_topic_is_said_and_starts_new_tracks(bench):
+    first = {hand.track_id for hand in bench.serve_good(1.0)}
+    assert bench.serve(image(BOTH, 1.1, frame_id='other')) == 'processed'
+    assert not {hand.track_id for hand in bench.outputs.published[-1][0]} & first
+    (told,) = [text for kind, text in bench.faults if kind == 'frame']
+    assert told.startswith("images are of frame 'other' after 'camera': tracks start anew")
+
+
+def test_another_focal_length_is_no_motion_of_the_hand(bench):
+    def camera(focal):
+        matrix = np.array([[focal, 0, 80], [0, focal, 60], [0, 0, 1.0]])
+        return Calibration(matrix, np.zeros(0))
+
+    bench.calibration = camera(300.0)
+    first = {hand.track_id for hand in bench.serve_good(1.0)}
+    assert {hand.track_id for hand in bench.serve_good(1.1)} == first
+    bench.calibration = camera(150.0)
+    later = bench.serve_good(1.2)
+    assert not {hand.track_id for hand in later} & first
+    (alone,) = [hand for hand in later if hand.side == 'right']
+    (again,) = [hand for hand in bench.serve_good(1.3) if hand.side == 'right']
+    np.testing.assert_allclose(alone.joints_camera, again.joints_camera, atol=1e-3)
+
+
 @pytest.mark.parametrize('topic', sorted({*TOPICS, 'tf'}))
 def test_meshes_are_refined_for_those_who_look_at_them(bench, topic):
     bench.outputs.topics = frozenset({topic, 'tf'})

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from handmesh_ros.image_input import ImageInput, matched_reliability, transport_topic
@@ -57,7 +57,13 @@ class Graph:
         ]
 
     def create_subscription(self, kind, topic, callback, qos, event_callbacks):
-        self.open.append(SimpleNamespace(bring=callback, reliability=qos.reliability))
+        self.open.append(
+            SimpleNamespace(
+                bring=callback,
+                reliability=qos.reliability,
+                find_incompatible=event_callbacks.incompatible_qos,
+            )
+        )
         return self.open[-1]
 
     def destroy_subscription(self, subscription):
@@ -81,11 +87,24 @@ def taken():
     return []
 
 
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
 @pytest.fixture
-def images(graph, taken):
-    return ImageInput(
-        graph, 'raw', 'auto', lambda image: taken.append(image.header.stamp.sec), pytest.fail
-    )
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def images(graph, taken, clock):
+    def take(image):
+        taken.append(image.header.stamp.sec)
+
+    return ImageInput(graph, 'raw', 'auto', take, pytest.fail, clock)
 
 
 def test_no_image_is_lost_or_taken_twice_while_the_reliability_changes(graph, images, taken):
@@ -152,3 +171,53 @@ def test_release_leaves_no_subscription(graph, images, taken):
     images.take()
     graph.open[0].bring(image_at(0))  # a camera without stamps
     assert taken == [0, 0]
+
+
+@pytest.mark.parametrize('is_pair', [True, False])
+def test_images_without_a_stamp_pass_once_each(graph, images, taken, clock, is_pair):
+    images.take()
+    (former,) = graph.open
+    former.bring(image_at(0))
+    graph.offered = [RELIABLE]
+    images.take()
+    newer = graph.open[1]
+    clock.now += 0.03
+    former.bring(image_at(0))
+    # Either the same one, or one that the former has no more brought.
+    clock.now += 0.001 if is_pair else 0.03
+    newer.bring(image_at(0))
+    assert len(taken) == (2 if is_pair else 3)
+    for _ in range(3):
+        clock.now += 0.03
+        newer.bring(image_at(0))
+        former.bring(image_at(0))
+    assert len(taken) == (5 if is_pair else 6)
+
+
+def incompatible(kind):
+    return SimpleNamespace(last_policy_kind=kind)
+
+
+def test_what_auto_mends_is_not_warned_of(graph):
+    said = []
+    ImageInput(graph, 'raw', 'auto', pytest.fail, said.append).take()
+    graph.open[0].find_incompatible(incompatible(QoSPolicyKind.RELIABILITY))
+    assert not said
+    graph.open[0].find_incompatible(incompatible(QoSPolicyKind.DEADLINE))
+    assert len(said) == 1
+    assert '(DEADLINE)' in said[0]
+    assert 'auto' not in said[0]
+    ImageInput(graph, 'raw', 'reliable', pytest.fail, said.append).take()
+    graph.open[1].find_incompatible(incompatible(QoSPolicyKind.RELIABILITY))
+    assert "image_reliability is 'reliable', 'auto' takes what is offered" in said[1]
+
+
+def test_frame_of_the_newest_image_is_known(graph, images):
+    images.take()
+    assert images.frame == ''
+    image = image_at(1)
+    image.header.frame_id = 'eye'
+    graph.open[0].bring(image)
+    assert images.frame == 'eye'
+    images.release()
+    assert images.frame == ''

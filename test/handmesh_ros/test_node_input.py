@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from painted_hands import paint
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from robot import Robot, time_of, values_of
+from robot import LATCHED, Robot, time_of, values_of
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 from std_msgs.msg import Header
 
@@ -132,3 +132,19 @@ def test_images_without_a_frame_get_no_tf(robot, painted_node):
     assert node.text().count('no frame_id') == 1
     assert not robot.got['/tf']
     robot.ask(BOTH, 3.0, K, '/tf')
+
+
+def test_camera_info_sent_once_before_the_node_started(listener, painted_node):
+    listener.node.destroy_publisher(listener.infos)
+    listener.infos = listener.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
+    info = CameraInfo(header=Header(frame_id='elsewhere'), width=160, height=120)
+    info.k = K.ravel().tolist()
+    listener.infos.publish(info)
+    node = painted_node(diagnostics_period=0.1)
+    listener.wait_for_node()
+    listener.wait_for_status('calibration', lambda s: s.message == 'metric output on')
+    assert all(hand.metric_valid for hand in listener.ask(BOTH, 1.0, frame_id='eye').hands)
+    said = "is in frame 'elsewhere', the images in 'eye'"
+    status = listener.wait_for_status('calibration', lambda s: said in s.message)
+    assert status.level == status.WARN
+    assert node.text().count(said) == 1
