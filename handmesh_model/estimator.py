@@ -126,10 +126,12 @@ class HandEstimator:
             crops, affines = self._crops(rgb, boxes)
         with self.stopwatch('network'):
             result = self.backend.run(crops, self.refine)
-        if not (np.isfinite(result.vertices).all() and np.isfinite(result.joints).all()):
-            raise BackendError(
-                f'the network ({self.backend.name}) gave NaN or infinite coordinates'
-            )
+        for name in ('vertices', 'joints', 'presence', 'right', 'confidence'):
+            if not np.isfinite(getattr(result, name)).all():
+                raise BackendError(
+                    f"the network ({self.backend.name}) gave NaN or infinite values in '{name}', "
+                    'expected finite ones'
+                )
         vertices = self.lixels.from_lixels(result.vertices)
         joints = self.lixels.from_lixels(result.joints)
         vertices_image = apply_affine(affines, vertices[..., :2])

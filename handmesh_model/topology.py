@@ -21,6 +21,8 @@ MOST_VERTICES = 20_000
 """Of a mesh; MANO has 778. Files may say anything."""
 MOST_FACES_AT_VERTEX = 256
 """Bounds the table of neighbours, whose rows are as long as the longest."""
+MOST_BYTES = 64 << 20
+"""Of a file's arrays; the largest mesh takes 45 MB with all numbers in 64 bits."""
 
 
 class HandTopology:
@@ -33,8 +35,8 @@ class HandTopology:
         None derives it from the nearest joint along the mesh.
     :param template: (V, 3) metres, a mean right hand at rest in the wrist frame, if there is one.
     :param name: what to call it in messages and checkpoints.
-    :raises TopologyError: if shapes or indices contradict each other, or the template is of no
-        hand.
+    :raises TopologyError: if shapes or indices contradict each other, what counts vertices or
+        parts is no whole number, or the template is of no hand.
     """
 
     def __init__(
@@ -45,19 +47,20 @@ class HandTopology:
         template: np.ndarray | None = None,
         name: str = 'custom',
     ) -> None:
-        self.faces = np.ascontiguousarray(faces, dtype=np.int32)
+        self.faces = _whole_numbers('faces', faces, np.int32)
         self.joint_regressor = np.ascontiguousarray(joint_regressor, dtype=np.float32)
         self.name = name
         self.template = None if template is None else np.asarray(template, dtype=np.float32)
         self._check()
         if vertex_parts is None:
             vertex_parts = _parts_from_regressor(self.edges, self.joint_regressor)
-        self.vertex_parts = np.ascontiguousarray(vertex_parts, dtype=np.uint8)
-        fits = self.vertex_parts.shape == (self.vertex_count,)
-        if not fits or self.vertex_parts.max() >= len(PARTS):
+        self.vertex_parts = _whole_numbers('vertex_parts', vertex_parts, np.uint8)
+        shape = self.vertex_parts.shape
+        if shape != (self.vertex_count,):
+            raise TopologyError(f'vertex_parts has shape {shape}, expected ({self.vertex_count},)')
+        if self.vertex_parts.max() >= len(PARTS):
             raise TopologyError(
-                f'vertex_parts has shape {self.vertex_parts.shape} and maximum '
-                f'{self.vertex_parts.max()}, expected ({self.vertex_count},) and at most '
+                f'vertex_parts has maximum {self.vertex_parts.max()}, expected at most '
                 f'{len(PARTS) - 1}'
             )
 
@@ -170,11 +173,11 @@ class HandTopology:
         """
         Read a topology written by :meth:`save`.
 
-        :raises TopologyError: if the file is missing, damaged or no npz, lacks an array, or has
-            arrays that contradict each other.
+        :raises TopologyError: if the file is missing, damaged or no npz, unpacks to more than
+            :data:`MOST_BYTES`, lacks an array, or has arrays that contradict each other.
         """
         try:
-            arrays = read_arrays(path)
+            arrays = read_arrays(path, MOST_BYTES)
         except ValueError as error:
             raise TopologyError(f"cannot read topology '{path}': {error}") from error
         missing = [key for key in ('faces', 'joint_regressor') if key not in arrays]
@@ -190,8 +193,6 @@ class HandTopology:
                 arrays.get('template'),
                 str(arrays.get('name', 'custom')),
             )
-        except TopologyError:
-            raise
         except (TypeError, ValueError) as error:
             raise TopologyError(f"topology '{path}' has unfit arrays: {error}") from error
 
@@ -199,6 +200,26 @@ class HandTopology:
     def open_hand(cls) -> HandTopology:
         """The project's own hand, derived from CC0 data (see ``assets/README.md``)."""
         return _open_hand()
+
+
+def _whole_numbers(name: str, values: Any, dtype: type[np.integer]) -> np.ndarray:
+    """
+    The same numbers in another type, which would round or wrap what it cannot hold.
+
+    :raises TopologyError: if there are such numbers, or no numbers at all.
+    """
+    given = np.asarray(values)
+    if given.dtype.kind not in 'iuf':
+        raise TopologyError(f'{name} is of type {given.dtype}, expected whole numbers')
+    with np.errstate(invalid='ignore'):  # NaN, which equals no number
+        whole = np.ascontiguousarray(given, dtype=dtype)
+    changed = given[given != whole]
+    if changed.size:
+        held = np.iinfo(dtype)
+        raise TopologyError(
+            f'{name} holds {changed[0]}, expected whole numbers from {held.min} to {held.max}'
+        )
+    return whole
 
 
 @lru_cache(maxsize=1)

@@ -28,6 +28,8 @@ _WRIST_COLOR: Color = (245, 245, 245)
 _INK: Color = (20, 24, 32)
 _AXIS_LENGTH = 0.06
 _SUBPIXEL_BITS = 3
+_FARTHEST = 1 << (30 - _SUBPIXEL_BITS)
+"""Pixels from the origin up to which OpenCV's 32 bits hold a point: far beyond any picture."""
 _JOINT_COLORS: tuple[Color, ...] = tuple(
     _WRIST_COLOR if i == WRIST else FINGER_COLORS[FINGERS[(i - 1) // 4]]
     for i in range(JOINT_COUNT)
@@ -152,8 +154,9 @@ def draw_axes(canvas: np.ndarray, hand: Hand, intrinsics: np.ndarray | None) -> 
 
 
 def _fixed(points: np.ndarray) -> list[tuple[int, int]]:
-    # Bounded, since a pixel far outside would overflow OpenCV's fixed point.
-    scaled = np.round(np.clip(points, -8000, 8000) * (1 << _SUBPIXEL_BITS)).astype(int)
+    """Points in OpenCV's fixed point; what leaves the picture keeps its direction."""
+    bounded = np.clip(points, -_FARTHEST, _FARTHEST)
+    scaled = np.round(bounded * (1 << _SUBPIXEL_BITS)).astype(int)
     return [(x, y) for x, y in scaled.tolist()]
 
 

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from handmesh_ros.stamps import JUMP, UNSTAMPED
+
 MAX_SECONDS = 3.0
 """Seconds that an image waits for its hands at most, once a newer one is there."""
 MAX_BYTES = 256 << 20
 """Memory of all images that wait."""
-UNSTAMPED = 0
-"""The stamp of messages that carry none."""
-_JUMP = 10**9
 
 
 @dataclass(eq=False)
@@ -72,7 +71,7 @@ class Pairing:
 
     def _pair(self, stamp: int, now: float) -> Pair | None:
         if stamp != UNSTAMPED and stamp <= self._done:
-            if self._done - stamp < _JUMP:
+            if self._done - stamp < JUMP:
                 return None
             # A jump back by more than a second: a clip starts over, or time does.
             self._pairs.clear()

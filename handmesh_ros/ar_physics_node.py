@@ -28,8 +28,9 @@ from handmesh_ros import executable, msg
 from handmesh_ros.ar_hands import SeenHand, Surface, seen_hands, surface_of
 from handmesh_ros.ar_markers import world_markers
 from handmesh_ros.ar_parameters import PhysicsParameters
-from handmesh_ros.conversions import stamp_to_seconds
+from handmesh_ros.conversions import stamp_to_nanoseconds, stamp_to_seconds
 from handmesh_ros.ros_parameters import ParameterServer
+from handmesh_ros.stamps import UNSTAMPED
 
 if TYPE_CHECKING:
     from handmesh_model.ar.world import HandWorld
@@ -75,6 +76,11 @@ class ArPhysicsNode(Node):
             )
             for hand in hands
         ]
+        if stamp_to_nanoseconds(message.header.stamp) == UNSTAMPED:
+            self.get_logger().warning(
+                'hands carry no stamp (0): no time passes between them, objects stand still',
+                once=True,
+            )
         self._world.advance(stamp_to_seconds(message.header.stamp), bodies)
         self._objects.publish(world_markers(self._world, message.header, self.get_name()))
 

@@ -3,6 +3,7 @@ Records topics into a ROS 2 bag, as `ros2 bag record` does, also where that is n
 
 Waits for each topic to be published, takes its messages as they are, and ends with a bag that
 `ros2 bag play`, Foxglove and folder_camera read: after ``duration``, or on SIGINT or SIGTERM.
+Where the disk is full it ends early, while there is room to finish the bag.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from handmesh_model.errors import ConfigError
+from handmesh_model.errors import ConfigError, OutputError
 from handmesh_ros import executable
 from handmesh_ros.bag_writer import STORAGES, BagWriter
 from handmesh_ros.parameters import parameter
@@ -77,19 +78,44 @@ class BagRecorder(Node):
         self.create_timer(_LOOK_PERIOD, self._look, clock=steady)
 
     def record(self) -> None:
-        """Record until told to end."""
+        """
+        Record until told to end.
+
+        :raises OutputError: if the bag cannot be written on or finished; what there is of it is
+            said with it.
+        """
         executor = SingleThreadedExecutor()
         executor.add_node(self)
         end = time.monotonic() + (self.settings.duration or float('inf'))
+        why = ''
         try:
             while not executable.is_over(self) and time.monotonic() < end:
                 executor.spin_once(timeout_sec=0.1)
+        except OutputError as error:
+            why = str(error)
         finally:
-            self._writer.close()
-        counts = ', '.join(f'{topic} {count}' for topic, count in self._writer.counts.items())
-        self.get_logger().info(f"Bag '{self.settings.out}' holds {counts or 'nothing'}")
+            self._finish(why)
+        self.get_logger().info(f"Bag '{self.settings.out}' holds {self._contents()}")
         for topic in sorted(self._missing):
             self.get_logger().warning(f"'{topic}' was never published")
+
+    def _finish(self, why: str) -> None:
+        """
+        Close the bag.
+
+        :param why: it was not written to the end, or ''.
+        :raises OutputError: if there is such a reason, or the bag cannot be closed.
+        """
+        try:
+            self._writer.close()
+        except OutputError as error:
+            raise OutputError(f'{why}; {error}' if why else str(error)) from error
+        if why:
+            raise OutputError(f'{why}; it ends here and holds {self._contents()}')
+
+    def _contents(self) -> str:
+        counts = self._writer.counts.items()
+        return ', '.join(f'{topic} {count}' for topic, count in counts) or 'nothing'
 
     def _look(self) -> None:
         """Subscribe to what has come to be published."""

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import sqlite3
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from handmesh_model.errors import ConfigError
+from handmesh_model.errors import ConfigError, OutputError
 from handmesh_model.extras import advice
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
 
 STORAGES = ('mcap', 'sqlite3')
 _OTHER_PACKAGE = re.compile(r'^\s*(\w+)/\w+', re.MULTILINE)
 """The package in the type of a field."""
+_RESERVE = 4 << 20
+"""Bytes that are left free to finish a bag: MCAP messages up to 1 MiB that wait, and its index."""
+_INDEX_SHARE = 1024
+"""Bytes of a bag for each of which one more is left free: its index grows with it."""
+_FAILURES = (OSError, sqlite3.Error)
 
 
 class BagWriter:
@@ -38,6 +51,9 @@ class BagWriter:
             self._writer.open()
         except (WriterError, OSError) as error:
             raise ConfigError(f"cannot write the bag '{path}': {error}") from error
+        self._path = path
+        assert self._writer.storage is not None
+        self._file = self._writer.storage.path
         self._connections: dict[str, Any] = {}
         self.counts: dict[str, int] = {}
 
@@ -67,13 +83,45 @@ class BagWriter:
 
         :param nanoseconds: when it came.
         :param data: as DDS sends it (CDR with its header).
+        :raises OutputError: if it cannot be written, or too little room would be left to finish
+            the bag. Only closing is of use then.
         """
-        self._writer.write(self._connections[topic], nanoseconds, data)
+        try:
+            self._keep_room(len(data))
+            self._writer.write(self._connections[topic], nanoseconds, data)
+        except _FAILURES as error:
+            raise OutputError(f"cannot go on with the bag '{self._path}': {error}") from error
         self.counts[topic] += 1
 
+    def _keep_room(self, size: int) -> None:
+        # Without its index, which comes last, nobody reads an MCAP file.
+        written = self._file.stat().st_size
+        free = shutil.disk_usage(self._path).free
+        if resource is not None:
+            limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+            free = free if limit == resource.RLIM_INFINITY else min(free, limit - written)
+        needed = size + _RESERVE + written // _INDEX_SHARE
+        if free < needed:
+            raise OutputError(
+                f"cannot go on with the bag '{self._path}': there is room for "
+                f'{free / 1e6:.1f} MB more, expected {needed / 1e6:.1f} MB at least'
+            )
+
     def close(self) -> None:
-        """Finish the bag."""
-        self._writer.close()
+        """
+        Finish the bag.
+
+        :raises OutputError: if that fails; the bag is then not whole.
+        """
+        try:
+            self._writer.close()
+        except _FAILURES as error:
+            # It has failed already, and old releases of rosbags have no abort.
+            with suppress(Exception):
+                self._writer.abort()
+            raise OutputError(
+                f"the bag '{self._path}' is not whole, it cannot be finished: {error}"
+            ) from error
 
 
 def _qos(is_latched: bool) -> Any:

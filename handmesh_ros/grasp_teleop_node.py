@@ -52,6 +52,7 @@ from handmesh_ros.conversions import (
     stamp_to_seconds,
 )
 from handmesh_ros.ros_parameters import ParameterServer
+from handmesh_ros.stamps import UNSTAMPED
 from handmesh_ros.teleop_parameters import TeleopParameters
 from handmesh_ros.transforms import transform_to_matrix
 
@@ -133,20 +134,29 @@ class GraspTeleopNode(Node):
         self._is_news = True
 
     def _refuse_if_off(self, header: Header) -> bool:
-        """Whether hands of an image are too far from now to follow; it is told then."""
-        now = self.get_clock().now().nanoseconds
-        # Of the image, not of what is predicted from it, which is no fresher for being predicted
-        # and may lie ahead of now.
-        age = (now - stamp_to_nanoseconds(header.stamp)) * 1e-9
-        limit = self.settings.max_age
-        # Ahead of a clock that is slow, they may be of any age.
-        if not 0 < limit < abs(age):
+        """Whether hands of an image are not known to be of about now; it is told then."""
+        why = self._why_off(stamp_to_nanoseconds(header.stamp))
+        if not why:
             return False
-        off = f'{age:.2f} s old' if age > 0 else f'{-age:.2f} s ahead of the clock'
-        why = f'hands are {off}, max_age {limit:g} s (clock? use_sim_time?)'
         self._teleop.refuse(why, time.monotonic())
         self.get_logger().warning(f'not followed: {why}', throttle_duration_sec=5.0)
         return True
+
+    def _why_off(self, stamp: int) -> str:
+        """Why hands of an image of this stamp, nanoseconds, are not to be followed, or ''."""
+        if stamp == UNSTAMPED:
+            # Of no age that could be judged, nor newer than the ones before.
+            return 'hands carry no stamp (0), their age is not known (camera without stamps?)'
+        now = self.get_clock().now().nanoseconds
+        # Of the image, not of what is predicted from it, which is no fresher for being predicted
+        # and may lie ahead of now.
+        age = (now - stamp) * 1e-9
+        limit = self.settings.max_age
+        # Ahead of a clock that is slow, they may be of any age.
+        if not 0 < limit < abs(age):
+            return ''
+        off = f'{age:.2f} s old' if age > 0 else f'{-age:.2f} s ahead of the clock'
+        return f'hands are {off}, max_age {limit:g} s (clock? use_sim_time?)'
 
     def _on_timer(self) -> None:
         command = self._teleop.command(time.monotonic(), 1 / self.settings.rate)

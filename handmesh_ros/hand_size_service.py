@@ -85,9 +85,9 @@ class HandSizeService:
             response.message = str(error)
             return response
         try:
-            await self._look(duration)
+            why_ended = await self._look(duration)
             assert self._meter is not None
-            size = self._meter.result()
+            size = _result(self._meter, why_ended)
             response.hand_size, response.spread = size.metres, size.spread
             response.frames = size.frames
             response.message = self._take(size, request.only_measure)
@@ -117,18 +117,23 @@ class HandSizeService:
             self._meter = HandSizeMeter(request.side or None)
         return duration
 
-    async def _look(self, duration: float) -> None:
-        """Let images pass until the time is over, or the node stops taking them."""
+    async def _look(self, duration: float) -> str:
+        """
+        Let images pass until the time is over, or the node stops taking them.
+
+        :returns: why it stops taking them, or ''.
+        """
         done = Future()
         end = time.monotonic() + duration
 
         def tick() -> None:
-            if not done.done() and (time.monotonic() >= end or self._why_not()):
-                done.set_result(None)
+            reason = self._why_not()
+            if not done.done() and (reason or time.monotonic() >= end):
+                done.set_result(reason)
 
         timer = self._node.create_timer(_TICK, tick, clock=self._steady)
         try:
-            await done
+            return await done
         finally:
             self._node.destroy_timer(timer)
 
@@ -150,6 +155,22 @@ class HandSizeService:
         if not result.successful:
             raise CalibrationError(f'{said}; the parameter refuses it: {result.reason}')
         return f'{said}; parameter hand_size is set'
+
+
+def _result(meter: HandSizeMeter, why_ended: str) -> HandSize:
+    """
+    What was measured.
+
+    :param why_ended: the time for it was cut short, or ''.
+    :raises CalibrationError: if it is nothing of use.
+    """
+    try:
+        return meter.result()
+    except CalibrationError:
+        if why_ended:
+            # What is missing then is time, whatever the images showed.
+            raise CalibrationError(f'cut short: {why_ended}') from None
+        raise
 
 
 def _checked_duration(request: Any) -> float:

@@ -18,6 +18,7 @@ from rclpy.qos import (
 from sensor_msgs.msg import CompressedImage, Image
 
 from handmesh_ros.conversions import stamp_to_nanoseconds
+from handmesh_ros.stamps import JUMP, UNSTAMPED
 
 AUTO = 'auto'
 RELIABILITIES = {
@@ -26,8 +27,6 @@ RELIABILITIES = {
 }
 TRANSPORTS: dict[str, type] = {'raw': Image, 'compressed': CompressedImage}
 _SUFFIX = '/compressed'
-_JUMP = 1_000_000_000
-"""Nanoseconds that a subscription's images may lie behind those of the one before."""
 _PAIR = 0.01
 """
 Seconds at most between two subscriptions' callbacks for one image. They take their turns in one
@@ -90,13 +89,13 @@ class _Once:
             self._number, self._known = number, self._last
         if self._known is not None:
             known, nanoseconds = stamp_to_nanoseconds(self._known), stamp_to_nanoseconds(stamp)
-            if known == nanoseconds == 0:
+            if known == nanoseconds == UNSTAMPED:
                 # Of the newer subscription's images only the first can be the former's last.
                 self._known = None
                 if self._clock() - self._last_time < _PAIR:
                     return False
             # The former was faster; farther back, time has jumped.
-            elif 0 <= known - nanoseconds < _JUMP:
+            elif 0 <= known - nanoseconds < JUMP:
                 return False
         self._last, self._last_time, self._known = stamp, self._clock(), None
         return True

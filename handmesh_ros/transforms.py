@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from handmesh_ros.distro import has_module
+from handmesh_ros.stamps import JUMP, UNSTAMPED
 
 KEPT_SECONDS = 10.0
 _DEEPEST = 64
@@ -32,6 +33,10 @@ class _Link:
 class FrameTree:
     """
     A tree of frames in time. A frame between two stamps is where it was at the nearer one.
+
+    Once the times of one frame go back by a second or more, a recording has started over, or
+    simulated time has: nothing but the static frames is known any more. It takes the same frame,
+    as publishers of different ones may be late, or date theirs ahead, by any time.
     """
 
     def __init__(self) -> None:
@@ -54,13 +59,13 @@ class FrameTree:
 
     def _put(self, child: str, parent: str, stamp: int, pose: np.ndarray, static: bool) -> None:
         link = self._links.get(child)
+        if link is not None and not (static or link.static) and _is_jump(stamp, link.stamps[-1]):
+            self._links = {name: other for name, other in self._links.items() if other.static}
+            link = None
         if link is None or link.parent != parent or static or link.static:
             link = self._links[child] = _Link(parent, static)
-        elif link.stamps and stamp <= link.stamps[-1]:
-            if stamp > link.stamps[-1] - KEPT_SECONDS * 1e9:
-                return
-            # Time has jumped back: what was known is of another run.
-            link = self._links[child] = _Link(parent, static)
+        elif stamp <= link.stamps[-1]:
+            return
         link.stamps.append(stamp)
         link.poses.append(pose)
         while len(link.stamps) > _KEPT or link.stamps[-1] - link.stamps[0] > KEPT_SECONDS * 1e9:
@@ -108,6 +113,10 @@ class FrameTree:
                 return None
             pose = link.poses[best] @ pose
         return pose
+
+
+def _is_jump(stamp: int, newest: int) -> bool:
+    return UNSTAMPED < stamp <= newest - JUMP
 
 
 def transform_to_matrix(transform: Any) -> np.ndarray | None:

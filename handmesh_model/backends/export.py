@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from handmesh_model.backends.edge import COORDINATES, ArrayEdge, OutputLayout
+from handmesh_model.crop import CROP_MARGIN
 from handmesh_model.errors import BackendError
 from handmesh_model.extras import advice, missing_packages
+from handmesh_model.lixels import LixelScale
+from handmesh_model.placement import has_metric_depth
 
 if TYPE_CHECKING:
     from handmesh_model.network import HandMeshNet
@@ -27,10 +30,10 @@ _PRECISIONS = {
     'tensorrt': ('float16', 'float32'),
 }
 _MEANINGS = {
-    'vertices': 'lixels: x, y along the crop, z the depth relative to the wrist',
-    'joints': 'lixels, in the order of handmesh_model.joints',
-    'presence': 'logit: a hand is in the crop',
-    'side': 'logit: the crop shows a right hand',
+    'vertices': 'lixels: x, y along the crop, z the depth relative to the wrist; see decoding',
+    'joints': 'lixels, see decoding; in the order of handmesh_model.joints',
+    'presence': 'logit: a hand is in the crop; probability = 1 / (1 + exp(-logit))',
+    'side': 'logit: the crop shows a right hand; probability = 1 / (1 + exp(-logit))',
     'confidence': '0 to 1, one a joint',
 }
 
@@ -149,9 +152,11 @@ def _description(net: HandMeshNet, batch: int) -> dict[str, Any]:
         'crops': {
             'shape': [batch, config.input_size, config.input_size, 3],
             'type': 'uint8',
-            'meaning': 'RGB; left hands mirrored, the side 1.25 times that of the hand',
+            'meaning': 'RGB; left hands mirrored, the side of the square '
+            f'{CROP_MARGIN:g} times the longer side of the box around the hand',
         },
         'lixels': config.heatmap_size,
+        'decoding': _decoding(net),
         'outputs': {
             name: {
                 'shape': [batch, *shapes.get(name, ())],
@@ -162,4 +167,25 @@ def _description(net: HandMeshNet, batch: int) -> dict[str, Any]:
         },
         'packed': 'a TensorRT engine takes (N, 3, S, S) 0 to 1 in its precision and gives all '
         'outputs of a crop in one row, in this order',
+    }
+
+
+def _decoding(net: HandMeshNet) -> dict[str, Any]:
+    """What lixels of this very network mean, in numbers and in words."""
+    scale = LixelScale(net.config.input_size, net.config.heatmap_size)
+    size, middle = scale.input_size, (scale.input_size - 1) / 2
+    hand = f'a hand of {net.topology.hand_size:.4g} m from wrist to middle knuckle'
+    if has_metric_depth(net.topology):
+        hand = 'the hand itself'
+    return {
+        'formula': 'point = (lixel - offsets) / factors, for each of x, y and z',
+        'offsets': scale.offsets.tolist(),
+        'factors': scale.factors.tolist(),
+        'x, y': f'pixel of the crop = {1 / scale.factors[0]:g} * lixel; pixels have their centres '
+        f'at whole numbers, from 0 to {size - 1}',
+        'z': f'metres from the wrist on, away from the camera, = ((lixel / {scale.heatmap_size}) '
+        f'* 2 - 1) * {scale.depth_range:g}, of {hand}',
+        'picture': f'pixel of the picture = middle of the box + (pixel of the crop - {middle:g}) '
+        f'* side of the crop in pixels of the picture / {size}; x the other way round where the '
+        'crop is mirrored',
     }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from handmesh_model.predictor import HandMeshPredictor
 
 RESULT_FILE = 'hands.json'
+_OF_ONE_PICTURE = re.compile(
+    rf'(.+)(?:_overlay\.png|_(?:{"|".join(SIDES)})_\d+\.obj)', re.DOTALL | re.IGNORECASE
+)
+"""Names of the other results, and in them the picture's."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -64,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     :returns: 0, or 1 if a picture could not be used.
     :raises ConfigError: if there is a hand size without camera matrix, or the results would go
-        among the pictures.
+        among the pictures or replace one.
     :raises ImageError: if a folder holds no picture.
     """
     from handmesh_model.camera import check_intrinsics
@@ -81,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
             'overlays would be taken for pictures the next time'
         )
     pictures = _named(arguments.images)
+    _check_apart(pictures, arguments.out)
     intrinsics = None
     if arguments.intrinsics is not None:
         fx, fy, cx, cy = arguments.intrinsics
@@ -181,6 +189,41 @@ def _named(paths: list[Path]) -> list[tuple[Path, str]]:
         taken.add(name)
         named.append((path, name))
     return named
+
+
+def _check_apart(pictures: list[tuple[Path, str]], out: Path) -> None:
+    """
+    Check that no result replaces a picture, whatever path or link either is reached by.
+
+    :param pictures: with the names of their results.
+    :raises ConfigError: if one would.
+    """
+    if not out.is_dir():
+        return
+    files = {_identity(path): path for path, _ in pictures}
+    files.pop(None, None)
+    # Capitals count nowhere: there are file systems that do not tell them apart.
+    owners = {name.casefold(): path for path, name in pictures}
+    for entry in out.iterdir():
+        picture = files.get(_identity(entry))
+        if picture is None:
+            continue
+        match = _OF_ONE_PICTURE.fullmatch(entry.name)
+        owner = owners.get(match[1].casefold()) if match else None
+        if owner is not None or entry.name.casefold() == RESULT_FILE:
+            results = 'all results' if owner is None else f"a result of '{owner}'"
+            raise ConfigError(
+                f"--out is '{out}', where the picture '{picture}' is '{entry.name}', the name of "
+                f'{results}, and would be replaced; expected another folder'
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What is the same for all paths to a file; None if there is none."""
+    with suppress(OSError):
+        facts = os.stat(path)
+        return facts.st_dev, facts.st_ino
+    return None
 
 
 def _write_pictures(

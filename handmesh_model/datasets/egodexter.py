@@ -96,9 +96,8 @@ def read_tips(path: Path) -> np.ndarray:
     :raises DatasetError: if a line does not have three numbers a finger.
     """
     rows = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if not line.strip():
-            continue
+    # Pictures are numbered by line: one left out as empty would shift all that come after it.
+    for number, line in enumerate(path.read_text().rstrip().splitlines(), start=1):
         try:
             values = [float(text) for text in re.split(r'[;,]', line) if text.strip()]
         except ValueError as error:

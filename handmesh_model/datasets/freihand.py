@@ -33,7 +33,9 @@ ALIGNMENT_COUNT = 2000
 ALIGNMENT_SEED = 2021
 VERTEX_COUNT = 778
 SMALL_FILE = 1 << 20
-"""Characters up to which a JSON file is read in the plain way."""
+"""Bytes up to which a JSON file is read in the plain way."""
+_IN_NUMBERS = b'+-.0123456789eE' + b'NaN' + b'Infinity' + b' \t\r\n'
+"""What numbers consist of, and what may be around them: the rest is the list's structure."""
 
 
 class FreiHand(HandDataset):
@@ -160,18 +162,19 @@ def read_numbers(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
     :param shape: of each entry.
     :returns: (N, *shape) float32, or float64 for camera matrices.
-    :raises DatasetError: if the file is no such list.
+    :raises DatasetError: if the file is no such list; it tells the first entry that does not fit.
     """
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise DatasetError(f"cannot read '{path}': {error}") from error
-    dtype = np.float64 if shape == (3, 3) else np.float32
-    if len(text) < SMALL_FILE:
-        return _small_array(path, shape, dtype)
-    if not re.fullmatch(r'\s*\[.*\]\s*', text[:2000] + text[-2000:], re.DOTALL):
+    if not re.fullmatch(rb'\s*\[.*\]\s*', content[:2000] + content[-2000:], re.DOTALL):
         raise DatasetError(f"'{path}' is cut off or no JSON list")
-    flat = text.translate({ord('['): ' ', ord(']'): ' '})
+    _check_structure(path, content, shape)
+    dtype = np.float64 if shape == (3, 3) else np.float32
+    if len(content) < SMALL_FILE:
+        return _small_array(path, shape, dtype)
+    flat = content.translate(bytes.maketrans(b'[]', b'  '))
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         try:
@@ -184,6 +187,32 @@ def read_numbers(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             f"'{path}' has {numbers.size} numbers, expected a multiple of {size} = {shape}"
         )
     return numbers.astype(dtype).reshape(-1, *shape)
+
+
+def _check_structure(path: Path, content: bytes, shape: tuple[int, ...]) -> None:
+    """
+    Check that brackets and commas are those of a list of equal entries, numbers left aside.
+
+    Without that, an entry too long and one too short would shift all between them by some points.
+
+    :raises DatasetError: if they are not.
+    """
+    found = content.translate(None, _IN_NUMBERS)
+    entry = b''
+    for length in reversed(shape):
+        entry = b'[' + b','.join([entry] * length) + b']'
+    step = len(entry) + 1
+    expected = b'[' + b','.join([entry] * ((len(found) - 1) // step)) + b']'
+    if found == expected:
+        return
+    length = min(len(found), len(expected))
+    same = np.frombuffer(found, np.uint8, length) == np.frombuffer(expected, np.uint8, length)
+    first = length if same.all() else int(same.argmin())
+    # What comes after an array belongs to the next entry, what comes after a number to that one.
+    number, what = first - 1, 'number'
+    if shape:
+        number, what = first // step, f'array of numbers of shape {shape}'
+    raise DatasetError(f"'{path}': entry {number}, counted from 0, is no {what}")
 
 
 def _small_array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -60,7 +61,8 @@ class NetworkConfig:
     :param side_hidden: hidden width of that head, which then sees the joint stage's joints beside
         the pooled feature; 0: it is a linear function of the pooled feature.
     :param confidence: whether each joint gets a confidence from how peaked its heatmaps are.
-    :param confidence_spread: standard deviation in lixels at which confidence falls to 0.6.
+    :param confidence_spread: standard deviation in lixels at which confidence falls to 0.6,
+        0.001 to 1000.
     """
 
     input_size: int = 256
@@ -127,17 +129,13 @@ class NetworkConfig:
             _check_choice('local_features', feature, MAPS_FOR_VERTICES)
         for name in ('decoder_channels', 'mesh_decoder_channels'):
             channels = getattr(self, name)
-            if len(channels) != 3 or min(channels) < 1 or max(channels) > MOST_CHANNELS:
+            if len(channels) != 3 or not all(1 <= count <= MOST_CHANNELS for count in channels):
                 raise ConfigError(
                     f'{name} is {channels}, expected 3 positive numbers up to {MOST_CHANNELS}'
                 )
         if self.side_hidden and not self.joint_stage:
             raise ConfigError(
                 f'side_hidden is {self.side_hidden}, which takes the joint stage: expected 0'
-            )
-        if self.confidence_spread <= 0:
-            raise ConfigError(
-                f'confidence_spread is {self.confidence_spread}, expected more than 0'
             )
 
     @property
@@ -176,6 +174,8 @@ _RANGES = {
     'graph_blocks': (0, 64),
     'graph_tail': (1, MOST_CHANNELS),
     'side_hidden': (0, MOST_CHANNELS),
+    # Its square is a divisor; that of a tiny one is 0.
+    'confidence_spread': (1e-3, 1e3),
 }
 """Least and most, both included. Weights files say these numbers, and may say anything."""
 
@@ -192,7 +192,8 @@ def _typed(key: str, value: Any, default: object) -> Any:
         if all(type(item) is kind for item in value):
             return tuple(value)
     elif isinstance(default, float) and type(value) in (int, float):
-        return float(value)
+        with suppress(OverflowError):  # whole numbers can be larger than any float
+            return float(value)
     elif type(value) is type(default):
         return value
     raise ConfigError(f'{key} is {value!r}, expected a value like {default!r}')

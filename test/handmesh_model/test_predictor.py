@@ -368,6 +368,24 @@ def test_network_that_gives_nan_is_an_error(
         predictor.predict(IMAGE, K, [BOX])
 
 
+@pytest.mark.parametrize('boxes', [None, [BOX]])
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+@pytest.mark.parametrize('head', ['presence', 'right', 'confidence'])
+def test_a_head_that_gives_nan_is_an_error(
+    predictor: HandMeshPredictor,
+    monkeypatch: pytest.MonkeyPatch,
+    head: str,
+    value: float,
+    boxes: list[HandBox] | None,
+) -> None:
+    """It would be a hand of no score, or no hand for ever."""
+    monkeypatch.setattr(predictor, 'detect', lambda rgb: [BOX])
+    broken = np.full((4, 21) if head == 'confidence' else 4, value, np.float32)
+    scripted(predictor, monkeypatch, **{head: broken})
+    with pytest.raises(BackendError, match=f"NaN or infinite values in '{head}', expected finite"):
+        predictor.predict(IMAGE, K, boxes)
+
+
 @pytest.mark.parametrize(
     ('arguments', 'error', 'text'),
     [

@@ -67,6 +67,16 @@ def test_left_faces_are_wound_the_other_way():
         ({'faces': np.zeros((0, 3))}, r'\(0, 3\)'),
         ({'joint_regressor': np.zeros((16, 24))}, r'\(16, 24\)'),
         ({'joint_regressor': np.full((21, 24), np.nan)}, 'NaN'),
+        ({'faces': [[0, 1, 2 + 2**32]]}, 'faces holds 4294967298, expected whole numbers from -2'),
+        ({'faces': [[0, 1, 2.7]]}, 'faces holds 2.7, expected whole numbers'),
+        ({'faces': [[0, 1, np.nan]]}, 'faces holds nan, expected whole numbers'),
+        ({'faces': [['0', '1', '2']]}, 'faces is of type <U1, expected whole numbers'),
+        ({'faces': np.array([[0, 1, 2**63]], np.uint64)}, 'faces holds 9223372036854775808'),
+        ({'vertex_parts': [256] * 24}, 'parts holds 256, expected whole numbers from 0 to 255'),
+        ({'vertex_parts': [-1] * 24}, 'vertex_parts holds -1'),
+        ({'vertex_parts': [0.5] * 24}, r'vertex_parts holds 0\.5'),
+        ({'vertex_parts': [6] * 24}, 'vertex_parts has maximum 6, expected at most 5'),
+        ({'vertex_parts': np.zeros(0)}, r'vertex_parts has shape \(0,\), expected \(24,\)'),
         ({'vertex_parts': [0, 1]}, r'\(2,\)'),
         ({'template': np.zeros((5, 3))}, r'\(5, 3\)'),
         ({'template': np.full((24, 3), np.nan)}, 'template holds NaN'),
@@ -82,6 +92,15 @@ def test_contradictions_are_refused(change, message):
     arguments = {'faces': np.array(faces), 'joint_regressor': regressor} | change
     with pytest.raises(TopologyError, match=message):
         HandTopology(**{key: np.array(value) for key, value in arguments.items()})
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.int64, np.uint32, np.float64])
+def test_whole_numbers_of_any_type_are_taken(dtype):
+    faces, regressor = strip()
+    topology = HandTopology(faces.astype(dtype), regressor, np.ones(24, dtype))
+    assert topology.faces.dtype == np.int32
+    np.testing.assert_array_equal(topology.faces, faces)
+    assert topology.vertex_parts.dtype == np.uint8
 
 
 def test_a_name_has_to_be_words():
@@ -116,6 +135,15 @@ def test_damaged_files_are_refused(tmp_path):
             HandTopology.load(path)
 
 
+def test_files_that_unpack_to_more_than_any_mesh_are_refused(tmp_path):
+    path = tmp_path / 'bomb.npz'
+    faces = np.zeros((12_000_000, 3), np.int16)
+    np.savez_compressed(path, faces=faces, joint_regressor=strip()[1])
+    assert path.stat().st_size < 100_000
+    with pytest.raises(TopologyError, match=r"bomb.*72000128 of them in 'faces.*most 67108864"):
+        HandTopology.load(path)
+
+
 def test_a_single_array_is_no_topology(tmp_path):
     np.save(tmp_path / 'one.npy', np.zeros((3, 3)))
     with pytest.raises(TopologyError, match=r'one\.npy.*one array of shape \(3, 3\)'):
@@ -128,5 +156,5 @@ def test_a_single_array_is_no_topology(tmp_path):
 def test_unfit_arrays_of_a_file_are_refused(tmp_path, change):
     faces, regressor = strip()
     np.savez(tmp_path / 'unfit.npz', **{'faces': faces, 'joint_regressor': regressor} | change)
-    with pytest.raises(TopologyError, match=r'unfit\.npz'):
+    with pytest.raises(TopologyError, match=r"'.*unfit\.npz' has unfit arrays: "):
         HandTopology.load(tmp_path / 'unfit.npz')

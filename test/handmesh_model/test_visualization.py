@@ -13,6 +13,7 @@ from handmesh_model.visualization import (
     DrawingStyle,
     contact_sheet,
     draw_hands,
+    draw_skeleton,
 )
 
 K = np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]])
@@ -111,6 +112,48 @@ def test_hands_anywhere_can_be_drawn(intrinsics: np.ndarray | None) -> None:
     image = draw_hands(grey(), [*moved, flat, behind], topology, intrinsics)
     assert image.shape == (240, 320, 3)
     assert (image != 100).any()
+
+
+@pytest.mark.parametrize('axis', [0, 1])
+@pytest.mark.parametrize('intrinsics', [K, None])
+def test_hands_are_where_they_are_in_pictures_of_any_size(
+    axis: int, intrinsics: np.ndarray | None
+) -> None:
+    """At the far end of a long picture as in a small one of what is seen there."""
+    topology, hand, length = HandTopology.open_hand(), open_hand(), 40_000
+    style = DrawingStyle(labels=False)
+    expected = draw_hands(grey(), [hand], topology, intrinsics, style)
+    shape = [240, 320, 3]
+    shift = np.zeros(2)
+    shift[1 - axis] = length - shape[axis]
+    shape[axis] = length
+    if intrinsics is not None:
+        intrinsics = intrinsics.copy()
+        intrinsics[:2, 2] += shift
+    moved = replace(
+        hand,
+        vertices_image=hand.vertices_image + shift,
+        joints_image=hand.joints_image + shift,
+        box=HandBox.around(hand.vertices_image + shift),
+    )
+    drawn = draw_hands(np.full(shape, 100, np.uint8), [moved], topology, intrinsics, style)
+    np.testing.assert_array_equal(drawn[-240:, -320:], expected)
+    assert (np.delete(drawn, np.s_[-320 if axis else -240 :], axis) == 100).all()
+
+
+def test_bones_that_leave_the_picture_keep_their_direction() -> None:
+    """However far outside they end."""
+    hand = open_hand()
+    drawn = []
+    for far in (400, 2_000_000):
+        joints = np.full((21, 2), -9e6)
+        joints[0] = 20, 20
+        joints[1:5] = (20 + far, 20 + 0.5 * far)
+        picture = grey()
+        draw_skeleton(picture, replace(hand, joints_image=joints))
+        drawn.append(picture[60:, 80:].astype(int) - 100)
+    assert np.abs(drawn[0]).max() > 50
+    assert np.abs(drawn[1] - drawn[0]).max() < 25
 
 
 def test_pictures_of_one_pixel_and_views_can_be_drawn_on() -> None:

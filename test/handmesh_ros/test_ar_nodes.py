@@ -242,6 +242,18 @@ def test_pinch_on_the_topics_picks_the_cube_up(stagehand, acted):
     assert heights[-1] == pytest.approx(0.12, abs=0.008)
 
 
+def test_physics_says_once_that_time_stands_still_without_stamps(ros, acted, capfd):
+    node = ar_physics_node.ArPhysicsNode()
+    said = 'hands carry no stamp (0): no time passes between them, objects stand still'
+    try:
+        for stamp, count in ((START, 0), (0.0, 1), (0.0, 0)):
+            header = Header(stamp=time_of(stamp), frame_id=FRAME)
+            node._on_hands(hands_to_msg(acted[0], header))
+            assert capfd.readouterr().err.count(said) == count
+    finally:
+        node.destroy_node()
+
+
 def test_buttons_on_the_topics(stagehand, acted):
     stagehand.run(ar_buttons_node.ArButtonsNode)
     panel = load_panel('keypad')

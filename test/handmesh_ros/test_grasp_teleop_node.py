@@ -307,6 +307,20 @@ def test_hands_far_ahead_of_the_clock_are_refused(node):
     assert see(node, ahead=0.3) == 'clutch not engaged'
 
 
+@pytest.mark.parametrize('max_age', [0.0, 0.5])
+def test_hands_without_a_stamp_are_refused_whatever_age_is_taken(node, max_age):
+    node.settings = dataclasses.replace(node.settings, max_age=max_age)
+    message = hands_to_msg([hand_at(np.array([0, 0, 0.5]))], Header(frame_id='eye'))
+    for _ in range(3):
+        node._on_hands(message)
+        command = node._teleop.command(time.monotonic())
+        assert (command.mode, command.reason) == (
+            Grasp.SAFE,
+            'hands carry no stamp (0), their age is not known (camera without stamps?)',
+        )
+    assert see(node) == 'clutch not engaged'
+
+
 def test_a_hand_that_is_not_taken_is_no_news(node):
     see(node)
     image, geometry, node._is_news = node._image, node._geometry, False

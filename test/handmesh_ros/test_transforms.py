@@ -67,6 +67,38 @@ def test_time_that_jumps_back_forgets():
     assert tree.lookup('camera', 'hand', 1000 * SECOND, 0.1) is None
 
 
+def run(tree, start, x, count, children=('cup',)):
+    """Frames at 10 Hz from a time on, seconds, those of all children at this place."""
+    for i in range(count):
+        for child in children:
+            tree.add([transform('world', child, (x, 0, 0), round((start + i / 10) * SECOND))])
+
+
+def test_a_recording_that_starts_over_is_believed_at_once():
+    tree = FrameTree()
+    run(tree, 100, 1.0, 70, ('cup', 'plate'))
+    tree.add([transform('world', 'table', (5.0, 0, 0))], static=True)
+    # After 7 s, less than what is kept; the plate's publisher is not back yet.
+    run(tree, 100, 2.0, 10)
+    assert tree.lookup('world', 'cup', 100_500_000_000, 0.1)[0, 3] == 2
+    assert tree.lookup('world', 'cup', 105 * SECOND, 0.1) is None
+    assert tree.lookup('world', 'plate', 100_500_000_000, 0.1) is None
+    assert tree.lookup('world', 'table', 100_500_000_000, 0.1)[0, 3] == 5
+
+
+def test_late_frames_and_publishers_that_lag_forget_nothing():
+    tree = FrameTree()
+    run(tree, 100, 1.0, 30)
+    # 0.9 s late, of the same frame; and another one's, far behind, ahead, and without a time.
+    run(tree, 102, 2.0, 1)
+    for start in (95, 110):
+        run(tree, start, 3.0, 1, (f'plate{start}',))
+    run(tree, 0, 4.0, 1, ('cup',))
+    assert tree.lookup('world', 'cup', 102 * SECOND, 0.1)[0, 3] == 1
+    assert tree.lookup('world', 'plate95', 95 * SECOND, 0.1)[0, 3] == 3
+    assert tree.lookup('world', 'plate110', 110 * SECOND, 0.1)[0, 3] == 3
+
+
 def test_frames_that_are_no_motion_are_ignored():
     broken = transform('a', 'b', (0, 0, 0), turn=(0.0, 0.0, 0.0, 0.0))
     assert transform_to_matrix(broken.transform) is None

@@ -1,20 +1,28 @@
 """``handmesh export`` from the command line, on a tiny random network."""
 
 import json
+import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 
 from handmesh_model.backends import create_backend
-from handmesh_model.backends.export import export_network
+from handmesh_model.backends.export import _description, export_network
 from handmesh_model.checkpoints import load_network
 from handmesh_model.cli import USER_ERROR, main
+from handmesh_model.crop import CROP_MARGIN, apply_affine, image_from_crop
 from handmesh_model.errors import BackendError, CheckpointError
 from handmesh_model.evaluation import precision_check
 from handmesh_model.evaluation.precision_check import PrecisionCheck
+from handmesh_model.hand import HandBox
+from handmesh_model.lixels import LixelScale
+from handmesh_model.network import HandMeshNet, NetworkConfig
+from handmesh_model.topology import HandTopology
 
 
 def crops(count: int) -> np.ndarray:
@@ -51,6 +59,41 @@ def test_the_file_computes_what_the_network_does(
     for output in ('vertices', 'joints', 'confidence'):
         np.testing.assert_allclose(outputs[output], getattr(expected, output), rtol=0, atol=1e-3)
     assert described['crops']['shape'] == [batch, 64, 64, 3]
+
+
+@pytest.mark.parametrize('input_size', [64, 128])
+def test_outputs_are_decoded_by_what_the_description_says(input_size: int) -> None:
+    """As whoever has the files alone would do it; no network has to run for that."""
+    topology = HandTopology.open_hand()
+    config = NetworkConfig(input_size=input_size, heatmap_size=input_size // 4)
+    net = cast(HandMeshNet, SimpleNamespace(config=config, topology=topology))
+    described = json.loads(json.dumps(_description(net, 1)))
+    decoding = described['decoding']
+    lixels = np.random.default_rng(0).uniform(0, described['lixels'], (1, 61, 3))
+    scale = LixelScale(config.input_size, config.heatmap_size)
+    expected = scale.from_lixels(lixels)
+    found = (lixels - decoding['offsets']) / decoding['factors']
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    per_lixel = float(re.match(r'pixel of the crop = (\S+) \* lixel; ', decoding['x, y'])[1])
+    np.testing.assert_allclose(per_lixel * lixels[..., :2], expected[..., :2], atol=1e-12)
+    formula = re.search(r'= \(\(lixel / (\S+)\) \* 2 - 1\) \* (\S+), of (.*)', decoding['z'])
+    bins, reach = float(formula[1]), float(formula[2])
+    np.testing.assert_allclose((lixels[..., 2] / bins * 2 - 1) * reach, expected[..., 2])
+    assert formula[3] == f'a hand of {topology.hand_size:.4g} m from wrist to middle knuckle'
+
+    box = HandBox(100, 60, 200, 180, side='left')
+    affine = image_from_crop(box, input_size, True)
+    middle, size = re.search(r'crop - (\S+)\) .* / (\d+);', decoding['picture']).groups()
+    steps = (found[0, :, :2] - float(middle)) * [-1, 1]
+    pixels = box.center + steps * CROP_MARGIN * box.longer_side / float(size)
+    np.testing.assert_allclose(pixels, apply_affine(affine, found[0, :, :2]), atol=1e-9)
+
+
+def test_depth_of_networks_for_real_hands_is_of_the_hand_itself() -> None:
+    open_hand = HandTopology.open_hand()
+    topology = HandTopology(open_hand.faces, open_hand.joint_regressor, name='mano-right')
+    net = cast(HandMeshNet, SimpleNamespace(config=NetworkConfig(), topology=topology))
+    assert _description(net, 1)['decoding']['z'].endswith(', of the hand itself')
 
 
 @pytest.mark.parametrize(('file_format', 'chosen'), [('openvino', 'open'), ('onnx', 'open-large')])

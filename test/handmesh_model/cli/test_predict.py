@@ -102,6 +102,64 @@ def test_results_do_not_go_among_the_pictures(
     assert not (pictures / 'hands.json').exists()
 
 
+@pytest.fixture
+def beside(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to be in, with a picture and one that has the name of its overlay."""
+    folder = tmp_path / 'beside'
+    folder.mkdir()
+    for name in ('a.png', 'a_overlay.png'):
+        (folder / name).write_bytes((pictures / 'a.png').read_bytes())
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ('images', 'out', 'link'),
+    [
+        (['a.png', 'a_overlay.png'], '.', None),
+        (['a_overlay.png', 'a.png'], '../beside', None),
+        (['a.png', 'link.png'], '.', ('link.png', 'a_overlay.png')),
+        (['a.png'], 'out', ('out/a_overlay.png', '../a.png')),
+        (['a.png', 'a_overlay.png'], 'out', ('out', '.')),
+        (['a.png'], 'out', ('out/A_Overlay.png', '../a.png')),
+        (['a.png'], 'out', ('out/a_left_1.obj', '../a.png')),
+        (['a.png'], 'out', ('out/hands.json', '../a.png')),
+    ],
+)
+def test_no_result_replaces_a_picture(
+    beside: Path,
+    capsys: pytest.CaptureFixture[str],
+    images: list[str],
+    out: str,
+    link: tuple[str, str] | None,
+) -> None:
+    if link is not None:
+        place = beside / link[0]
+        place.parent.mkdir(exist_ok=True)
+        place.symlink_to(link[1])
+    before = {path: path.read_bytes() for path in sorted(beside.rglob('*')) if path.is_file()}
+    # Weights that are nowhere: it is said before they are looked for.
+    assert main(['predict', *images, '--out', out, '--weights', 'nowhere']) == USER_ERROR
+    told = capsys.readouterr().err
+    assert f"--out is '{out}', where the picture '" in told
+    assert 'would be replaced; expected another folder' in told
+    after = {path: path.read_bytes() for path in sorted(beside.rglob('*')) if path.is_file()}
+    assert after == before
+
+
+def test_results_may_lie_beside_pictures_and_replace_former_results(
+    beside: Path, weights_folder: Path
+) -> None:
+    arguments = ['--out', '.', '--weights', str(weights_folder), '--backend', 'eager']
+    content = (beside / 'a.png').read_bytes()
+    for _ in range(2):
+        assert main(['predict', 'a.png', 'absent.png', *arguments]) == 1
+    assert (beside / 'a.png').read_bytes() == content
+    assert (beside / 'a_overlay.png').read_bytes() != content
+    # The names of its own results would be others.
+    assert main(['predict', 'a_overlay.png', *arguments]) == 0
+
+
 def test_a_folder_named_like_a_picture_is_none(tmp_path: Path) -> None:
     (tmp_path / 'dir.jpg').mkdir()
     (tmp_path / 'a.JPG').touch()

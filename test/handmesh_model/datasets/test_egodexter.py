@@ -47,6 +47,26 @@ def test_broken_folders(egodexter):
         read_egodexter(egodexter)
 
 
+@pytest.mark.parametrize('line', [0, 1, 2])
+@pytest.mark.parametrize('blank', ['', '  ', ';'])
+def test_an_empty_line_is_no_frame_to_skip(egodexter, line, blank):
+    """Pictures are numbered by row: the tips after it would be of other pictures."""
+    path = egodexter / 'data/Desk/annotation.txt_3D.txt'
+    lines = path.read_text().splitlines()
+    lines.insert(line, blank)
+    path.write_text('\n'.join(lines) + '\n')
+    with pytest.raises(DatasetError, match=f'line {line + 1} has 0 numbers, expected 15'):
+        read_egodexter(egodexter)
+
+
+def test_empty_lines_at_the_end_are_none(egodexter):
+    path = egodexter / 'data/Desk/annotation.txt_3D.txt'
+    path.write_text(path.read_text() + '\n  \r\n\n')
+    assert read_tips(path).shape == (3, 5, 3)
+    path.write_text('\n')
+    assert read_tips(path).shape == (0, 5, 3)
+
+
 def test_missing_picture_is_named(egodexter):
     (egodexter / 'data/Kitchen/color/image_00002_color.png').unlink()
     with pytest.raises(DatasetError, match=r'Kitchen/color/image_00002_color\.png'):

@@ -155,6 +155,71 @@ def test_broken_json_is_refused(tmp_path, monkeypatch, content, small):
         read_numbers(path, (3,))
 
 
+def too_long_and_too_short(entries):
+    entries[3].append(entries[3][0])
+    entries[7].pop()
+
+
+def turned(entries):
+    entries[5] = np.transpose(entries[5]).tolist()
+
+
+def deeper(entries):
+    entries[6][2][1] = [0.5]
+
+
+def words(entries):
+    entries[8][20][2] = 'x'
+
+
+def of_two(entries):
+    entries[4][20].pop()
+
+
+def one_more(entries):
+    entries.append(0.5)
+
+
+@pytest.mark.parametrize('small', [0, 1 << 20])
+@pytest.mark.parametrize(
+    ('change', 'number'),
+    [
+        (too_long_and_too_short, 3),
+        (turned, 5),
+        (deeper, 6),
+        (words, 8),
+        (of_two, 4),
+        (one_more, 10),
+    ],
+)
+def test_an_entry_of_another_shape_is_named(tmp_path, monkeypatch, small, change, number):
+    """Two may have the right number of numbers together, and shift those between."""
+    monkeypatch.setattr(module, 'SMALL_FILE', small)
+    entries = np.random.default_rng(0).random((10, 21, 3)).round(4).tolist()
+    path = tmp_path / 'xyz.json'
+    path.write_text(json.dumps(entries, indent=1))
+    assert read_numbers(path, (21, 3)).shape == (10, 21, 3)
+    change(entries)
+    path.write_text(json.dumps(entries))
+    told = rf"json': entry {number}, counted from 0, is no array of numbers of shape \(21, 3\)"
+    with pytest.raises(DatasetError, match=told):
+        read_numbers(path, (21, 3))
+
+
+@pytest.mark.parametrize('small', [0, 1 << 20])
+def test_lists_of_plain_numbers(tmp_path, monkeypatch, small):
+    monkeypatch.setattr(module, 'SMALL_FILE', small)
+    path = tmp_path / 'scale.json'
+    path.write_text('[0.5, -1e-3, 2E+1]\n')
+    np.testing.assert_allclose(read_numbers(path, ()), [0.5, -0.001, 20])
+    path.write_text('[0.5, 1, [2], 3]')
+    with pytest.raises(DatasetError, match='entry 2, counted from 0, is no number'):
+        read_numbers(path, ())
+    path.write_text('[0.5, 1,, 3]')
+    with pytest.raises(DatasetError, match=r'scale\.json'):
+        read_numbers(path, ())
+
+
 def test_large_files_are_read_like_small_ones(freihand, monkeypatch):
     path = freihand / 'training_verts.json'
     plain = read_numbers(path, (778, 3))

@@ -80,6 +80,10 @@ def test_segmentation_belongs_to_the_joint_stage():
         ({'global_channels': -1}, '-1'),
         ({'side_hidden': -1}, 'side_hidden'),
         ({'confidence_spread': 0}, 'confidence_spread'),
+        ({'confidence_spread': float('nan')}, r'spread is nan, expected 0\.001 to 1000'),
+        ({'confidence_spread': float('inf')}, 'confidence_spread is inf'),
+        ({'confidence_spread': 1e-200}, 'confidence_spread is 1e-200'),
+        ({'confidence_spread': 10**400}, 'confidence_spread is 10+, expected a value like 2'),
         ({'input_size': None}, 'None'),
         ({'input_size': -32}, 'input_size is -32, expected 32 to 2048'),
         ({'input_size': 4096, 'heatmap_size': 1024}, 'input_size is 4096'),
@@ -98,3 +102,18 @@ def test_segmentation_belongs_to_the_joint_stage():
 def test_wrong_values_are_named(values, told):
     with pytest.raises(ConfigError, match=told):
         NetworkConfig.from_dict(values)
+
+
+NUMBERS = {
+    name: value
+    for name, value in NetworkConfig().to_dict().items()
+    if name != 'local_features' and not isinstance(value, bool | str)
+}
+
+
+@pytest.mark.parametrize('name', NUMBERS)
+def test_nan_is_no_number_of_a_network(name):
+    """Every comparison with NaN is false: none may be what lets a value through."""
+    several = isinstance(NUMBERS[name], list)
+    with pytest.raises(ConfigError, match='nan'):
+        NetworkConfig(**{name: (float('nan'), 8, 8) if several else float('nan')})

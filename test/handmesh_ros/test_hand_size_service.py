@@ -1,0 +1,51 @@
+"""The service that measures a hand, in a node that has nothing else."""
+
+import time
+
+import pytest
+
+pytest.importorskip('rclpy')
+pytest.importorskip('handmesh_ros.msg')
+
+from rclpy.executors import SingleThreadedExecutor
+from robot import TIMEOUT
+
+from handmesh_ros.hand_size_service import HandSizeService
+from handmesh_ros.srv import CalibrateHandSize
+
+
+@pytest.fixture
+def answer(ros):
+    """Asks for a measurement while something keeps the node from it from some time on."""
+    node = ros.create_node('measurer')
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+
+    def ask(duration, why_not):
+        service = HandSizeService(node, why_not)
+        client = node.create_client(CalibrateHandSize, 'measurer/calibrate_hand_size')
+        assert client.wait_for_service(TIMEOUT)
+        future = client.call_async(CalibrateHandSize.Request(duration=duration))
+        executor.spin_until_future_complete(future, TIMEOUT)
+        assert not service.is_measuring
+        return future.result()
+
+    yield ask
+    executor.shutdown()
+    node.destroy_node()
+
+
+def test_a_measurement_that_is_cut_short_says_by_what(answer):
+    end = time.monotonic() + 0.3
+    reason = 'the node is inactive, expected active'
+    begun = time.monotonic()
+    response = answer(30.0, lambda: reason if time.monotonic() > end else '')
+    assert not response.success
+    assert response.message == f'cut short: {reason}'
+    assert time.monotonic() - begun < 25
+
+
+def test_a_measurement_without_images_says_so(answer):
+    response = answer(0.1, lambda: '')
+    assert not response.success
+    assert response.message.endswith('no images came')
