@@ -228,14 +228,17 @@ class HandMeshPredictor:
         distortion: np.ndarray | None = None,
         fisheye: bool = False,
         depth: np.ndarray | None = None,
+        measured_size: float | None = None,
     ) -> Hand:
         """
         Give an estimate its place in space.
 
         :param intrinsics: and ``depth``: checked by :func:`check_view`, or None.
+        :param measured_size: metres from wrist to middle knuckle that depth told of this hand
+            before; comes before :attr:`hand_size` where there is no depth.
         """
         with self.stopwatch('place'):
-            return self._place(estimate, intrinsics, distortion, fisheye, depth)
+            return self._place(estimate, intrinsics, distortion, fisheye, depth, measured_size)
 
     def _place(
         self,
@@ -244,6 +247,7 @@ class HandMeshPredictor:
         distortion: np.ndarray | None,
         fisheye: bool,
         depth: np.ndarray | None,
+        measured_size: float | None,
     ) -> Hand:
         points, note = (estimate.joints_image, estimate.vertices_image), ''
         if intrinsics is not None and distortion is not None:
@@ -261,6 +265,7 @@ class HandMeshPredictor:
             topology=self.topology,
             intrinsics=intrinsics,
             hand_size=self.hand_size,
+            measured_size=measured_size,
             confidence=estimate.confidence,
             pixel_noise=PIXEL_NOISE * estimate.crop_side,
             # The depth image is registered to the picture as it came, distortion and all.

@@ -140,7 +140,9 @@ class ImageInput:
         self._newest = 0
         self.frame = ''
         """Frame of the newest image, '' while there is none."""
-        self.topic = transport_topic(node.resolve_topic_name('image'), transport)
+        sent = transport_topic(node.resolve_topic_name('image'), transport)
+        # That name can be remapped, too.
+        self.topic = node.resolve_topic_name(sent)
         """Where images are expected, by its full name."""
 
     @property

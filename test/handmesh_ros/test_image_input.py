@@ -40,15 +40,32 @@ def test_topics_are_named_as_image_transport_does(topic, transport, expected):
     assert transport_topic(topic, transport) == expected
 
 
+@pytest.mark.parametrize(
+    ('remapped', 'expected'),
+    [
+        ({}, '/image/compressed'),
+        ({'/image': '/camera'}, '/camera/compressed'),
+        ({'/image/compressed': '/camera/jpeg'}, '/camera/jpeg'),
+        ({'/image': '/camera', '/camera/compressed': '/jpeg'}, '/jpeg'),
+    ],
+)
+def test_topic_is_told_as_remapped(remapped, expected):
+    graph = Graph()
+    graph.remapped = remapped
+    assert ImageInput(graph, 'compressed', 'auto', print, print).topic == expected
+
+
 class Graph:
     """What an :class:`ImageInput` sees of a node; its subscriptions are called by the test."""
 
     def __init__(self):
         self.offered = []
         self.open = []
+        self.remapped = {}
 
     def resolve_topic_name(self, name):
-        return f'/{name}'
+        name = name if name.startswith('/') else f'/{name}'
+        return self.remapped.get(name, name)
 
     def get_publishers_info_by_topic(self, topic):
         return [
