@@ -31,12 +31,13 @@ from handmesh_model.extras import need
 from handmesh_ros import executable, msg
 from handmesh_ros.ar_hands import seen_hands, surface_of
 from handmesh_ros.ar_markers import LIFETIME
-from handmesh_ros.ar_pairing import UNSTAMPED, Pair, Pairing
+from handmesh_ros.ar_pairing import Pair, Pairing
 from handmesh_ros.ar_parameters import OverlayParameters
 from handmesh_ros.calibration import camera_info_to_calibration
 from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.images import image_to_rgb, rgb_to_image
 from handmesh_ros.ros_parameters import ParameterServer
+from handmesh_ros.stamps import UNSTAMPED
 from handmesh_ros.transforms import TransformListener
 
 if TYPE_CHECKING:
@@ -87,13 +88,12 @@ class ArOverlayNode(Node):
             self._warn("topology's faces name vertices that it has not: hands hide nothing")
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        found = None
+        self._picture.calibration = None
         try:
             rectified = self._server.settings.image_is_rectified
-            found = camera_info_to_calibration(message, rectified)
+            self._picture.calibration = camera_info_to_calibration(message, rectified)
         except HandmeshError as error:
             self._warn(f'camera_info: {error}')
-        self._picture.calibrate(found)
 
     def _on_image(self, message: Image) -> None:
         if not self._output.get_subscription_count():
@@ -137,7 +137,7 @@ class ArOverlayNode(Node):
 
     def _show(self, pair: Pair, now: float) -> None:
         """Draw and publish one image."""
-        if self._picture.camera is None:
+        if self._picture.calibration is None:
             self._warn('no usable camera_info: objects have no place in the image')
             return
         if pair.hands is None:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from handmesh_model.ar.camera import Camera
 from handmesh_model.ar.forearm import forearm
 from handmesh_model.ar.layout import Ornament, load_layout
-from handmesh_model.ar.renderer import ArRenderer, Camera, HandSurface, PlacedMesh
+from handmesh_model.ar.renderer import ArRenderer, HandSurface, PlacedMesh
 from handmesh_model.ar.tables import HAND_FRAMES
 from handmesh_ros.ar_board import ObjectBoard, Where
 from handmesh_ros.ar_hands import SeenHand, Surface, best_of_side
@@ -24,24 +25,17 @@ class ArPicture:
     :param warn: takes a line for the log.
     :raises ConfigError: if the layout is wrong.
     :ivar board: the objects that come as markers.
-    :ivar camera: None until it is known; nothing can be drawn without.
+    :ivar calibration: the camera's; None while it is not known, and nothing can be drawn.
     :ivar surface: the hands' faces; None until they are known, and hands hide nothing.
     """
 
     def __init__(self, layout: str, warn: Callable[[str], None]) -> None:
         self.ornaments = load_layout(layout) if layout else []
         self.board = ObjectBoard()
-        self.camera: Camera | None = None
-        self._calibration: Calibration | None = None
+        self.calibration: Calibration | None = None
         self.surface: Surface | None = None
         self._renderer: ArRenderer | None = None
         self._warn = warn
-
-    def calibrate(self, found: Calibration | None) -> None:
-        """Take the camera's calibration, or None if it is not known any more."""
-        self.camera, self._calibration = None, found
-        if found is not None:
-            self.camera = Camera(found.intrinsics, found.distortion, found.fisheye)
 
     def draw(
         self,
@@ -53,7 +47,7 @@ class ArPicture:
         settings: OverlayParameters,
     ) -> np.ndarray:
         """
-        A copy of the image with the objects in it; to be called once there is a camera.
+        A copy of the image with the objects in it; to be called while there is a calibration.
 
         :param rgb: (H, W, 3) uint8.
         :param hands: as they were in this image.
@@ -62,17 +56,18 @@ class ArPicture:
         :returns: (H, W, 3) uint8.
         :raises IntrinsicsError: if the calibration is of images of another size.
         """
-        assert self.camera is not None
-        assert self._calibration is not None
+        found = self.calibration
+        assert found is not None
         height, width = rgb.shape[:2]
-        self._calibration.check_size(width, height)
+        found.check_size(width, height)
         renderer = self._renderer
         if renderer is None or (renderer.width, renderer.height) != (width, height):
             renderer = self._renderer = ArRenderer(width, height)
         renderer.hand_margin = settings.hand_margin
         objects = self._objects(image_frame, hands, where, now)
         surfaces = self._surfaces(hands, settings.forearm_length)
-        return renderer.draw(rgb, self.camera, objects, surfaces)
+        camera = Camera(found.intrinsics, found.distortion, found.fisheye)
+        return renderer.draw(rgb, camera, objects, surfaces)
 
     def _surfaces(self, hands: Sequence[SeenHand], forearm_length: float) -> list[HandSurface]:
         surfaces = []

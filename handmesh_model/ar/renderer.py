@@ -8,73 +8,15 @@ sample is nearer than the hand's; the share of such samples blends it with the i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 
+from handmesh_model.ar.bending import project_faces
+from handmesh_model.ar.camera import Camera
 from handmesh_model.ar.meshes import Mesh
 from handmesh_model.ar.shading import SAMPLES, blend
-from handmesh_model.camera import distort
 from handmesh_model.synthesis.rasterizer import NEAR, NO_FACE, rasterize
-
-_ANGLES = np.radians(np.arange(0.0, 89.5, 0.5))
-_DIRECTIONS = 8
-"""Radians off the axis, and directions around it, in which the reach of a lens is looked for."""
-
-
-@dataclass(frozen=True, eq=False)
-class Camera:
-    """
-    The camera that the image is from.
-
-    :param intrinsics: (3, 3) camera matrix, pixels, pixel centres at integers.
-    :param distortion: coefficients in OpenCV's order; empty for none.
-    :param fisheye: they are those of the equidistant model.
-    """
-
-    intrinsics: np.ndarray
-    distortion: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    fisheye: bool = False
-
-    def project(self, points_camera: np.ndarray) -> np.ndarray:
-        """
-        Pixels and depths of points.
-
-        :param points_camera: (N, 3) metres; those behind the camera, or beyond what its lens
-            sees, get a pixel without meaning.
-        :returns: (N, 3) float32: x, y in pixels, depth in metres, 0 beyond what the lens sees.
-        """
-        points = np.asarray(points_camera, dtype=np.float64)
-        depth = points[:, 2]
-        safe = np.where(depth > NEAR, depth, 1.0)[:, None]
-        rays = points[:, :2] / safe
-        has_lens = self.distortion.size and len(points)
-        if has_lens:
-            is_beyond = np.einsum('ij,ij->i', rays, rays) > self._reach**2
-            rays[is_beyond], depth = 0, np.where(is_beyond, 0, depth)
-        matrix = self.intrinsics
-        pixels = rays @ matrix[:2, :2].T + matrix[:2, 2]
-        if has_lens:
-            pixels = distort(pixels, matrix, self.distortion, self.fisheye)
-        return np.column_stack([pixels, depth]).astype(np.float32)
-
-    @cached_property
-    def _reach(self) -> float:
-        """
-        Length of the rays x / z, y / z up to which each is seen farther out than those before.
-
-        From there on the polynomial of a lens turns back and brings what is aside into the image.
-        """
-        lengths = np.tan(_ANGLES)
-        turns = np.linspace(0, 2 * np.pi, _DIRECTIONS, endpoint=False)
-        directions = np.column_stack([np.cos(turns), np.sin(turns)])
-        rays = (lengths[:, None, None] * directions).reshape(-1, 2)
-        with np.errstate(all='ignore'):
-            seen = distort(rays, np.eye(3), self.distortion, self.fisheye)
-            away = np.linalg.norm(seen.reshape(len(lengths), _DIRECTIONS, 2), axis=2)
-            grows = (np.diff(away, axis=0) > 0).all(axis=1)
-        return float(lengths[-1 if grows.all() else grows.argmin()])
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +118,12 @@ class ArRenderer:
         gathered = _gather(objects)
         if gathered is None:
             return canvas, cover
-        points = _samples(camera.project(gathered.vertices))
+        size = (self.width, self.height)
+        columns = (gathered.vertices, gathered.normals, gathered.colors)
+        things = project_faces(camera, gathered.faces, columns, size)
+        vertices, normals, colors = things.columns
+        opacity = gathered.opacity if things.sources is None else gathered.opacity[things.sources]
+        points = _samples(things.points)
         x0, y0, x1, y1 = _window(points, self.width, self.height)
         if x0 >= x1 or y0 >= y1:
             return canvas, cover
@@ -191,17 +138,17 @@ class ArRenderer:
             buffer.fill(empty)
         offset = np.array([SAMPLES * x0, SAMPLES * y0, 0], dtype=np.float32)
         points -= offset
-        rasterize(points, gathered.faces, buffers[0], buffers[1])
+        rasterize(points, things.faces, buffers[0], buffers[1])
         for hand in hands:
-            hand_points = _samples(camera.project(hand.vertices_camera)) - offset
             faces = np.ascontiguousarray(hand.faces, dtype=np.int32)
-            rasterize(hand_points, faces, buffers[2], buffers[3])
+            seen = project_faces(camera, faces, (hand.vertices_camera,), size)
+            rasterize(_samples(seen.points) - offset, seen.faces, buffers[2], buffers[3])
         towards = np.asarray(self.light.towards, dtype=np.float32)
         towards /= max(float(np.linalg.norm(towards)), 1e-9)
         strengths = (self.light.key, self.light.ambient, self.light.gloss)
         blend(
-            canvas[y0:y1, x0:x1], cover[y0:y1, x0:x1], *buffers[:3], points, gathered.faces,
-            gathered.vertices, gathered.normals, gathered.colors, gathered.opacity,
+            canvas[y0:y1, x0:x1], cover[y0:y1, x0:x1], *buffers[:3], points, things.faces,
+            vertices, normals, colors, opacity,
             np.float32(self.hand_margin), towards, np.array(strengths, dtype=np.float32),
         )  # fmt: skip
         return canvas, cover

@@ -68,7 +68,7 @@ class Stagehand(Robot):
 
         def have_come():
             self.infos.publish(info)
-            return node._picture.camera is not None and node._picture.surface is not None
+            return node._picture.calibration is not None and node._picture.surface is not None
 
         self.wait(have_come, what='the calibration and the topology')
 

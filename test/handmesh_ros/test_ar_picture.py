@@ -30,7 +30,7 @@ def said():
 @pytest.fixture
 def picture(said):
     picture = ArPicture('', said.append)
-    picture.calibrate(Calibration(INTRINSICS, np.zeros(0), size=(160, 120)))
+    picture.calibration = Calibration(INTRINSICS, np.zeros(0), size=(160, 120))
     return picture
 
 
