@@ -26,7 +26,7 @@ from handmesh_model.wrist import JointSpread, wrist_pose_and_covariance
 MEAN_SIZE_SPREAD = 0.07
 """Relative standard deviation of hand size in the population, hence of a depth from it."""
 KNOWN_SIZE_SPREAD = 0.03
-"""The same where the user says the hand size: by a ruler (2 %), and of the palm alone, whose length
+"""The same where the user says the hand size: by a ruler (2 %), and of the palm alone, which
 differs by 4 % among hands with the same fingers; about half of that comes through."""
 MEASURED_SIZE_SPREAD = 0.05
 """The same where a depth image told it before: how much that differs from pose to pose."""

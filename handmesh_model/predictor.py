@@ -9,12 +9,11 @@ from threading import RLock
 from typing import Any
 
 import numpy as np
-import torch
 
 from handmesh_model.backends import choose_device, create_backend
 from handmesh_model.boxes import intersection_over_union
 from handmesh_model.camera import check_intrinsics, straighten
-from handmesh_model.checkpoints import SHIPPED, load_network, weights_path
+from handmesh_model.checkpoints import load_network
 from handmesh_model.crop import check_box, check_image
 from handmesh_model.depth_image import DepthView, check_depth
 from handmesh_model.detector import HandDetector, load_detector
@@ -24,8 +23,8 @@ from handmesh_model.hand import HAND_SIZE_RANGE, SIDES, Hand, HandBox, Side
 from handmesh_model.placement import PIXEL_NOISE, has_metric_depth, place_in_camera
 from handmesh_model.stopwatch import Stopwatch
 from handmesh_model.topology import HandTopology
+from handmesh_model.weight_files import chosen_weights, weight_files
 
-MESH_FILE, DETECTOR_FILE = 'mesh.safetensors', 'detector.safetensors'
 PRESENCE_THRESHOLD = 0.5
 """Presence from which a detected hand is reported."""
 SPARE_CANDIDATES = 2
@@ -313,31 +312,6 @@ def check_view(
     if matrix is None:
         raise IntrinsicsError('depth is given without intrinsics, expected both or no depth')
     return matrix, check_depth(depth, *rgb.shape[:2])
-
-
-def chosen_weights(weights: str | Path, device: torch.device) -> str | Path:
-    """
-    What 'auto' means on a device: the large network where there is a GPU for it.
-
-    :param weights: as for :class:`HandMeshPredictor`.
-    """
-    if weights != 'auto':
-        return weights
-    return 'open-large' if device.type == 'cuda' else 'open'
-
-
-def weight_files(weights: str | Path) -> tuple[Path, Path]:
-    """
-    Files of mesh network and detector.
-
-    :param weights: as for :class:`HandMeshPredictor`, but for 'auto'.
-    :raises CheckpointError: if there is no such file.
-    """
-    # A folder that happens to be called like shipped weights is not meant.
-    is_folder = str(weights) not in SHIPPED and Path(weights).is_dir()
-    mesh = weights_path(Path(weights) / MESH_FILE if is_folder else weights)
-    own = mesh.parent / DETECTOR_FILE
-    return mesh, own if own.is_file() else weights_path('open').parent / DETECTOR_FILE
 
 
 def recropped(estimate: Estimate) -> HandBox:

@@ -35,12 +35,12 @@ def make_network(name: str) -> HandMeshNet:
     One of the networks that are measured.
 
     :param name: 'paper': the paper's, untrained, since speed does not depend on the weights;
-        anything else names weights as :func:`handmesh_model.predictor.weight_files` knows them.
+        anything else names weights as :func:`handmesh_model.weight_files.weight_files` knows them.
     """
     from handmesh_model.checkpoints import load_network
     from handmesh_model.network import HandMeshNet, NetworkConfig
-    from handmesh_model.predictor import weight_files
     from handmesh_model.topology import HandTopology
+    from handmesh_model.weight_files import weight_files
 
     if name == 'paper':
         return HandMeshNet(NetworkConfig(), HandTopology.open_hand()).eval()

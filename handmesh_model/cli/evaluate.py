@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     :raises ConfigError: if an option has no meaning for the dataset, or is out of range.
     """
     from handmesh_model.backends import choose_device
-    from handmesh_model.predictor import chosen_weights
+    from handmesh_model.weight_files import chosen_weights
 
     _check(arguments)
     arguments.weights = chosen_weights(
@@ -171,7 +171,7 @@ def _network(arguments: argparse.Namespace) -> Any:
     """The mesh network, on its device."""
     from handmesh_model.backends import choose_device
     from handmesh_model.checkpoints import load_network
-    from handmesh_model.predictor import weight_files
+    from handmesh_model.weight_files import weight_files
 
     net = load_network(weight_files(arguments.weights)[0])
     return net.to(choose_device(arguments.device))
@@ -200,7 +200,7 @@ def _detector(weights: str, device: Any) -> Any:
     """The detector beside the weights, else the shipped one, else None."""
     from handmesh_model.detector import HandDetector, load_detector
     from handmesh_model.errors import CheckpointError
-    from handmesh_model.predictor import weight_files
+    from handmesh_model.weight_files import weight_files
 
     try:
         return HandDetector(load_detector(weight_files(weights)[1]), device)

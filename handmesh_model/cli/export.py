@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from handmesh_model.backends.export import export_network
     from handmesh_model.checkpoints import load_network
     from handmesh_model.errors import ConfigError
-    from handmesh_model.predictor import chosen_weights, weight_files
+    from handmesh_model.weight_files import chosen_weights, weight_files
 
     if arguments.batch < 1:
         raise ConfigError(f'--batch is {arguments.batch}, expected at least 1')

@@ -127,7 +127,7 @@ def _clip(arguments: argparse.Namespace) -> None:
 def _probe(arguments: argparse.Namespace) -> None:
     from handmesh_model.checkpoints import load_network
     from handmesh_model.evaluation.probes import report_probes
-    from handmesh_model.predictor import weight_files
+    from handmesh_model.weight_files import weight_files
 
     net = load_network(weight_files(arguments.weights)[0])
     report_probes(net, arguments.folder, arguments.out, arguments.seed, arguments.count)

@@ -25,8 +25,9 @@ from handmesh_model.errors import (
 )
 from handmesh_model.hand import HandBox, ScaleSource
 from handmesh_model.network import NetworkConfig
-from handmesh_model.predictor import HandMeshPredictor, chosen_weights, weight_files
+from handmesh_model.predictor import HandMeshPredictor
 from handmesh_model.topology import HandTopology
+from handmesh_model.weight_files import chosen_weights, weight_files
 
 K = np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]])
 IMAGE = np.random.default_rng(0).integers(0, 255, (240, 320, 3)).astype(np.uint8)

@@ -8,7 +8,7 @@ from handmesh_model.backends import create_backend, quantization
 from handmesh_model.backends.quantization import rendered_crops, vertex_distance
 from handmesh_model.checkpoints import load_network
 from handmesh_model.errors import BackendError
-from handmesh_model.predictor import weight_files
+from handmesh_model.weight_files import weight_files
 
 CPU = torch.device('cpu')
 

@@ -108,7 +108,7 @@ def test_auto_is_the_network_for_where_the_format_runs(
         raise CheckpointError(f'asked for {weights}')
 
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    monkeypatch.setattr('handmesh_model.predictor.weight_files', noted)
+    monkeypatch.setattr('handmesh_model.weight_files.weight_files', noted)
     given = ['--weights', 'auto', '--format', file_format, '--out', str(tmp_path / 'out')]
     assert main(['export', *given]) == USER_ERROR
     assert f'asked for {chosen}\n' in capsys.readouterr().err
