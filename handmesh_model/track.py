@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
 
 from handmesh_model.boxes import scaled
-from handmesh_model.estimator import Estimate
-from handmesh_model.hand import Hand, HandBox, Side, TrackState
+from handmesh_model.estimator import Estimate, other_side
+from handmesh_model.hand import Hand, HandBox, ScaleSource, Side, TrackState
 from handmesh_model.predictor import recropped
 
 _VOTE_LIMIT = 2.0
 """Log-odds that one look at both sides can add to or take from the trust in a track's side."""
 _VOTE_RANGE = (-4.0, 6.0)
 """A side is given up below the first; trust is not saved up beyond the second."""
+_DOUBTED = -2.0
+"""Trust in a side that may have become the wrong one: two clear looks give it up."""
 _SURE = 4.0
 """Trust from which a side is only looked at now and then."""
 _SIDE_PERIOD_UNSURE, _SIDE_PERIOD_SURE = 0.06, 1.0
 """Seconds between two looks at a track's hand as one of the other side."""
 _DAMPING = 0.6
 """Part of the last frame's motion that is expected of the next."""
+_VELOCITY_TIME = 0.1
+"""Seconds over which the velocity of a hand is averaged."""
+_FADE_TIME = 0.5
+"""Seconds in which a velocity that cannot be measured falls to 37 %."""
 _GROWTH_RANGE = (0.8, 2.0)
 """How far the detector may correct the size of the mesh's box."""
 _GROWTH_RATE = 0.5
 """Share of the newest correction in the running one."""
+_SIZES = 5
+"""Images with depth that tell a hand's size for those without; few, for what is wrong of a size
+goes with the pose, and is the same in the next image."""
 
 
 class Track:
@@ -41,19 +52,45 @@ class Track:
         self.side = estimate.side
         self.trust = 0.0
         self.motion = np.zeros(2)
+        self.velocity = np.zeros(2)
         self.growth = 1.0
         self.hand: Hand | None = None
+        self._sizes: deque[float] = deque(maxlen=_SIZES)
         self.state = TrackState.TRACKED
         self.estimate = estimate
-        self.seen = stamp
+        self.seen = self.began = self.since = stamp
         self.side_looked_at = -np.inf
 
-    def see(self, estimate: Estimate, stamp: float) -> None:
-        """Take over what this frame shows."""
+    def see(self, estimate: Estimate, stamp: float, alone: bool = True) -> None:
+        """
+        Take over what this frame shows.
+
+        :param alone: False if another hand is so near that this one's motion cannot be told.
+        """
         moved = np.subtract(estimate.box.center, self.estimate.box.center)
+        step = max(stamp - self.seen, 0.0)
+        followed = self.state is TrackState.TRACKED
         # After a gap the motion of the last frame says nothing about the next one.
-        self.motion = _DAMPING * moved if self.state is TrackState.TRACKED else np.zeros(2)
+        self.motion = _DAMPING * moved if followed else np.zeros(2)
+        if not (followed and alone):
+            self.velocity *= math.exp(-step / _FADE_TIME)
+        elif step > 0:
+            share = -math.expm1(-step / _VELOCITY_TIME)
+            self.velocity += share * (moved / step - self.velocity)
+        if not followed:
+            self.since = stamp
         self.estimate, self.seen, self.state = estimate, stamp, TrackState.TRACKED
+
+    @property
+    def size(self) -> float | None:
+        """Metres from wrist to middle knuckle by the last images with depth; None without any."""
+        return float(np.median(self._sizes)) if self._sizes else None
+
+    def take_place(self, hand: Hand) -> None:
+        """Remember where the hand is, and its size if a depth image has told it."""
+        self.hand = hand
+        if hand.scale_source is ScaleSource.DEPTH:
+            self._sizes.append(hand.hand_size)
 
     def take_side(self, side: Side) -> None:
         """Be of a side that is known; one that no look has confirmed is not held on to later."""
@@ -65,18 +102,39 @@ class Track:
         period = _SIDE_PERIOD_SURE if self.trust >= _SURE else _SIDE_PERIOD_UNSURE
         return stamp - self.side_looked_at >= period
 
-    def compare_sides(self, other: Estimate, stamp: float) -> None:
-        """
-        Weigh this frame's estimate against the mirrored one, which wins if it did so for long.
+    @property
+    def in_doubt(self) -> bool:
+        """Whether more speaks against the track's side than for it."""
+        return self.trust < 0
 
-        :param other: of the same crop, taken for one of the other side's hand.
+    def doubt(self) -> None:
+        """Trust the side no more: look soon, and give it up soon if it is wrong."""
+        self.trust = min(self.trust, _DOUBTED)
+
+    def weigh(self, favour: float, stamp: float) -> bool:
+        """
+        Add a look at both sides to the trust in the track's own.
+
+        :param favour: log-odds that the hand is of this side.
+        :returns: whether the other side won, for so long that this one is to be given up.
         """
         self.side_looked_at = stamp
-        vote = self.estimate.side_odds - other.side_odds
         low, high = _VOTE_RANGE
-        self.trust = min(self.trust + min(max(vote, -_VOTE_LIMIT), _VOTE_LIMIT), high)
-        if self.trust < low:
-            self.side, self.trust, self.estimate = other.side, 0.0, other
+        self.trust = min(self.trust + min(max(favour, -_VOTE_LIMIT), _VOTE_LIMIT), high)
+        return self.trust < low
+
+    def turn(self) -> None:
+        """Be of the other side."""
+        self.side, self.trust = other_side(self.side), 0.0
+
+    def trade_names(self, other: Track) -> None:
+        """Go on as the hand that another track was taken for, and it as this one."""
+        self.track_id, other.track_id = other.track_id, self.track_id
+        self.side, other.side = other.side, self.side
+        self.hand, other.hand = other.hand, self.hand
+        self._sizes, other._sizes = other._sizes, self._sizes
+        self.began, other.began = other.began, self.began
+        self.trust = other.trust = 0.0
 
     def correct_size(self, detected: HandBox, estimate: Estimate) -> None:
         """
@@ -88,11 +146,19 @@ class Track:
         ratio = detected.longer_side / max(estimate.box.longer_side, 1.0)
         self.growth *= (float(np.clip(ratio, *_GROWTH_RANGE)) / self.growth) ** _GROWTH_RATE
 
-    def next_box(self) -> HandBox:
-        """Where to look in the next frame."""
+    def next_box(self, stamp: float) -> HandBox:
+        """
+        Where to look in the next frame; a hand out of sight is expected to go on as it did.
+
+        :param stamp: seconds, of that frame.
+        """
         box = scaled(recropped(self.estimate), self.growth)
-        limit = 0.3 * box.longer_side
-        dx, dy = np.clip(self.motion, -limit, limit).tolist()
+        if self.state is TrackState.TRACKED:
+            way, limit = self.motion, 0.3 * box.longer_side
+        else:
+            way = -_FADE_TIME * math.expm1(-(stamp - self.seen) / _FADE_TIME) * self.velocity
+            limit = box.longer_side
+        dx, dy = np.clip(way, -limit, limit).tolist()
         return replace(
             box,
             x_min=box.x_min + dx,

@@ -13,6 +13,7 @@ from handmesh_model.crop import check_box, check_image
 from handmesh_model.errors import ConfigError
 from handmesh_model.estimator import Estimate, likelier, mirrored, same_hand
 from handmesh_model.hand import Hand, HandBox, TrackState
+from handmesh_model.looks import Look, crowded, doubtful, settle_sides, told_apart
 from handmesh_model.predictor import HandMeshPredictor, check_view, without_duplicates
 from handmesh_model.track import Track
 
@@ -22,6 +23,11 @@ _LONGEST_GAP = 2.0
 """Seconds without a frame after which a hand in the same place may be another one."""
 _SAME_PLACE = 0.15
 """Overlap from which a detection and a track may be one hand."""
+_TOUCHING = 0.05
+"""Overlap from which the motion of one hand may be measured on the other."""
+_OWN_HAND = 0.5
+"""Seconds from which a track is a hand of its own, which another one may cover. A younger one on
+the hand of another of its side is that hand, found twice."""
 
 
 @dataclass(frozen=True)
@@ -49,24 +55,6 @@ class TrackerSettings:
         for name in ('hold_time', 'detect_period'):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ConfigError(f'{name} is {getattr(self, name)} s, expected 0 or more')
-
-
-@dataclass
-class _Look:
-    """
-    One track in one frame.
-
-    :param box: where it is looked for.
-    :param match: candidate that it is seen in, if any.
-    :param estimate: what the network says of the box.
-    :param mirrored: what it says of the box if the hand is of the other side, where that is asked.
-    """
-
-    track: Track
-    box: HandBox
-    match: HandBox | None = None
-    estimate: Estimate | None = None
-    mirrored: Estimate | None = None
 
 
 class HandTracker:
@@ -162,51 +150,60 @@ class HandTracker:
         if side is not None:
             for track in self._tracks:
                 track.take_side(side)
-        looks = [_Look(track, track.next_box()) for track in self._tracks]
-        # What lies near several belongs first to those seen in the last frame, older ones before.
-        looks.sort(key=lambda look: look.track.state is TrackState.HELD)
+        looks = [Look(track, track.next_box(stamp)) for track in self._tracks]
+        # What lies near several belongs first to those in sight, for the longest time before.
+        looks.sort(key=lambda look: (look.track.state is TrackState.HELD, look.track.since))
         candidates = self.predictor.sided(self._search(rgb, stamp) if boxes is None else boxes)
         new = self._assign(looks, candidates)
         for look in looks:
-            # The mesh of a hand just seen makes a better crop than the detector's box does.
-            keeps_own = boxes is None and look.track.state is TrackState.TRACKED
+            # The mesh of a hand just seen makes a better crop than any detector's box does.
+            keeps_own = look.track.state is TrackState.TRACKED
             if look.match is not None and not keeps_own:
                 box = look.box
                 look.box = replace(look.match, side=box.side, track_id=box.track_id)
-        doubtful = [look for look in looks if side is None and look.track.doubts_side(stamp)]
-        twice = [*(look.box for look in doubtful), *(new if side is None else [])]
+        both_ways = doubtful(looks, stamp) if side is None else []
+        twice = [*(look.box for look in both_ways), *(new if side is None else [])]
         wanted = [*(look.box for look in looks), *new, *map(mirrored, twice)]
         estimates = iter(self.predictor.estimator.estimate(rgb, wanted))
         for look in looks:
             look.estimate = next(estimates)
         found = [next(estimates) for _ in new]
-        for look in doubtful:
+        for look in both_ways:
             look.mirrored = next(estimates)
         if side is None:
             found = [likelier(estimate, next(estimates)) for estimate in found]
         self._follow(looks, stamp)
         self._begin(found, stamp)
 
-    def _follow(self, looks: Sequence[_Look], stamp: float) -> None:
+    def _follow(self, looks: Sequence[Look], stamp: float) -> None:
         """Tell each track what was seen of it."""
-        seen: list[Track] = []
+        shown = [look for look in looks if self._shows_hand(look.seen)]
+        kept = told_apart(shown)
+        doubles = [look for look in shown if self._is_double(look, kept, stamp)]
+        settle_sides(looks, kept, stamp)
         for look in looks:
-            track, estimate = look.track, look.estimate
-            assert estimate is not None
-            shows_hand = estimate.presence >= self.settings.stay_presence and _plausible(estimate)
-            if shows_hand and not any(same_hand(estimate, other.estimate) for other in seen):
-                track.see(estimate, stamp)
-                if look.mirrored is not None:
-                    track.compare_sides(look.mirrored, stamp)
+            track = look.track
+            if look in kept:
+                track.see(look.seen, stamp, alone=not crowded(look, kept, _TOUCHING))
                 if look.match is not None:
-                    track.correct_size(look.match, estimate)
-                seen.append(track)
-            elif shows_hand and track.state is TrackState.TRACKED:
-                track.state = TrackState.LOST  # it came to lie on the hand of another track
-            elif stamp - track.seen > self.settings.hold_time:
+                    track.correct_size(look.match, look.seen)
+            elif look in doubles or stamp - track.seen > self.settings.hold_time:
                 track.state = TrackState.LOST
             else:
                 track.state = TrackState.HELD
+        self._tracks.sort(key=lambda track: track.track_id)
+
+    def _shows_hand(self, estimate: Estimate) -> bool:
+        return estimate.presence >= self.settings.stay_presence and _plausible(estimate)
+
+    def _is_double(self, look: Look, kept: Sequence[Look], stamp: float) -> bool:
+        """Whether a track has never been more than another one's hand, found once more."""
+        track = look.track
+        young = stamp - track.began < _OWN_HAND and track.state is TrackState.TRACKED
+        return young and any(
+            other is not look and other.track.side == track.side and look.shows_that_of(other)
+            for other in kept
+        )
 
     def _search(self, rgb: np.ndarray, stamp: float) -> list[HandBox]:
         """Ask the detector, if it is worth its time."""
@@ -218,7 +215,7 @@ class HandTracker:
         self._last_search = stamp
         return self.predictor.detect(rgb)
 
-    def _assign(self, looks: Sequence[_Look], candidates: Sequence[HandBox]) -> list[HandBox]:
+    def _assign(self, looks: Sequence[Look], candidates: Sequence[HandBox]) -> list[HandBox]:
         """
         Give each track in turn the candidate that it is seen in, if any.
 
@@ -252,6 +249,10 @@ class HandTracker:
             if len(self._tracks) >= self.predictor.max_hands:
                 break
             if _plausible(estimate) and not any(same_hand(estimate, other) for other in tracked):
+                for track in self._tracks:
+                    # A person has one hand a side: this may be the one that the other was.
+                    if track.side == estimate.side:
+                        track.doubt()
                 self._tracks.append(Track(next(self._ids), estimate, stamp))
 
     def _hand(
@@ -264,9 +265,11 @@ class HandTracker:
         depth: np.ndarray | None,
     ) -> Hand:
         if track.state is TrackState.TRACKED or track.hand is None:
-            hand = self.predictor.place(track.estimate, intrinsics, distortion, fisheye, depth)
+            hand = self.predictor.place(
+                track.estimate, intrinsics, distortion, fisheye, depth, track.size
+            )
             box = replace(hand.box, track_id=track.track_id)
-            track.hand = replace(hand, box=box, track_id=track.track_id)
+            track.take_place(replace(hand, box=box, track_id=track.track_id))
         return replace(track.hand, state=track.state, lead=track.seen - stamp)
 
 

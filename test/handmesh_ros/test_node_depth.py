@@ -75,7 +75,7 @@ def scene(robot, painted_node):
     assert node.is_alive(), node.text()
 
 
-def test_distance_and_size_come_from_depth_and_without_it_from_the_mean(scene):
+def test_distance_and_size_come_from_depth_and_hold_on_without_it(scene):
     assert scene.alone.scale_source == Hand.SCALE_MEAN
     hand = scene.show_until(lambda h: h.scale_source == Hand.SCALE_DEPTH)
     assert hand.hand_size == pytest.approx(LARGER * scene.alone.hand_size, rel=TOLERANCE)
@@ -83,14 +83,18 @@ def test_distance_and_size_come_from_depth_and_without_it_from_the_mean(scene):
     np.testing.assert_allclose(hand.joints_camera, expected, atol=5e-3)
     assert hand.wrist.covariance[14] < scene.alone.wrist.covariance[14] / 2
 
-    scene.show_until(lambda h: h.scale_source == Hand.SCALE_MEAN, shift=-5.0)
+    later = scene.show_until(lambda h: h.scale_source == Hand.SCALE_MEASURED, shift=-5.0)
+    assert later.hand_size == pytest.approx(hand.hand_size, rel=TOLERANCE)
+    np.testing.assert_allclose(later.joints_camera, hand.joints_camera, atol=5e-3)
+    assert later.wrist.covariance[14] > hand.wrist.covariance[14]
     status = scene.robot.wait_for_status(
         'calibration', lambda s: any('within 0.02 s' in v.value for v in s.values)
     )
     assert 'metric' in status.message
     small = np.full((30, 40), 500, np.uint16)
-    scene.show_until(lambda h: h.scale_source == Hand.SCALE_MEAN, depth=small)
+    scene.show_until(lambda h: h.scale_source == Hand.SCALE_MEASURED, depth=small)
     scene.show_until(lambda h: h.scale_source == Hand.SCALE_DEPTH)
+    assert seen_much_later(scene).scale_source == Hand.SCALE_MEAN
 
 
 def call(scene, **fields):

@@ -1,0 +1,151 @@
+"""What one frame shows of each track, and whose a hand is that several tracks lie on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from handmesh_model.boxes import intersection_over_union, is_near
+from handmesh_model.estimator import CLEAR_SIDE_ODDS, Estimate, same_hand
+from handmesh_model.hand import HandBox, TrackState
+from handmesh_model.track import Track
+
+_CROWDED = 0.3
+"""Overlap of two boxes from which the crop of one hand may show more of the other."""
+
+
+@dataclass(eq=False)
+class Look:
+    """
+    One track in one frame.
+
+    :param box: where it is looked for.
+    :param match: candidate that it is seen in, if any.
+    :param estimate: what the network says of the box.
+    :param mirrored: what it says of the box if the hand is of the other side, where that is asked.
+    """
+
+    track: Track
+    box: HandBox
+    match: HandBox | None = None
+    estimate: Estimate | None = None
+    mirrored: Estimate | None = None
+
+    @property
+    def seen(self) -> Estimate:
+        """The estimate, once it is there."""
+        assert self.estimate is not None
+        return self.estimate
+
+    @property
+    def favour(self) -> float:
+        """Log-odds that the hand seen is of the track's side; 0 if that was not asked."""
+        return 0.0 if self.mirrored is None else self.seen.side_odds - self.mirrored.side_odds
+
+    def shows_that_of(self, other: Look) -> bool:
+        """Whether both show one hand."""
+        return same_hand(self.seen, other.seen)
+
+    def mirror(self) -> None:
+        """Take the hand for one of the other side."""
+        if self.mirrored is not None:
+            self.estimate, self.mirrored = self.mirrored, self.estimate
+
+
+def doubtful(looks: Sequence[Look], stamp: float) -> list[Look]:
+    """
+    Those to look at as hands of the other side, too: now and then, and more often in a crowd.
+
+    :param looks: with their boxes. Tracks in sight that are close to each other begin to be
+        doubted, since each may go on with the hand of the other.
+    """
+    due = {look for look in looks if look.track.doubts_side(stamp)}
+    for pair in combinations(looks, 2):
+        if intersection_over_union(pair[0].box, pair[1].box) <= _CROWDED:
+            continue
+        if any(look.track.state is TrackState.HELD for look in pair):
+            due.update(pair)  # one out of sight may turn up in any frame
+        else:
+            for look in pair:
+                look.track.doubt()
+    # Whether two have been taken for each other shows in both at once.
+    if any(look.track.in_doubt for look in due):
+        due |= {look for look in looks if look.track.in_doubt}
+    return [look for look in looks if look in due]
+
+
+def told_apart(looks: Sequence[Look]) -> list[Look]:
+    """
+    Those looks that see their own track's hand, not that of another one.
+
+    :param looks: that show a hand each; where sides do not tell whose it is, the first have it.
+    """
+    kept: list[Look] = []
+    for look in looks:
+        rivals = [other for other in kept if crowded(look, [other]) or look.shows_that_of(other)]
+        astray = [other for other in rivals if _is_on_hand_of(other, look)]
+        if not any(
+            _is_on_hand_of(look, other) or look.shows_that_of(other)
+            for other in rivals
+            if other not in astray
+        ):
+            kept = [other for other in kept if other not in astray] + [look]
+    return kept
+
+
+def crowded(look: Look, others: Sequence[Look], overlap: float = _CROWDED) -> bool:
+    """Whether the hand that is seen overlaps another one."""
+    box = look.seen.box
+    return any(
+        other is not look and intersection_over_union(box, other.seen.box) > overlap
+        for other in others
+    )
+
+
+def settle_sides(looks: Sequence[Look], kept: Sequence[Look], stamp: float) -> None:
+    """
+    Weigh what the looks say of sides, and put right those that were wrong for long.
+
+    Of two tracks that have been taken for each other each gets the other's name: a hand keeps its
+    side and its id.
+
+    :param looks: all of the frame.
+    :param kept: those that see their track's hand.
+    """
+    asked = [look for look in kept if look.mirrored is not None]
+    # In a crowd the crop may show more of the other hand.
+    wrong = [
+        look
+        for look in asked
+        if look.track.weigh(0.0 if crowded(look, kept) else look.favour, stamp)
+    ]
+    while wrong:
+        look = wrong.pop(0)
+        other = next((other for other in looks if _were_swapped(look, other, kept)), None)
+        if other is not None:
+            look.track.trade_names(other.track)
+            if other in kept:
+                other.mirror()
+                wrong = [each for each in wrong if each is not other]
+        else:
+            look.track.turn()
+            for each in looks:
+                if each is not look and each.track.side == look.track.side:
+                    each.track.doubt()
+        look.mirror()
+
+
+def _were_swapped(look: Look, other: Look, kept: Sequence[Look]) -> bool:
+    """Whether a track of a wrong side goes on with the hand of another one."""
+    if other.track.side == look.track.side:
+        return False
+    if other in kept:
+        return other.favour < 0
+    return is_near(look.box, other.box)
+
+
+def _is_on_hand_of(look: Look, other: Look) -> bool:
+    """Whether sides tell that one track has strayed onto the hand of another beside it."""
+    differ = look.track.side != other.track.side
+    return differ and look.favour < -CLEAR_SIDE_ODDS <= other.favour
