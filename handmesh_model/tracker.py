@@ -264,13 +264,15 @@ class HandTracker:
         fisheye: bool,
         depth: np.ndarray | None,
     ) -> Hand:
-        if track.state is TrackState.TRACKED or track.hand is None:
+        hand = track.hand
+        if track.state is TrackState.TRACKED or hand is None:
             hand = self.predictor.place(
                 track.estimate, intrinsics, distortion, fisheye, depth, track.size
             )
             box = replace(hand.box, track_id=track.track_id)
-            track.take_place(replace(hand, box=box, track_id=track.track_id))
-        return replace(track.hand, state=track.state, lead=track.seen - stamp)
+            hand = replace(hand, box=box, track_id=track.track_id)
+            track.take_place(hand)
+        return replace(hand, state=track.state, lead=track.seen - stamp)
 
 
 def _plausible(estimate: Estimate) -> bool:
