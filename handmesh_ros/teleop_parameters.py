@@ -29,7 +29,7 @@ class TeleopParameters:
     max_age: float = parameter(
         0.5,
         'Hands whose image is older than this many seconds, or as far ahead of the clock, are not '
-        'fresh; 0 takes any age.',
+        'fresh; 0 takes any age, but none without a stamp.',
         low=0.0,
         high=3600.0,
         read_only=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -192,8 +191,10 @@ def _typed(key: str, value: Any, default: object) -> Any:
         if all(type(item) is kind for item in value):
             return tuple(value)
     elif isinstance(default, float) and type(value) in (int, float):
-        with suppress(OverflowError):  # whole numbers can be larger than any float
+        try:
             return float(value)
+        except OverflowError:  # whole numbers can be larger than any float
+            pass
     elif type(value) is type(default):
         return value
     raise ConfigError(f'{key} is {value!r}, expected a value like {default!r}')
