@@ -13,6 +13,8 @@ from handmesh_model.track import Track
 
 _CROWDED = 0.3
 """Overlap of two boxes from which the crop of one hand may show more of the other."""
+_MIXED_UP = 2.0
+"""Seconds after hands have met in which it may come out that they were taken for each other."""
 
 
 @dataclass(eq=False)
@@ -64,6 +66,8 @@ def doubtful(looks: Sequence[Look], stamp: float) -> list[Look]:
     for pair in combinations(looks, 2):
         if intersection_over_union(pair[0].box, pair[1].box) <= _CROWDED:
             continue
+        for look in pair:
+            look.track.met = stamp
         if any(look.track.state is TrackState.HELD for look in pair):
             due.update(pair)  # one out of sight may turn up in any frame
         else:
@@ -83,13 +87,9 @@ def told_apart(looks: Sequence[Look]) -> list[Look]:
     """
     kept: list[Look] = []
     for look in looks:
-        rivals = [other for other in kept if crowded(look, [other]) or look.shows_that_of(other)]
+        rivals = [other for other in kept if look.shows_that_of(other)]
         astray = [other for other in rivals if _is_on_hand_of(other, look)]
-        if not any(
-            _is_on_hand_of(look, other) or look.shows_that_of(other)
-            for other in rivals
-            if other not in astray
-        ):
+        if len(astray) == len(rivals):
             kept = [other for other in kept if other not in astray] + [look]
     return kept
 
@@ -122,7 +122,8 @@ def settle_sides(looks: Sequence[Look], kept: Sequence[Look], stamp: float) -> N
     ]
     while wrong:
         look = wrong.pop(0)
-        other = next((other for other in looks if _were_swapped(look, other, kept)), None)
+        partners = [other for other in looks if _may_be_swapped(look, other, stamp)]
+        other = next((other for other in partners if _were_swapped(look, other, kept)), None)
         if other is not None:
             look.track.trade_names(other.track)
             if other in kept:
@@ -136,10 +137,14 @@ def settle_sides(looks: Sequence[Look], kept: Sequence[Look], stamp: float) -> N
         look.mirror()
 
 
+def _may_be_swapped(look: Look, other: Look, stamp: float) -> bool:
+    """Whether two tracks have met of late, and are of different sides."""
+    met = min(look.track.met, other.track.met)
+    return other.track.side != look.track.side and stamp - met <= _MIXED_UP
+
+
 def _were_swapped(look: Look, other: Look, kept: Sequence[Look]) -> bool:
-    """Whether a track of a wrong side goes on with the hand of another one."""
-    if other.track.side == look.track.side:
-        return False
+    """Whether a track of a wrong side goes on with the hand of one that it has met."""
     if other in kept:
         return other.favour < 0
     return is_near(look.box, other.box)

@@ -11,6 +11,7 @@ import numpy as np
 
 from handmesh_model.errors import ConfigError
 from handmesh_model.hand import Hand, ScaleSource, TrackState
+from handmesh_model.joints import WRIST
 from handmesh_model.one_euro import OneEuroFilter, OneEuroSettings, smoothing
 from handmesh_model.wrist import wrist_frame
 
@@ -24,6 +25,8 @@ _ACCELERATION = 5.0
 """m/s^2, standard deviation of what a hand may do meanwhile; for the covariance of predictions."""
 _ANGULAR_ACCELERATION = 50.0
 """The same of its rotation, rad/s^2."""
+_TRADED = 0.1
+"""Metres that no hand moves from one image to the next, to where another one was."""
 _BY_DEPTH = {ScaleSource.DEPTH, ScaleSource.MEASURED}
 _SAME_SIZE = 1e-3
 """Relative difference of hand sizes up to which they are one, rounded or worked out otherwise."""
@@ -156,7 +159,12 @@ class HandSmoother:
     def _motion(self, hand: Hand) -> _Motion:
         motion = self._motions.get(hand.track_id)
         if motion is None or not _are_comparable(motion.hand, hand):
-            motion = _Motion(hand, self.settings)
+            return _Motion(hand, self.settings)
+        away = _distance(hand, motion.hand)
+        others = (other.hand for other in self._motions.values() if other is not motion)
+        if away > _TRADED and any(_distance(hand, other) < away / 2 for other in others):
+            # Two that had been taken for each other have their ids back.
+            return _Motion(hand, self.settings)
         return motion
 
     def _of(self, hand: Hand, lead: float) -> Hand:
@@ -196,6 +204,11 @@ def have_same_scale(one: Scaled, other: Scaled) -> bool:
 def _are_comparable(one: Hand, other: Hand) -> bool:
     """Whether a motion goes on from one to the other."""
     return one.side == other.side and have_same_scale(one, other)
+
+
+def _distance(one: Hand, other: Hand) -> float:
+    """Metres between two wrists."""
+    return float(np.linalg.norm(one.joints_camera[WRIST] - other.joints_camera[WRIST]))
 
 
 def _moved(hand: Hand, points: np.ndarray) -> Hand:

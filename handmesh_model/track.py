@@ -11,6 +11,7 @@ import numpy as np
 from handmesh_model.boxes import scaled
 from handmesh_model.estimator import Estimate, other_side
 from handmesh_model.hand import Hand, HandBox, ScaleSource, Side, TrackState
+from handmesh_model.placement import MEASURED_SIZE_SPREAD
 from handmesh_model.predictor import recropped
 
 _VOTE_LIMIT = 2.0
@@ -60,6 +61,8 @@ class Track:
         self.estimate = estimate
         self.seen = self.began = self.since = stamp
         self.side_looked_at = -np.inf
+        self.met = -np.inf
+        """When this one and another were last too close to tell their crops apart."""
 
     def see(self, estimate: Estimate, stamp: float, alone: bool = True) -> None:
         """
@@ -87,9 +90,11 @@ class Track:
         return float(np.median(self._sizes)) if self._sizes else None
 
     def take_place(self, hand: Hand) -> None:
-        """Remember where the hand is, and its size if a depth image has told it."""
+        """Remember where the hand is, and its size if a depth image has told it for sure."""
         self.hand = hand
-        if hand.scale_source is ScaleSource.DEPTH:
+        limit = MEASURED_SIZE_SPREAD * hand.wrist_pose[2, 3]
+        is_sure = hand.wrist_covariance[2, 2] <= limit**2
+        if hand.scale_source is ScaleSource.DEPTH and is_sure:
             self._sizes.append(hand.hand_size)
 
     def take_side(self, side: Side) -> None:
@@ -132,8 +137,6 @@ class Track:
         self.track_id, other.track_id = other.track_id, self.track_id
         self.side, other.side = other.side, self.side
         self.hand, other.hand = other.hand, self.hand
-        self._sizes, other._sizes = other._sizes, self._sizes
-        self.began, other.began = other.began, self.began
         self.trust = other.trust = 0.0
 
     def correct_size(self, detected: HandBox, estimate: Estimate) -> None:

@@ -189,6 +189,29 @@ def test_a_hand_that_was_never_seen_tracked_passes_as_it_is(hand: Hand) -> None:
     assert HandSmoother().update([held], 1.0) == [held]
 
 
+def test_ids_that_were_traded_are_no_motion(hand: Hand) -> None:
+    smoother = HandSmoother()
+    other = at(hand, (0.3, 0.0, 0.0), track_id=1)
+    for i in range(10):
+        smoother.update([hand, other], i / RATE)
+    traded = [replace(other, track_id=0), replace(hand, track_id=1)]
+    for i in range(10, 14):
+        for smooth, measured in zip(
+            smoother.update(traded, i / RATE, i / RATE + 0.1), traded, strict=True
+        ):
+            assert smooth.track_id == measured.track_id
+            np.testing.assert_allclose(smooth.joints_camera, measured.joints_camera, atol=1e-12)
+
+
+def test_a_fast_hand_is_motion_where_no_other_was(hand: Hand) -> None:
+    smoother = HandSmoother()
+    other = at(hand, (0.0, 0.6, 0.0), track_id=1)
+    for i in range(10):
+        hands = [at(hand, (0.15 * i, 0.0, 0.0)), other]
+        ahead, _ = smoother.update(hands, i / RATE, i / RATE + 0.1)
+    assert ahead.lead == pytest.approx(0.1)
+
+
 def test_gone_tracks_are_forgotten(hand: Hand) -> None:
     smoother = HandSmoother()
     end = moving(hand, smoother, 1.0, 0.5)

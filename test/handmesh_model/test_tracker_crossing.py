@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,6 +108,50 @@ def test_hands_taken_for_each_other_get_their_ids_back_soon(topology: HandTopolo
         hands = scene.show(255 + 12 * i, 185 - 12 * i)
     assert states(hands) == [(0, 'right', 'tracked'), (1, 'left', 'tracked')]
     assert [hand.box.center[0] for hand in hands] == pytest.approx([315, 125])
+
+
+def test_a_hand_in_sight_stays_tracked_whatever_its_crop_says_of_sides(
+    topology: HandTopology,
+) -> None:
+    scene = Scene(topology, front='b')
+    look = scene.world.look
+
+    def wrong(box: HandBox) -> Estimate:
+        """What is near the right hand looks like a left one, as of a crop with more of that."""
+        estimate = look(box)
+        if scene.frame < 60 or abs(box.center[0] - 200) > 15:
+            return estimate
+        return replace(estimate, side_agreement=0.05 if box.side == 'right' else 0.95)
+
+    scene.world.look = wrong  # type: ignore[method-assign]
+    for _ in range(90):
+        assert [hand[2] for hand in states(scene.show(200, 245))] == ['tracked', 'tracked']
+
+
+@pytest.mark.parametrize('agreement', [0.499, 0.4, 0.1])
+def test_hands_that_never_met_do_not_trade_their_ids(
+    topology: HandTopology, agreement: float
+) -> None:
+    world, tracker = make(topology, {'a': (100, 200, 'right'), 'b': (540, 200, 'left')})
+    look = world.look
+
+    def undecided(box: HandBox) -> Estimate:
+        estimate = look(box)
+        if abs(box.center[0] - 540) > 60:
+            return estimate
+        told = agreement if box.side == 'left' else 1 - agreement
+        return replace(estimate, side_agreement=told)
+
+    world.look = undecided  # type: ignore[method-assign]
+    for i in range(60):
+        if i == 3:
+            world.hands['a'] = (100, 200, 'left')
+        hands = tracker.update(IMAGE, i / RATE)
+        assert [(hand.track_id, round(hand.box.center[0])) for hand in hands] == [
+            (0, 100),
+            (1, 540),
+        ]
+    assert hands[0].side == 'left'
 
 
 def test_a_track_on_the_hand_of_one_out_of_sight_gives_it_back(topology: HandTopology) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,15 @@ from handmesh_model.topology import HandTopology
 from handmesh_model.tracker import HandTracker
 
 K = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
-DEPTH = np.full(IMAGE.shape[:2], 0.5, np.float32)
 
 
-def by_size(tracker: HandTracker, sizes: dict[float, float]) -> list[float | None]:
+def by_size(
+    tracker: HandTracker, sizes: dict[float, float], spread: float = 0.02
+) -> list[float | None]:
     """
     Let depth images tell sizes, metres by stamp.
 
+    :param spread: relative standard deviation stated of the distance.
     :returns: is filled with what placing is told of sizes before.
     """
     told: list[float | None] = []
@@ -31,7 +34,10 @@ def by_size(tracker: HandTracker, sizes: dict[float, float]) -> list[float | Non
         if tracker._last_stamp not in sizes:
             return hand
         size = sizes[tracker._last_stamp]
-        return Hand(**vars(hand) | {'hand_size': size, 'scale_source': ScaleSource.DEPTH})
+        measured = {'hand_size': size, 'scale_source': ScaleSource.DEPTH}
+        covariance = np.zeros((6, 6))
+        covariance[2, 2] = (spread * hand.wrist_pose[2, 3]) ** 2
+        return replace(hand, wrist_covariance=covariance, **measured)
 
     tracker.predictor.place = placed  # type: ignore[method-assign]
     return told
@@ -59,6 +65,15 @@ def test_sizes_that_no_depth_told_are_not_remembered(topology: HandTopology) -> 
         (hand,) = tracker.update(IMAGE, 0.1 * n, K)
         assert hand.scale_source is ScaleSource.PARAMETER
     assert told == [None] * 3
+
+
+def test_sizes_that_depth_is_not_sure_of_are_not_remembered(topology: HandTopology) -> None:
+    _, tracker = make(topology, {'a': (200, 200, 'right')})
+    told = by_size(tracker, {0.0: 0.2, 0.1: 0.2}, spread=0.1)
+    for n in range(3):
+        (hand,) = tracker.update(IMAGE, 0.1 * n, K)
+    assert told == [None] * 3
+    assert hand.scale_source is ScaleSource.MEAN
 
 
 def test_boxes_older_than_the_image_do_not_drag_a_tracked_hand(topology: HandTopology) -> None:
