@@ -25,6 +25,8 @@ MAX_CHUNK = 1 << 30
 MAX_METADATA = 16 << 20
 MAX_TOPICS = 10_000
 _EXPECTED = "expected none or chunks inside MCAP ('ros2 bag convert' writes it anew)"
+_LONGEST_WORD = 80
+"""Characters of a stranger's text that are repeated."""
 _DATABASE = b'SQLite format 3\0'
 _COMPRESSED_FILE = re.compile(rb'\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18')
 """How zstd begins: with a frame, or with one to be skipped."""
@@ -99,7 +101,13 @@ def _check_files(path: Path) -> None:
         _check_file(path, path, path.suffix == '.db3')
         return
     metadata = _metadata(path)
-    mode = str(metadata.get('compression_mode', ''))
+    mode = metadata.get('compression_mode', '')
+    if not isinstance(mode, str):
+        # Not its value: a few words of YAML may stand for gigabytes.
+        raise ImageError(
+            f"'{path / METADATA}' has a {type(mode).__name__} as compression_mode, expected text"
+        )
+    mode = mode[:_LONGEST_WORD]
     for name in metadata['relative_file_paths']:
         # Of a path, the library takes the name.
         file = path / PurePath(name).name
@@ -130,8 +138,7 @@ def _check_file(file: Path, bag: Path, is_database: bool) -> None:
 
     :param is_database: whether the library hands its path to SQLite.
     """
-    # It does so as an address, in which these signs have a meaning.
-    if is_database and (re.search('[?#]', str(file)) or unquote(str(file)) != str(file)):
+    if is_database and means_another_file(file):
         raise ImageError(
             f"'{file}' means a file elsewhere to SQLite, expected the bag's own only: a path "
             'without ?, # and %'
@@ -144,6 +151,11 @@ def _check_file(file: Path, bag: Path, is_database: bool) -> None:
         _check_database(file)
     elif _COMPRESSED_FILE.match(start):
         raise ImageError(f"bag '{bag}' is compressed by file: '{file.name}'; {_EXPECTED}")
+
+
+def means_another_file(path: Path) -> bool:
+    """Whether SQLite, which gets a path as an address, opens another file than that."""
+    return bool(re.search('[?#]', str(path))) or unquote(str(path)) != str(path)
 
 
 def _check_database(file: Path) -> None:

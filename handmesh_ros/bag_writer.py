@@ -13,6 +13,7 @@ from typing import Any
 
 from handmesh_model.errors import ConfigError, OutputError
 from handmesh_model.extras import advice
+from handmesh_ros.bag_reader import means_another_file
 
 try:
     import resource
@@ -44,12 +45,17 @@ class BagWriter:
             from rosbags.rosbag2.errors import WriterError
         except ImportError as error:
             raise ConfigError(advice('a bag', ['rosbags'], 'bags')) from error
+        if storage == 'sqlite3' and means_another_file(path):
+            raise ConfigError(
+                f"the bag '{path}' means files elsewhere to SQLite, expected a path without ?, # "
+                'and %'
+            )
         plugin = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}[storage]
         try:
             # Version 8 is what Jazzy reads; later ones read it as well.
             self._writer = Writer(path, version=8, storage_plugin=plugin)
             self._writer.open()
-        except (WriterError, OSError) as error:
+        except (WriterError, *_FAILURES) as error:
             raise ConfigError(f"cannot write the bag '{path}': {error}") from error
         self._path = path
         assert self._writer.storage is not None
@@ -65,6 +71,7 @@ class BagWriter:
         :param kind: such as 'sensor_msgs/msg/Image'.
         :param is_latched: transient local, so that whoever replays the bag latches it again.
         :raises ConfigError: if the definition of the message cannot be found.
+        :raises OutputError: if it cannot be written; only closing is of use then.
         """
         from rosbags.typesys.base import TypesysError
 
@@ -75,6 +82,8 @@ class BagWriter:
             )
         except TypesysError as error:
             raise ConfigError(f"the definition of '{kind}' is incomplete: {error}") from error
+        except _FAILURES as error:
+            raise OutputError(f"cannot go on with the bag '{self._path}': {error}") from error
         self.counts[topic] = 0
 
     def write(self, topic: str, nanoseconds: int, data: bytes) -> None:

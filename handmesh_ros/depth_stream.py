@@ -132,7 +132,7 @@ class DepthStream:
             return None
         gap = _gap(nearest, header.stamp)
         if abs(gap) > tolerance:
-            self._misfit(
+            self._miss(
                 f'no depth image within {tolerance:g} s of the image: the nearest is '
                 f'{abs(gap):.3g} s {"older" if gap < 0 else "newer"}; sizes come without depth'
             )
@@ -159,6 +159,14 @@ class DepthStream:
         """What was wrong is right again."""
         self._agreement.good()
         self._is_said = False
+
+    def _miss(self, text: str) -> None:
+        """Images without depth between such that have it are said only where that goes on."""
+        self._fit.bad(text)
+        if self._fit.trouble:
+            self._say_once(text)
+        else:
+            self._remember(text)
 
     def _misfit(self, text: str) -> None:
         self._fit.bad(text)

@@ -44,6 +44,18 @@ def test_metadata_that_names_things_to_run_is_refused(tmp_path):
         open_source(str(path))
 
 
+def test_metadata_that_stands_for_gigabytes_is_not_spelt_out(tmp_path):
+    path = pictures(tmp_path / 'bag', RGBS)
+    lines = ['x0: &x0 [a, a, a, a, a, a, a, a, a, a]']
+    lines += [f'x{n}: &x{n} [' + ', '.join([f'*x{n - 1}'] * 10) + ']' for n in range(1, 9)]
+    rewrite(path, (PLAIN, 'compression_mode: *x8'))
+    file = path / 'metadata.yaml'
+    file.write_text('\n'.join([*lines, file.read_text()]))
+    with pytest.raises(ImageError, match='has a list as compression_mode') as caught:
+        open_source(str(path))
+    assert len(str(caught.value)) < 500
+
+
 @pytest.mark.parametrize('skipped', [b'', b'\x5e\x2a\x4d\x18\x01\0\0\0-'], ids=len)
 @pytest.mark.parametrize(
     'mode', ['compression_mode: FILE', '"compression_mode": FILE', '? compression_mode\n  : FILE']

@@ -17,7 +17,7 @@ from robot import TIMEOUT, parameters
 from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import Image
 
-from handmesh_model.errors import OutputError
+from handmesh_model.errors import ConfigError, OutputError
 from handmesh_ros import bag_writer
 from handmesh_ros.bag_recorder import BagRecorder
 
@@ -84,6 +84,14 @@ def test_a_limit_of_the_size_of_files_is_heeded(tmp_path, monkeypatch):
     writer.close()
     assert_whole(tmp_path / 'bag', writer.counts['/noise'])
     assert writer.counts['/noise'] > 1
+
+
+@pytest.mark.parametrize('name', ['a?b', 'a#b', 'a%62'])
+def test_a_path_that_means_another_to_sqlite_is_refused(tmp_path, name):
+    with pytest.raises(ConfigError, match='means files elsewhere to SQLite'):
+        bag_writer.BagWriter(tmp_path / name, 'sqlite3')
+    assert not list(tmp_path.iterdir())
+    bag_writer.BagWriter(tmp_path / name).close()
 
 
 def test_a_bag_that_cannot_be_finished_is_said_to_be_not_whole(tmp_path):

@@ -165,6 +165,19 @@ def test_depth_that_does_not_fit_is_said_once_until_it_fits(other, said):
     assert len(stream.said) == 2
 
 
+def test_depth_at_half_the_rate_of_images_is_nothing_to_say():
+    stream = Stream()
+    for i in range(6):
+        header = Header(stamp=time_of(1 + i / 15), frame_id='camera')
+        stream.offer(depth_message(VALUES, header))
+        assert stream.match(*image(1 + i / 15), 0.02, 0.0) is not None
+        stream.works()
+        assert stream.match(*image(1 + (i + 0.5) / 15), 0.02, 0.0) is None
+    assert not stream.said
+    assert not stream.trouble
+    assert len(stream.remembered) == 6
+
+
 @pytest.mark.parametrize(('before', 'known'), [([], 3), ([0.9, 0.933, 0.967], 5)])
 def test_images_between_two_depth_images_do_not_wait(timed, before, known):
     timed.offer_at(*before, *(1 + i / 15 for i in range(known)))
