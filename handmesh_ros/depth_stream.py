@@ -97,16 +97,12 @@ class DepthStream:
             self._last = now
             self._arrived.notify_all()
 
-    def forget(self) -> None:
+    def _forget(self) -> None:
         """
         Use nothing of a former run, for images whose stamps went back.
 
         Depth whose own stamps went back just before is of the new run, and stays.
         """
-        with self._arrived:
-            self._forget()
-
-    def _forget(self) -> None:
         if time.monotonic() - self._went_back > _ALIVE:
             self._messages.clear()
         self._went_back = float('-inf')

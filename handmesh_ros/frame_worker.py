@@ -113,7 +113,6 @@ class FrameWorker:
             raise BackendError(f'the last image takes {self.busy_for():.0f} s by now')
         self._slot = NewestSlot()
         self._start_anew()
-        self._forget_depth()
         self._times.reset()
         self._changes.reset()
         self._thread = threading.Thread(target=self._run, name='frames', daemon=True)
@@ -124,10 +123,6 @@ class FrameWorker:
         self._tracker.reset()
         self._steadier.reset()
         self._outputs.reset()
-
-    def _forget_depth(self) -> None:
-        if self._node.depth is not None:
-            self._node.depth.forget()
 
     def forget(self) -> None:
         """Forget all hands before the next image."""
@@ -218,7 +213,6 @@ class FrameWorker:
             return
         if self._times.went_back(stamp):
             self._start_anew()
-            self._forget_depth()
         start = time.perf_counter()
         rgb = _to_rgb(message)
         self._monitor.note('decode', time.perf_counter() - start)

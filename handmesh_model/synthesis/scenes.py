@@ -10,6 +10,7 @@ from numba import njit
 
 from handmesh_model.crop import IGNORED_PIXEL
 from handmesh_model.joints import MIDDLE_KNUCKLE, WRIST
+from handmesh_model.sample_rng import sample_rng
 from handmesh_model.synthesis import staging
 from handmesh_model.synthesis.actors import add_hand
 from handmesh_model.synthesis.appearance import sample_skin
@@ -33,11 +34,6 @@ __all__ = ['Frame', 'FrameHand', 'render_crop_sample', 'render_frame', 'sample_r
 NEGATIVE_SHARE, MIRRORED_SHARE = 0.08, 0.10
 """Shares of crops without a hand, and of crops that show a left hand."""
 _NEGATIVE_REGION = np.array([[-0.1, -0.1, 0.6], [0.1, 0.1, 0.6]])
-
-
-def sample_rng(seed: int, number: int) -> np.random.Generator:
-    """The random numbers of one sample of a dataset, which depend on nothing else."""
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, number))))
 
 
 def render_crop_sample(

@@ -12,8 +12,9 @@ from handmesh_model.boxes import intersection_over_union
 from handmesh_model.detector import HandDetector
 from handmesh_model.hand import HandBox
 from handmesh_model.network.hand_detector import HandDetectorNet
+from handmesh_model.sample_rng import sample_rng
 from handmesh_model.training.detector_frames import FRAME_SIZE, unpack
-from handmesh_model.training.renderer import load_renderer, sample_rng
+from handmesh_model.training.renderer import load_renderer
 
 FRAMES = 200
 SEED = 77_000_001

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from handmesh_model.errors import ConfigError
+from handmesh_model.sample_rng import sample_rng
 from handmesh_model.training.sample_pool import PoolLayout, SamplePool
 
 Render = Callable[[np.random.Generator, int], dict[str, Any]]
@@ -48,11 +49,6 @@ def load_renderer(name: str) -> Render:
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"data.renderer is '{name}', which cannot be loaded: {error}") from error
     return factory()
-
-
-def sample_rng(*key: int) -> np.random.Generator:
-    """The random numbers of one sample, which depend on its key alone."""
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(key)))
 
 
 def fill(

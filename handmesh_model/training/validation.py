@@ -16,9 +16,10 @@ from handmesh_model.metrics import align
 from handmesh_model.network import HandMeshNet
 from handmesh_model.npz_files import read_arrays
 from handmesh_model.output_files import written_beside
+from handmesh_model.sample_rng import sample_rng
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.batches import empty_batch
-from handmesh_model.training.renderer import load_renderer, sample_rng
+from handmesh_model.training.renderer import load_renderer
 
 BATCH = 32
 _ENDS = np.array(BONES)

@@ -20,7 +20,7 @@ from handmesh_model.ar.performances import RATE, pinch
 from handmesh_model.ar.stage import cube_stage
 from handmesh_model.topology import HandTopology
 from handmesh_ros import ar_buttons_node, ar_overlay_node, ar_physics_node
-from handmesh_ros.conversions import hands_to_msg, topology_to_msg
+from handmesh_ros.conversions import hands_to_msg, stamp_to_nanoseconds, topology_to_msg
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.msg import ButtonEvent, HandArray
 from handmesh_ros.msg import HandTopology as TopologyMessage
@@ -226,6 +226,7 @@ def test_overlay_goes_on_with_images_that_carry_no_stamp(stagehand, acted):
         stagehand.show(gray, 0, frame_id=FRAME)
         stagehand.show_hands(acted[60], 0)
         stagehand.wait(lambda n=number: len(stagehand.got['ar_overlay']) >= n, what='an overlay')
+    assert {stamp_to_nanoseconds(m.header.stamp) for m in stagehand.got['ar_overlay']} == {0}
 
 
 def test_pinch_on_the_topics_picks_the_cube_up(stagehand, acted):

@@ -244,12 +244,12 @@ def test_depth_that_goes_back_before_the_images_do_is_kept(timed):
 
 def test_what_is_forgotten_is_used_no_more_unless_it_is_of_the_new_run(timed):
     timed.offer_at(9.9, 10.0)
-    timed.forget()
+    timed._forget()
     assert not timed.has_depth(10.0)
     timed.offer_at(10.033, 5.0)
-    timed.forget()
+    timed._forget()
     assert timed.has_depth(5.0)
-    timed.forget()
+    timed._forget()
     assert not timed.has_depth(5.0)
 
 

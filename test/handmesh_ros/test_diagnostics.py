@@ -2,19 +2,13 @@
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from set_clock import Clock
 
 from handmesh_ros.diagnostics import SILENCE, STUCK, NodeFacts, statuses
 from handmesh_ros.monitor import FAULT_MEMORY, Monitor
 
 OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
 ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

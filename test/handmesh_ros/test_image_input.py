@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
+from set_clock import Clock
 
 from handmesh_ros.image_input import ImageInput, matched_reliability, transport_topic
 
@@ -102,13 +103,6 @@ def graph():
 def taken():
     """Seconds of the images that were handed on."""
     return []
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

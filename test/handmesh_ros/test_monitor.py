@@ -1,14 +1,7 @@
 import pytest
+from set_clock import Clock
 
 from handmesh_ros.monitor import FAULT_MEMORY, Monitor
-
-
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

@@ -1,11 +1,6 @@
+from set_clock import Clock
+
 from handmesh_ros.recovery import HEALED, PATIENCE, PAUSE, Recovery
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 def fail(recovery, times=PATIENCE):

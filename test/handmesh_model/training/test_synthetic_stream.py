@@ -18,9 +18,10 @@ from process_watch import is_running, wait_until_gone
 
 from handmesh_model.errors import ConfigError
 from handmesh_model.lixels import LixelScale
+from handmesh_model.sample_rng import sample_rng
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.config import AugmentationConfig, DataConfig
-from handmesh_model.training.renderer import fill, load_renderer, sample_rng
+from handmesh_model.training.renderer import fill, load_renderer
 from handmesh_model.training.sample_pool import FIELDS, MAX_WORKERS, PoolLayout, SamplePool
 from handmesh_model.training.synthetic_stream import RendererError, RendererTeam, SyntheticStream
 
