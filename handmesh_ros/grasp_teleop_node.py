@@ -32,6 +32,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped, Vector3
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -67,6 +68,8 @@ TOPICS: dict[str, type] = {
 }
 _SIDE_NAMES: dict[int, Side] = {number: side for side, number in SIDES.items()}  # type: ignore[misc]
 _SCALE_SOURCES = {number: source for source, number in SCALE_SOURCES.items()}
+_LAST_WORD = 1.0
+"""Seconds at most that the end waits for robots to have heard the last commands."""
 
 
 class GraspTeleopNode(Node):
@@ -113,6 +116,13 @@ class GraspTeleopNode(Node):
         if self.context.ok():
             self._teleop.lose()
             self._on_timer()
+            self._wait_until_heard()
+
+    def _wait_until_heard(self) -> None:
+        """Stay until robots have the last commands: those under way would end with the process."""
+        end = time.monotonic() + _LAST_WORD
+        for publisher in self._out.values():
+            publisher.wait_for_all_acked(Duration(seconds=max(0.0, end - time.monotonic())))
 
     def _on_hands(self, message: msg.HandArray) -> None:
         tracked = {h.track_id: h for h in message.hands if h.state == msg.Hand.TRACKED}

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from hands import hand_at
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.publisher import Publisher
 from robot import TIMEOUT, Robot, parameters, time_of
 from std_msgs.msg import Header
 
 from handmesh_model.hand import ScaleSource, TrackState
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES, joint_angles
+from handmesh_ros import executable
 from handmesh_ros.conversions import hands_to_msg, shifted_stamp, stamp_to_seconds
 from handmesh_ros.grasp_teleop_node import TOPICS, GraspTeleopNode, seen_hand
 from handmesh_ros.msg import Grasp, HandArray
@@ -294,6 +296,20 @@ def see(node, ahead=0.0, **changes):
     hand = dataclasses.replace(hand_at(np.array([0, 0, 0.5])), **changes)
     node._on_hands(hands_to_msg([hand], Header(stamp=stamp, frame_id='eye')))
     return node._teleop.command(time.monotonic()).reason
+
+
+def test_stays_until_its_last_commands_are_heard(node, monkeypatch):
+    waited = {}
+
+    def wait(publisher, timeout):
+        waited[publisher.topic.strip('/')] = timeout.nanoseconds
+
+    monkeypatch.setattr(Publisher, 'wait_for_all_acked', wait)
+    monkeypatch.setattr(executable, 'is_over', lambda node: True)
+    node.serve()
+    assert set(waited) == set(TOPICS)
+    # A robot that is gone and does not answer must not keep the process.
+    assert all(0 <= each <= 1e9 for each in waited.values())
 
 
 def test_hands_far_ahead_of_the_clock_are_refused(node):
