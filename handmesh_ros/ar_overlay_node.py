@@ -23,7 +23,7 @@ import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
 from handmesh_model.errors import HandmeshError
@@ -33,7 +33,7 @@ from handmesh_ros.ar_hands import seen_hands, surface_of
 from handmesh_ros.ar_markers import LIFETIME
 from handmesh_ros.ar_pairing import Pair, Pairing
 from handmesh_ros.ar_parameters import OverlayParameters
-from handmesh_ros.calibration import camera_info_to_calibration
+from handmesh_ros.camera_watch import CameraWatch
 from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.images import image_to_rgb, rgb_to_image
 from handmesh_ros.ros_parameters import ParameterServer
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from handmesh_ros.ar_picture import ArPicture
 
 HANDS = 'hands/raw'
-_LOOK_PERIOD = 0.02
+_READY_PERIOD = 0.02
+_LOOK_PERIOD = 0.2
 _REPEAT = 10.0
 """Seconds after which the same warning is logged again."""
 
@@ -64,19 +65,29 @@ class ArOverlayNode(Node):
         self._overdue = 0
         self._warned: dict[str, float] = {}
         self._transforms = TransformListener(self)
+        self._camera = CameraWatch(
+            self,
+            lambda: self._server.settings.image_is_rectified,
+            lambda: self.resolve_topic_name('image'),
+            lambda text: self._warn(text),
+            gain='objects have a place in the image',
+            loss='no objects are drawn',
+        )
+        self._camera.open()
+        self._image_frame = ''
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         sensor = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._output = self.create_publisher(Image, 'ar_overlay', qos)
         self.create_subscription(msg.HandTopology, 'topology', self._on_topology, latched)
-        self.create_subscription(CameraInfo, 'camera_info', self._on_camera_info, sensor)
         self.create_subscription(Image, 'image', self._on_image, sensor)
         self.create_subscription(msg.HandArray, HANDS, self._on_hands, 10)
         self.create_subscription(MarkerArray, 'objects', self._on_objects, 10)
         # For what waits and for which nothing more comes; not in simulated time, which may stand
         # still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_LOOK_PERIOD, self._draw_what_is_ready, clock=steady)
+        self.create_timer(_READY_PERIOD, self._draw_what_is_ready, clock=steady)
+        self.create_timer(_LOOK_PERIOD, lambda: self._camera.look(self._image_frame), clock=steady)
         names = ', '.join(ornament.name for ornament in self._picture.ornaments)
         self.get_logger().info(f"Ready: objects {names or 'none'} of a layout, and 'objects'")
 
@@ -87,17 +98,10 @@ class ArOverlayNode(Node):
         if self._picture.surface is None:
             self._warn("topology's faces name vertices that it has not: hands hide nothing")
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self._picture.calibration = None
-        try:
-            rectified = self._server.settings.image_is_rectified
-            self._picture.calibration = camera_info_to_calibration(message, rectified)
-        except HandmeshError as error:
-            self._warn(f'camera_info: {error}')
-
     def _on_image(self, message: Image) -> None:
         if not self._output.get_subscription_count():
             return
+        self._image_frame = message.header.frame_id
         stamp = stamp_to_nanoseconds(message.header.stamp)
         if stamp == UNSTAMPED:
             self.get_logger().warning(
@@ -137,7 +141,8 @@ class ArOverlayNode(Node):
 
     def _show(self, pair: Pair, now: float) -> None:
         """Draw and publish one image."""
-        if self._picture.calibration is None:
+        calibration = self._camera.current()
+        if calibration is None:
             self._warn('no usable camera_info: objects have no place in the image')
             return
         if pair.hands is None:
@@ -156,7 +161,9 @@ class ArOverlayNode(Node):
 
         try:
             rgb = image_to_rgb(pair.image)
-            drawn = self._picture.draw(rgb, header.frame_id, hands, where, now, settings)
+            drawn = self._picture.draw(
+                rgb, calibration, header.frame_id, hands, where, now, settings
+            )
         except HandmeshError as error:
             self._warn(f'image: {error}')
             return

@@ -25,14 +25,12 @@ class ArPicture:
     :param warn: takes a line for the log.
     :raises ConfigError: if the layout is wrong.
     :ivar board: the objects that come as markers.
-    :ivar calibration: the camera's; None while it is not known, and nothing can be drawn.
     :ivar surface: the hands' faces; None until they are known, and hands hide nothing.
     """
 
     def __init__(self, layout: str, warn: Callable[[str], None]) -> None:
         self.ornaments = load_layout(layout) if layout else []
         self.board = ObjectBoard()
-        self.calibration: Calibration | None = None
         self.surface: Surface | None = None
         self._renderer: ArRenderer | None = None
         self._warn = warn
@@ -40,6 +38,7 @@ class ArPicture:
     def draw(
         self,
         rgb: np.ndarray,
+        calibration: Calibration,
         image_frame: str,
         hands: Sequence[SeenHand],
         where: Where,
@@ -47,7 +46,7 @@ class ArPicture:
         settings: OverlayParameters,
     ) -> np.ndarray:
         """
-        A copy of the image with the objects in it; to be called while there is a calibration.
+        A copy of the image with the objects in it.
 
         :param rgb: (H, W, 3) uint8.
         :param hands: as they were in this image.
@@ -56,17 +55,15 @@ class ArPicture:
         :returns: (H, W, 3) uint8.
         :raises IntrinsicsError: if the calibration is of images of another size.
         """
-        found = self.calibration
-        assert found is not None
         height, width = rgb.shape[:2]
-        found.check_size(width, height)
+        calibration.check_size(width, height)
         renderer = self._renderer
         if renderer is None or (renderer.width, renderer.height) != (width, height):
             renderer = self._renderer = ArRenderer(width, height)
         renderer.hand_margin = settings.hand_margin
         objects = self._objects(image_frame, hands, where, now)
         surfaces = self._surfaces(hands, settings.forearm_length)
-        camera = Camera(found.intrinsics, found.distortion, found.fisheye)
+        camera = Camera(calibration.intrinsics, calibration.distortion, calibration.fisheye)
         return renderer.draw(rgb, camera, objects, surfaces)
 
     def _surfaces(self, hands: Sequence[SeenHand], forearm_length: float) -> list[HandSurface]:

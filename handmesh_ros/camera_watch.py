@@ -53,6 +53,8 @@ class CameraWatch:
     :param is_rectified: whether images are said to be rectified, at the moment.
     :param image_topic: full name of the topic of the images.
     :param fault: says that metric output is not possible or in doubt, and why.
+    :param gain: what there is with a calibration, for the log.
+    :param loss: what becomes of it without one.
     """
 
     def __init__(
@@ -61,11 +63,14 @@ class CameraWatch:
         is_rectified: Callable[[], bool],
         image_topic: Callable[[], str],
         fault: Callable[[str], None],
+        gain: str = 'metric topics and TF are on',
+        loss: str = 'pixels only',
     ) -> None:
         self._node = node
         self._is_rectified = is_rectified
         self._image_topic = image_topic
         self._say = fault
+        self._gain, self._loss = gain, loss
         self._lock = threading.Lock()
         self._subscription: Any = None
         self._qos = _SENSOR
@@ -135,7 +140,7 @@ class CameraWatch:
             if self._key is not None or self._fault or seconds < PATIENCE:
                 return
             self._fault = self._why_silent()
-        self._say(f'{self._fault}; pixels only')
+        self._say(f'{self._fault}; {self._loss}')
 
     def _topic(self) -> str:
         return self._node.resolve_topic_name('camera_info')
@@ -183,10 +188,10 @@ class CameraWatch:
             calibration, fault = self._calibration, self._fault
             rectification = self._rectification
         if fault:
-            self._say(f'{fault}; pixels only')
+            self._say(f'{fault}; {self._loss}')
             return
         self._node.get_logger().info(
-            f'Camera is calibrated: metric topics and TF are on; distortion: {rectification}'
+            f'Camera is calibrated: {self._gain}; distortion: {rectification}'
         )
         topic = self._image_topic()
         is_distorted = calibration is not None and calibration.distortion.size > 0

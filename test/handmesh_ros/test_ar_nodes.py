@@ -68,7 +68,7 @@ class Stagehand(Robot):
 
         def have_come():
             self.infos.publish(info)
-            return node._picture.calibration is not None and node._picture.surface is not None
+            return node._camera.current() is not None and node._picture.surface is not None
 
         self.wait(have_come, what='the calibration and the topology')
 
@@ -173,6 +173,15 @@ def test_overlay_follows_tf_and_says_what_it_lacks(stagehand, acted):
     drawn = image_to_rgb(stagehand.answer('ar_overlay', header.stamp))
     assert (drawn[240, 320] != 90).any()
     assert (drawn[100, 100] == 90).all()
+
+
+def test_overlay_takes_a_calibration_that_was_sent_before_it_came(stagehand):
+    stagehand.node.destroy_publisher(stagehand.infos)
+    stagehand.infos = stagehand.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
+    stagehand.infos.publish(CameraInfo(width=640, height=480, k=INTRINSICS.ravel().tolist()))
+    node = stagehand.run(ar_overlay_node.ArOverlayNode)
+    calibration = stagehand.wait(node._camera.current, what='the calibration')
+    np.testing.assert_allclose(calibration.intrinsics, INTRINSICS)
 
 
 def test_overlay_goes_on_without_hands_and_after_bad_images(stagehand):

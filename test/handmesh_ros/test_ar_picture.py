@@ -29,16 +29,14 @@ def said():
 
 @pytest.fixture
 def picture(said):
-    picture = ArPicture('', said.append)
-    picture.calibration = Calibration(INTRINSICS, np.zeros(0), size=(160, 120))
-    return picture
+    return ArPicture('', said.append)
 
 
 def draw(picture, rgb=GRAY, **settings):
     hands = seen_hands(hands_to_msg([hand_at(np.array([0, 0, 0.5]))], Header()))
-    return picture.draw(
-        rgb, 'camera', hands, lambda frame: None, 0.0, OverlayParameters(**settings)
-    )
+    calibration = Calibration(INTRINSICS, np.zeros(0), size=(160, 120))
+    settings = OverlayParameters(**settings)
+    return picture.draw(rgb, calibration, 'camera', hands, lambda frame: None, 0.0, settings)
 
 
 def test_images_of_another_size_than_was_calibrated_are_refused(picture):
