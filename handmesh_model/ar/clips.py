@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from handmesh_model.ar.performances import RATE, Performance
 from handmesh_model.errors import DatasetError
 from handmesh_model.hand import Hand, HandBox, ScaleSource, Side
 from handmesh_model.joints import MIDDLE_KNUCKLE, WRIST
+from handmesh_model.npz_files import read_arrays
 from handmesh_model.synthesis.appearance import sample_skin
 from handmesh_model.synthesis.backgrounds import paint_background
 from handmesh_model.synthesis.clip import film_frame
@@ -120,12 +120,11 @@ def read_truth(path: Path) -> Truth:
     :raises DatasetError: if it is missing, damaged, or its arrays do not fit.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in _ARRAYS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(path)
+        joints, vertices, names = (arrays[name] for name in _ARRAYS)
+    except (ValueError, KeyError) as error:
         raise DatasetError(f"cannot read truth '{path}': {error}") from error
-    joints, vertices = arrays['joints_camera'], arrays['vertices_camera']
-    sides = tuple(str(side) for side in np.atleast_1d(arrays['sides']))
+    sides = tuple(str(side) for side in np.atleast_1d(names))
     fits = (
         joints.ndim == vertices.ndim == 4
         and joints.shape[:2] == vertices.shape[:2]

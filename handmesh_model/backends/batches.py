@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from handmesh_model.checks import check_range
 from handmesh_model.errors import BackendError
 
 
@@ -26,8 +27,7 @@ def batch_sizes(max_batch: int) -> tuple[int, ...]:
     :param max_batch: crops at most that shall go in one run.
     :raises BackendError: if that is less than 1.
     """
-    if max_batch < 1:
-        raise BackendError(f'max_batch is {max_batch}, expected at least 1')
+    check_range('max_batch', max_batch, 1, error=BackendError)
     sizes = {max_batch}
     size = 1
     while size < max_batch:

@@ -110,6 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    from handmesh_model.checks import check_range
     from handmesh_model.errors import ConfigError
 
     for name, default in _DEFAULTS.items():
@@ -120,8 +121,7 @@ def _check(arguments: argparse.Namespace) -> None:
             )
     if arguments.limit < 0:
         raise ConfigError(f'--limit is {arguments.limit}, expected 0 (all samples) or more')
-    if arguments.batch_size < 1:
-        raise ConfigError(f'--batch-size is {arguments.batch_size}, expected at least 1')
+    check_range('--batch-size', arguments.batch_size, 1)
 
 
 def _evaluate_real_images(arguments: argparse.Namespace) -> None:

@@ -48,11 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     from handmesh_model.backends import choose_device
     from handmesh_model.backends.export import export_network
     from handmesh_model.checkpoints import load_network
+    from handmesh_model.checks import check_range
     from handmesh_model.errors import ConfigError
     from handmesh_model.weight_files import chosen_weights, weight_files
 
-    if arguments.batch < 1:
-        raise ConfigError(f'--batch is {arguments.batch}, expected at least 1')
+    check_range('--batch', arguments.batch, 1)
     if arguments.photographs is not None:
         if (arguments.format, arguments.precision) != ('openvino', 'int8'):
             raise ConfigError('--photographs goes with --format openvino --precision int8')
