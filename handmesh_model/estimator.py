@@ -33,7 +33,8 @@ class Estimate:
     One hand in one picture, before it has a place in space.
 
     :param source: the box that the crop was cut around; its side is the one assumed.
-    :param presence: 0..1, probability that the crop shows a hand.
+    :param presence: 0..1, probability that the crop shows a hand; from networks that cannot tell,
+        the score of the box.
     :param side_agreement: 0..1, probability that the hand is of the assumed side.
     :param joints_image: (21, 2) pixels.
     :param joints_depth: (21,) metres relative to the wrist at the reference hand size.
@@ -85,6 +86,8 @@ class HandEstimator:
     :param backend: runs the network.
     :param config: of that network.
     :param stopwatch: measures the stages 'crop' and 'network'.
+    :ivar tells_presence: whether the network says if there is a hand in a crop.
+    :ivar tells_side: whether it says of which side; else a look both ways tells nothing.
     """
 
     refine = True
@@ -94,6 +97,7 @@ class HandEstimator:
         self.backend = backend
         self.stopwatch = stopwatch
         self.input_size = config.input_size
+        self.tells_presence, self.tells_side = config.presence, config.side
         self.lixels = LixelScale(config.input_size, config.heatmap_size)
         self._picture: DeviceImage | None = None
 
@@ -139,7 +143,7 @@ class HandEstimator:
         return [
             Estimate(
                 source=box,
-                presence=float(result.presence[i]),
+                presence=float(result.presence[i]) if self.tells_presence else box.score,
                 # A mirrored crop shows a right hand if the box holds a left one.
                 side_agreement=float(result.right[i]),
                 joints_image=joints_image[i],
@@ -179,6 +183,8 @@ class HandEstimator:
             came with; where it came without one, the network's opinion always counts.
         """
         chosen = list(estimates)
+        if not self.tells_side:
+            return chosen
         doubted = [i for i, e in enumerate(estimates) if doubt_given or e.source.side is None]
         others = self.estimate(rgb, [mirrored(chosen[i].source) for i in doubted])
         for i, other in zip(doubted, others, strict=True):

@@ -30,6 +30,8 @@ _VELOCITY_TIME = 0.1
 """Seconds over which the velocity of a hand is averaged."""
 _FADE_TIME = 0.5
 """Seconds in which a velocity that cannot be measured falls to 37 %."""
+_LONGEST_UNFOUND = 1.0
+"""Seconds that a hand is believed in on the detector's word alone: it misses some in motion."""
 _GROWTH_RANGE = (0.8, 2.0)
 """How far the detector may correct the size of the mesh's box."""
 _GROWTH_RATE = 0.5
@@ -61,6 +63,7 @@ class Track:
         self.estimate = estimate
         self.seen = self.began = self.since = stamp
         self.side_looked_at = -np.inf
+        self._found, self._score = stamp, estimate.source.score
         self.met = -np.inf
         """When this one and another were last too close to tell their crops apart."""
 
@@ -83,6 +86,20 @@ class Track:
         if not followed:
             self.since = stamp
         self.estimate, self.seen, self.state = estimate, stamp, TrackState.TRACKED
+
+    def presence_by_boxes(self, found: HandBox | None, stamp: float, period: float) -> float:
+        """
+        Whether the hand is there by what else finds hands, where the network cannot tell.
+
+        :param found: candidate of this frame that lies on the hand, if any.
+        :param stamp: seconds, of this frame.
+        :param period: seconds between searches; a single one may miss it.
+        :returns: 0..1, the score of the newest candidate; 0 if none has come for too long.
+        """
+        if found is not None:
+            self._found, self._score = stamp, found.score
+        is_known = stamp - self._found <= max(_LONGEST_UNFOUND, 2 * period)
+        return self._score if is_known else 0.0
 
     @property
     def size(self) -> float | None:

@@ -161,16 +161,24 @@ class HandTracker:
             if look.match is not None and not keeps_own:
                 box = look.box
                 look.box = replace(look.match, side=box.side, track_id=box.track_id)
-        both_ways = doubtful(looks, stamp) if side is None else []
-        twice = [*(look.box for look in both_ways), *(new if side is None else [])]
+        estimator = self.predictor.estimator
+        if not estimator.tells_presence:
+            for look in looks:
+                score = look.track.presence_by_boxes(
+                    look.match, stamp, self.settings.detect_period
+                )
+                look.box = replace(look.box, score=score)
+        asks_side = side is None and estimator.tells_side
+        both_ways = doubtful(looks, stamp) if asks_side else []
+        twice = [*(look.box for look in both_ways), *(new if asks_side else [])]
         wanted = [*(look.box for look in looks), *new, *map(mirrored, twice)]
-        estimates = iter(self.predictor.estimator.estimate(rgb, wanted))
+        estimates = iter(estimator.estimate(rgb, wanted))
         for look in looks:
             look.estimate = next(estimates)
         found = [next(estimates) for _ in new]
         for look in both_ways:
             look.mirrored = next(estimates)
-        if side is None:
+        if asks_side:
             found = [likelier(estimate, next(estimates)) for estimate in found]
         self._follow(looks, stamp)
         self._begin(found, stamp)

@@ -160,6 +160,10 @@ class HandmeshNode(LifecycleNode):
             'backend': f'{predictor.backend.name}, {predictor.backend.precision}',
             'mesh': f'{topology.name}, {topology.vertex_count} vertices',
         }
+        if not predictor.estimator.tells_presence:
+            self._network['presence'] = 'by detections alone, the network cannot tell'
+        if not predictor.estimator.tells_side:
+            self._network['side'] = 'as boxes or the parameter say, else right'
         if attempt:
             self._network['loaded anew'] = f'{attempt} times after failures'
         self.get_logger().info(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
 import yaml
 
 from handmesh_model.checkpoints import (
+    Checkpoint,
     blank_network,
     read_checkpoint,
     shortened,
@@ -28,6 +30,8 @@ from handmesh_model.training.widening import is_wider, widen
 LEAST_WIDTH = 8
 ADDED_PARTS = ('joint_stage.skips.', 'mesh_stage.skips.', 'joint_stage.maps.')
 """What a network may have beyond the weights that it starts from: it begins without effect."""
+PRESENCE_BIAS = 'presence_bias'
+"""Fact of weights: what was added to the bias of their presence head after training."""
 
 
 def load_topology(name: str) -> HandTopology:
@@ -67,6 +71,7 @@ def build_network(config: TrainingConfig) -> HandMeshNet:
 
 def _start_from(net: HandMeshNet, weights: str) -> None:
     checkpoint = read_checkpoint(weights)
+    _undo_shift_of_presence(checkpoint, weights)
     same_mesh = topology_hash(net.topology) == topology_hash(checkpoint.topology)
     if same_mesh and is_wider(net.config, checkpoint.config):
         narrow = blank_network(checkpoint.config, checkpoint.topology)
@@ -79,6 +84,23 @@ def _start_from(net: HandMeshNet, weights: str) -> None:
         told = '\n  '.join(shortened(problems))
         raise CheckpointError(f"'{weights}' does not fit the network to train:\n  {told}")
     net.load_state_dict(state)
+
+
+def _undo_shift_of_presence(checkpoint: Checkpoint, weights: str) -> None:
+    """
+    Take back how much stricter the presence of a hand was made after training.
+
+    Shipped weights are, and say so; training, where most crops show a hand, would start off it.
+    """
+    said = checkpoint.facts.get(PRESENCE_BIAS, 0)
+    try:
+        shift = float(said)
+    except (TypeError, ValueError):
+        shift = math.nan
+    if not math.isfinite(shift):
+        raise CheckpointError(f"'{weights}' says {PRESENCE_BIAS} {said!r}, expected a number")
+    if shift and 'presence.bias' in checkpoint.state:
+        checkpoint.state['presence.bias'] = checkpoint.state['presence.bias'] - shift
 
 
 def fastest_layout(net: HandMeshNet) -> HandMeshNet:

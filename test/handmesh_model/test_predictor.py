@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,20 @@ def test_detected_boxes_without_hand_and_duplicates_are_left_out(
     scripted(predictor, monkeypatch, vertices=vertices, joints=vertices[:, :21], presence=presence)
     hands = predictor.predict(IMAGE)
     assert [hand.score for hand in hands] == pytest.approx([0.9])
+
+
+def test_a_network_without_heads_goes_by_the_boxes(
+    predictor: HandMeshPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor.estimator, 'tells_presence', False)
+    monkeypatch.setattr(predictor.estimator, 'tells_side', False)
+    found = [replace(BOX, score=0.8), HandBox(10, 10, 60, 60, score=0.4)]
+    monkeypatch.setattr(predictor, 'detect', lambda rgb: found)
+    asked = scripted(predictor, monkeypatch)
+    (hand,) = predictor.predict(IMAGE)
+    assert (hand.side, hand.score) == ('right', pytest.approx(0.8))
+    # Once, and once more around the mesh that was found, but never mirrored.
+    assert [len(crops) for crops in asked] == [2, 2]
 
 
 def test_the_network_chooses_among_more_boxes_than_hands_are_wanted(

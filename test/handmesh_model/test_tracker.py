@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,6 +114,50 @@ def test_vanished_hand_is_held_then_lost_once(topology: HandTopology) -> None:
     np.testing.assert_array_equal(seen[0][0].joints_camera, first[0].joints_camera)
     assert first[0].lead == 0
     assert [hands[0].lead for hands in seen[:3]] == pytest.approx([-0.1, -0.2, -0.3])
+
+
+def test_without_a_head_for_presence_hands_live_as_long_as_they_are_found(
+    topology: HandTopology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')}, detect_period=0.25, hold_time=0.3)
+    estimator = tracker.predictor.estimator
+
+    def estimate(rgb: np.ndarray, boxes: Sequence[HandBox]) -> list[Estimate]:
+        return [replace(world.look(box), presence=box.score) for box in boxes]
+
+    monkeypatch.setattr(estimator, 'tells_presence', False)
+    monkeypatch.setattr(estimator, 'estimate', estimate)
+    seen = [tracker.update(IMAGE, i / 10) for i in range(20)]
+    assert all(states(hands) == [(0, 'right', 'tracked')] for hands in seen)
+    assert seen[-1][0].score == pytest.approx(0.9)
+    # The network goes on to see a hand there; nothing else does.
+    monkeypatch.setattr(tracker.predictor, 'detect', lambda rgb: [])
+    last = [states(tracker.update(IMAGE, 2 + i / 10)) for i in range(20)]
+    assert last[:8] == [[(0, 'right', 'tracked')]] * 8
+    assert last[9] == [(0, 'right', 'held')]
+    assert [(0, 'right', 'lost')] in last[10:14]
+    assert last[14:] == [[]] * 6
+
+
+def test_without_a_head_for_sides_nobody_asks_for_them(
+    topology: HandTopology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands_at_first = {'a': (150, 200, 'left'), 'b': (400, 200, None)}
+    _, tracker = make(topology, hands_at_first)  # type: ignore[arg-type]
+    estimator = tracker.predictor.estimator
+    asked: list[int] = []
+    look = estimator.estimate
+
+    def estimate(rgb: np.ndarray, boxes: Sequence[HandBox]) -> list[Estimate]:
+        asked.append(len(boxes))
+        return look(rgb, boxes)
+
+    monkeypatch.setattr(estimator, 'tells_side', False)
+    monkeypatch.setattr(estimator, 'estimate', estimate)
+    for i in range(5):
+        hands = tracker.update(IMAGE, i / 30)
+        assert states(hands) == [(0, 'left', 'tracked'), (1, 'right', 'tracked')]
+    assert asked == [2] * 5
 
 
 def test_held_hand_is_found_again_elsewhere_under_its_id(topology: HandTopology) -> None:

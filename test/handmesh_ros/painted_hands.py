@@ -105,7 +105,7 @@ class PaintedPredictor(predictor.HandMeshPredictor):
         self.device = torch.device('cpu')
         self.topology = HandTopology.open_hand()
         self.stopwatch = Stopwatch()
-        config = SimpleNamespace(input_size=SIZE, heatmap_size=SIZE)
+        config = SimpleNamespace(input_size=SIZE, heatmap_size=SIZE, presence=True, side=True)
         self.estimator = HandEstimator(None, config, self.stopwatch)
         self.backend = PaintedBackend(self.topology, self.estimator.lixels)
         self.estimator.backend = self.backend

@@ -22,7 +22,12 @@ import yaml
 from tiny_runs import ALONE, CPU, MakeRun, train
 from torch import Tensor
 
-from handmesh_model.checkpoints import load_network, read_checkpoint, state_problems
+from handmesh_model.checkpoints import (
+    load_network,
+    read_checkpoint,
+    save_checkpoint,
+    state_problems,
+)
 from handmesh_model.errors import CheckpointError, ConfigError, DatasetError
 from handmesh_model.losses import HandMeshLoss
 from handmesh_model.training import setup
@@ -204,6 +209,22 @@ def test_init_weights_are_started_from(
     crops = torch.rand(1, 3, net.config.input_size, net.config.input_size)
     with torch.no_grad():
         torch.testing.assert_close(grown.eval()(crops).vertices, net.eval()(crops).vertices)
+
+
+def test_training_takes_back_how_strict_presence_was_made(
+    tiny_run: MakeRun, tmp_path: Path
+) -> None:
+    options = {'presence': True}
+    net = setup.build_network(tiny_run(network_options=options))
+    path = tmp_path / 'strict.safetensors'
+    save_checkpoint(path, net, {setup.PRESENCE_BIAS: '-6.5'})
+    again = setup.build_network(tiny_run(init_weights=str(path), network_options=options))
+    name = 'presence.bias'
+    torch.testing.assert_close(again.state_dict()[name], net.state_dict()[name] + 6.5)
+    for said in ('many', 'nan', None):
+        save_checkpoint(path, net, {setup.PRESENCE_BIAS: said})
+        with pytest.raises(CheckpointError, match='expected a number'):
+            setup.build_network(tiny_run(init_weights=str(path), network_options=options))
 
 
 def test_few_of_many_weights_that_do_not_fit_are_named(
