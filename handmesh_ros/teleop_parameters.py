@@ -51,7 +51,10 @@ class TeleopParameters:
         choices=CLUTCHES,
     )
     clutch_delay: float = _row(
-        'clutch_delay', 'Seconds that the gesture is to be held.', low=0.0, high=5.0
+        'clutch_delay',
+        "Seconds that the gesture is to be held; 'toggle' wants half a second at least.",
+        low=0.0,
+        high=5.0,
     )
     mapping: str = _row(
         'mapping',
@@ -65,9 +68,13 @@ class TeleopParameters:
         'base_link', "Frame of target and twist; that of the robot's base.", read_only=True
     )
     base_from_camera: str = _row(
-        'base_from_camera', "Pose of the camera in the base frame: 'x y z roll pitch yaw'."
+        'base_from_camera',
+        "Pose of the camera's optical frame in the base: 'x y z roll pitch yaw', metres, radians.",
     )
-    home: str = _row('home', "Target to begin with, in the base frame: 'x y z roll pitch yaw'.")
+    home: str = _row(
+        'home',
+        "Target to begin with, in the base frame: 'x y z roll pitch yaw', metres, radians.",
+    )
     workspace: str = _row(
         'workspace', "Bounds of the target: 'x_min x_max y_min y_max z_min z_max', metres."
     )
