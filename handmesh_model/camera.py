@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cv2
 import numpy as np
 
@@ -11,10 +13,12 @@ from handmesh_model.wrist import wrist_frame
 __all__ = [
     'check_intrinsics',
     'distort',
+    'facing',
     'is_seen',
     'lift',
     'normalized',
     'project',
+    'relative_depth',
     'straighten',
     'undistort',
     'unproject',
@@ -124,6 +128,36 @@ def lift(rays: np.ndarray, depth: np.ndarray) -> np.ndarray:
     :returns: (N, 3) metres.
     """
     return np.concatenate([rays * depth[:, None], depth[:, None]], axis=1)
+
+
+def facing(ray: np.ndarray) -> np.ndarray:
+    """
+    The smallest rotation that turns a camera to look along a ray.
+
+    :param ray: (2,) x / z, y / z.
+    :returns: (3, 3); applied to points in the camera's frame it gives those in the turned one's,
+        whose z axis the ray is.
+    """
+    length = np.sqrt(1 + ray @ ray)
+    (x, y), z = ray / length, 1 / length
+    # Rodrigues' formula for the axis across both, whose length is the sine of the angle.
+    a, b, c = x * x / (1 + z), x * y / (1 + z), y * y / (1 + z)
+    return np.array([[1 - a, -b, -x], [-b, 1 - c, -y], [x, y, z]])
+
+
+def relative_depth(
+    points_camera: np.ndarray, wrist: np.ndarray, axis: Literal['camera', 'ray']
+) -> np.ndarray:
+    """
+    How far beyond the wrist points lie, as a network's depth is.
+
+    :param points_camera: (N, 3) metres.
+    :param wrist: (3,) metres, before the camera.
+    :param axis: see :class:`handmesh_model.network.NetworkConfig`.
+    :returns: (N,) metres.
+    """
+    along = np.array([0.0, 0.0, 1.0]) if axis == 'camera' else wrist / np.linalg.norm(wrist)
+    return (points_camera - wrist) @ along
 
 
 def undistort(

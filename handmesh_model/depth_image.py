@@ -36,12 +36,14 @@ class SurfaceSamples:
     """
     N pixels that look at the inside of a mesh's visible surface.
 
+    :param pixels: (N, 2) x, y of the depth image.
     :param measured: (N,) metres along +z; NaN where the depth image knows nothing.
     :param offsets: (N,) depth of the mesh relative to the wrist, metres, for a hand of the
         topology's size.
     :param parts: (N,) part of the hand, index into :data:`handmesh_model.joints.PARTS`.
     """
 
+    pixels: np.ndarray
     measured: np.ndarray
     offsets: np.ndarray
     parts: np.ndarray
@@ -102,17 +104,17 @@ def sample_surface(
     """
     low, step, shape = _grid(view)
     if not shape[0] * shape[1]:
-        return SurfaceSamples(np.empty(0), np.empty(0), np.empty(0, np.uint8))
+        return SurfaceSamples(np.empty((0, 2)), np.empty(0), np.empty(0), np.empty(0, np.uint8))
     points = np.column_stack([(view.vertices_image - low) / step, vertices_depth])
     faces = _visible_faces(points, topology.faces, shape)
     offsets = _depth_at_pixels(points, topology.faces, faces)
     jump = _SMALLEST_JUMP + _STEEPEST * step * metres_per_pixel
     inside = _away_from_edges(offsets, jump)
-    rows, columns = np.nonzero(inside)
-    measured = view.image[low[1] + step * rows, low[0] + step * columns]
+    pixels = low + step * np.argwhere(inside)[:, ::-1]
+    measured = view.image[pixels[:, 1], pixels[:, 0]]
     corner = topology.faces[faces[inside], 0]
     return SurfaceSamples(
-        depth_in_metres(measured), offsets[inside], topology.vertex_parts[corner]
+        pixels, depth_in_metres(measured), offsets[inside], topology.vertex_parts[corner]
     )
 
 

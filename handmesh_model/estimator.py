@@ -86,6 +86,7 @@ class HandEstimator:
     :param backend: runs the network.
     :param config: of that network.
     :param stopwatch: measures the stages 'crop' and 'network'.
+    :ivar depth_axis: what depth is measured along, as the network's configuration says.
     :ivar tells_presence: whether the network says if there is a hand in a crop.
     :ivar tells_side: whether it says of which side; else a look both ways tells nothing.
     """
@@ -98,6 +99,7 @@ class HandEstimator:
         self.stopwatch = stopwatch
         self.input_size = config.input_size
         self.tells_presence, self.tells_side = config.presence, config.side
+        self.depth_axis = config.depth_axis
         self.lixels = LixelScale(config.input_size, config.heatmap_size)
         self._picture: DeviceImage | None = None
 

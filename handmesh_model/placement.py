@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
-from handmesh_model.camera import lift, normalized
-from handmesh_model.depth_image import DepthView, sample_surface
+from handmesh_model.camera import facing, lift, normalized
+from handmesh_model.depth_image import DepthView, SurfaceSamples, sample_surface
 from handmesh_model.depth_solver import solve_depth
 from handmesh_model.errors import DepthError
 from handmesh_model.hand import ScaleSource, Side
@@ -89,6 +90,7 @@ def place_in_camera(
     pixel_noise: float = 2.0,
     depth: DepthView | None = None,
     metric_depth: bool = False,
+    depth_axis: Literal['camera', 'ray'] = 'camera',
 ) -> Placement:
     """
     Bring a hand from pixels and root-relative depth into the camera frame.
@@ -112,6 +114,10 @@ def place_in_camera(
     :param depth: comes before the hand's size where enough of it agrees; needs intrinsics.
     :param metric_depth: whether ``joints_depth`` and ``vertices_depth`` are metres of this hand,
         of whatever size it is; see :func:`has_metric_depth`.
+    :param depth_axis: what they are measured along, see
+        :class:`handmesh_model.network.NetworkConfig`. Along the wrist's ray, all is worked out in
+        a camera that looks at the wrist, and turned back. Without intrinsics it makes no
+        difference: by weak perspective every ray is the axis.
     """
     trust = np.ones(21) if confidence is None else np.clip(confidence, _LEAST_CONFIDENCE, 1)
     depth_noise = DEPTH_NOISE / trust
@@ -123,16 +129,19 @@ def place_in_camera(
         noise = PointNoise(pixel_noise / trust, depth_noise)
         joints, vertices, spread = _place_by_weak_perspective(joints, vertices, lengths, noise)
         at = _Distance(ScaleSource.NONE, 1.0, 1.0, 0.0, 0.0)
+        turn = np.eye(3)
     else:
         focal = float(np.sqrt(intrinsics[0, 0] * intrinsics[1, 1]))
         noise = PointNoise(pixel_noise / focal / trust, depth_noise)
-        joints[:, :2] = normalized(joints_image, intrinsics)
-        vertices[:, :2] = normalized(vertices_image, intrinsics)
+        rays = normalized(joints_image, intrinsics), normalized(vertices_image, intrinsics)
+        turn = np.eye(3) if depth_axis == 'camera' else facing(rays[0][WRIST])
+        joints[:, :2], _ = _turned(rays[0], turn)
+        vertices[:, :2], ahead = _turned(rays[1], turn)
         seen = _SeenJoints(joints, lengths, noise, metric_depth)
         unit, at = _distance_by_size(seen, topology, hand_size, ScaleSource.PARAMETER)
         if depth is not None:
             mesh_noise = float(np.sqrt(np.mean(depth_noise**2)))
-            offsets = _Offsets(vertices_depth, mesh_noise, metric_depth)
+            offsets = _Offsets(vertices_depth, mesh_noise, metric_depth, ahead)
             at = _distance_by_depth(depth, joints, offsets, topology, unit, at, focal)
         if measured_size is not None and at.source is not ScaleSource.DEPTH:
             # Not sooner: what a depth image once told must not decide what the next one may.
@@ -141,7 +150,8 @@ def place_in_camera(
         joints, vertices, spread = _place_on_rays(joints, vertices, noise, at)
     pose, covariance = wrist_pose_and_covariance(joints, spread, side)
     size = at.scale * topology.hand_size
-    return Placement(joints, vertices, pose, covariance, at.source, size, at.note)
+    placement = Placement(joints, vertices, pose, covariance, at.source, size, at.note)
+    return _turned_back(placement, turn)
 
 
 @dataclass(frozen=True)
@@ -182,11 +192,17 @@ class _SeenJoints:
 
 @dataclass(frozen=True, eq=False)
 class _Offsets:
-    """Depth of the vertices (V,) relative to the wrist as the network gives it, and its noise."""
+    """
+    Depth of the vertices relative to the wrist as the network gives it.
+
+    :param depth: (V,) metres, as ``vertices_depth`` of :func:`place_in_camera`.
+    :param ahead: (V,) how far each goes along the network's axis, a metre along the camera's.
+    """
 
     depth: np.ndarray
     noise: float
     metric: bool
+    ahead: np.ndarray
 
 
 def _distance_by_size(
@@ -225,6 +241,7 @@ def _distance_by_depth(
     """
     try:
         samples = sample_surface(view, offsets.depth, topology, by_size.depth / focal)
+        samples = _along_axis(samples, view, offsets.ahead)
         # What is measured is not refused because somebody said a size.
         spread = float(np.hypot(np.sqrt(unit.variance) / unit.value, MEAN_SIZE_SPREAD))
         found = solve_depth(
@@ -238,6 +255,44 @@ def _distance_by_depth(
         known = lift(joints[:, :2], found.wrist_depth + joints[:, 2])
         scale, stretch = relative_size(known, rigid_lengths(topology)), 1.0
     return _Distance(ScaleSource.DEPTH, scale, stretch, found.wrist_depth, found.variance)
+
+
+def _along_axis(samples: SurfaceSamples, view: DepthView, ahead: np.ndarray) -> SurfaceSamples:
+    """
+    What a depth image measured along the camera's axis, along the network's.
+
+    The factor between both is linear in the pixels of an ideal camera, and nearly so across a hand
+    in those of any lens.
+    """
+    ones = np.ones(len(ahead))
+    factors = np.linalg.lstsq(np.column_stack([view.vertices_image, ones]), ahead, rcond=None)[0]
+    return replace(
+        samples, measured=samples.measured * (samples.pixels @ factors[:2] + factors[2])
+    )
+
+
+def _turned(rays: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Rays (N, 2) in a turned camera, and how far each goes along its axis a metre along the old.
+
+    :param turn: (3, 3), see :func:`handmesh_model.camera.facing`.
+    """
+    points = rays @ turn[:, :2].T + turn[:, 2]
+    return points[:, :2] / points[:, 2:], points[:, 2]
+
+
+def _turned_back(placement: Placement, turn: np.ndarray) -> Placement:
+    """The same hand in the frame of the camera before it was turned."""
+    pose = placement.wrist_pose.copy()
+    pose[:3] = turn.T @ pose[:3]
+    both = np.kron(np.eye(2), turn)
+    return replace(
+        placement,
+        joints_camera=placement.joints_camera @ turn,
+        vertices_camera=placement.vertices_camera @ turn,
+        wrist_pose=pose,
+        wrist_covariance=both.T @ placement.wrist_covariance @ both,
+    )
 
 
 def _place_by_weak_perspective(

@@ -186,6 +186,7 @@ class HandMeshPredictor:
 
         :param rgb: (H, W, 3) uint8 RGB.
         :raises CheckpointError: if there are no weights for the detector.
+        :raises BackendError: if it cannot be used here, or running it fails.
         """
         rgb = check_image(rgb)
         with self.lock:
@@ -270,6 +271,7 @@ class HandMeshPredictor:
             # The depth image is registered to the picture as it came, distortion and all.
             depth=None if depth is None else DepthView(depth, estimate.vertices_image),
             metric_depth=has_metric_depth(self.topology),
+            depth_axis=self.estimator.depth_axis,
         )
         return Hand(
             side=estimate.side,

@@ -29,6 +29,10 @@ _PRECISIONS = {
     'openvino': ('float32', 'int8'),
     'tensorrt': ('float16', 'float32'),
 }
+_AXES = {
+    'camera': "along the camera's axis",
+    'ray': 'along the line of sight to the wrist',
+}
 _MEANINGS = {
     'vertices': 'lixels: x, y along the crop, z the depth relative to the wrist; see decoding',
     'joints': 'lixels, see decoding; in the order of handmesh_model.joints',
@@ -183,8 +187,8 @@ def _decoding(net: HandMeshNet) -> dict[str, Any]:
         'factors': scale.factors.tolist(),
         'x, y': f'pixel of the crop = {1 / scale.factors[0]:g} * lixel; pixels have their centres '
         f'at whole numbers, from 0 to {size - 1}',
-        'z': f'metres from the wrist on, away from the camera, = ((lixel / {scale.heatmap_size}) '
-        f'* 2 - 1) * {scale.depth_range:g}, of {hand}',
+        'z': f'metres from the wrist on, {_AXES[net.config.depth_axis]}, = '
+        f'((lixel / {scale.heatmap_size}) * 2 - 1) * {scale.depth_range:g}, of {hand}',
         'picture': f'pixel of the picture = middle of the box + (pixel of the crop - {middle:g}) '
         f'* side of the crop in pixels of the picture / {size}; x the other way round where the '
         'crop is mirrored',

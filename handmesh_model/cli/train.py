@@ -12,7 +12,13 @@ from pathlib import Path
 
 from handmesh_model.cli import INTERRUPTED, USER_ERROR
 from handmesh_model.errors import ConfigError, HandmeshError
-from handmesh_model.training.config import load_training_config
+from handmesh_model.training.config import TrainingConfig
+from handmesh_model.training.config_files import (
+    from_mapping,
+    merge,
+    override_values,
+    read_values,
+)
 
 _PEER_SECONDS = 3.0
 """How long a rank that lost another leaves it to that one to say why."""
@@ -58,10 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError('--finish is given without --hours, expected both')
     if arguments.hours is not None and not 0 < arguments.hours < math.inf:
         raise ConfigError(f'--hours is {arguments.hours:g}, expected more than 0')
-    overrides = list(arguments.overrides)
-    if arguments.output:
-        overrides.append(f'output={arguments.output}')
-    config = load_training_config(arguments.config, overrides)
+    config = _configuration(arguments)
     from handmesh_model.training.distributed import join_ranks, launch, leave_ranks
 
     if 'RANK' not in os.environ:
@@ -78,10 +81,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _configuration(arguments: argparse.Namespace) -> TrainingConfig:
+    values = merge(read_values(arguments.config), override_values(arguments.overrides))
+    if arguments.output:
+        # As it is, not as YAML, which takes 0123 for a number and '#b' for a comment.
+        values['output'] = arguments.output
+    return from_mapping(TrainingConfig, values)
+
+
 def _command(arguments: argparse.Namespace) -> list[str]:
     command = ['-m', 'handmesh_model.cli.train', str(arguments.config)]
     if arguments.output:
-        command += ['--output', arguments.output]
+        # One word: a folder's name may begin with a dash.
+        command.append(f'--output={arguments.output}')
     if arguments.hours is not None:
         command += ['--hours', str(arguments.hours)]
     if arguments.finish:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from handmesh_model.checks import check_range
 from handmesh_model.crop import IGNORED_PIXEL, apply_affine, image_from_crop, invert_affine
+from handmesh_model.errors import ConfigError
 from handmesh_model.hand import HandBox
 
 
@@ -16,16 +18,27 @@ class PaperAugmentation:
     """
     How much to vary a sample: scale, rotation in the image plane, colour.
 
-    :param scale: the crop's side is multiplied by 1 - scale to 1 + scale.
+    :param scale: the crop's side is multiplied by 1 - scale to 1 + scale; less than 1.
     :param rotation: degrees, at most, either way.
-    :param rotated: share of the samples that are rotated.
-    :param color: each channel is multiplied by 1 - color to 1 + color.
+    :param rotated: share of the samples that are rotated, 0..1.
+    :param color: each channel is multiplied by 1 - color to 1 + color; 0..1.
     """
 
     scale: float = 0.25
     rotation: float = 60.0
     rotated: float = 0.6
     color: float = 0.2
+
+    def __post_init__(self) -> None:
+        """:raises ConfigError: if a number is outside its range."""
+        if not 0 <= self.scale < 1:
+            # A crop without a side, or one turned inside out.
+            raise ConfigError(
+                f'augmentation.scale is {self.scale:g}, expected at least 0 and less than 1'
+            )
+        check_range('augmentation.rotation', self.rotation, 0, 180)
+        for name in ('rotated', 'color'):
+            check_range(f'augmentation.{name}', getattr(self, name), 0, 1)
 
 
 def crop_sample(

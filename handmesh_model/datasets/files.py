@@ -41,7 +41,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise DatasetError(f"cannot read '{path}' as JSON: {error}") from error
 
 

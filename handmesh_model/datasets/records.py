@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from handmesh_model.camera import project
+from handmesh_model.camera import project, relative_depth
 from handmesh_model.datasets.augmentation import PaperAugmentation, crop_sample
 from handmesh_model.hand import HandBox, Side
 from handmesh_model.joints import BONES, MIDDLE_KNUCKLE, WRIST
@@ -79,7 +80,10 @@ class HandDataset(ABC):
     :param size: side of the crops, pixels.
     :param augmentation: how to vary them; None for none.
     :param seed: what the variations are drawn from, together with the epoch and the index.
+    :ivar depth_axis: what samples' depth is measured along, as the network to train wants it.
     """
+
+    depth_axis: Literal['camera', 'ray'] = 'camera'
 
     def __init__(
         self, size: int = 256, augmentation: PaperAugmentation | None = None, seed: int = 0
@@ -117,16 +121,15 @@ class HandDataset(ABC):
             raise IndexError(f'sample {index} ({record.name}) has no mesh to train on')
         box = record.box
         assert box is not None
-        joints = _flat(record.joints_camera, record)
-        vertices = _flat(record.vertices_camera, record)
+        joints = self._flat(record.joints_camera, record)
+        vertices = self._flat(record.vertices_camera, record)
         mask = None if record.load_mask is None else record.load_mask()
         return crop_sample(
             record.load(), box, joints, vertices, mask, self.size, self.augmentation, rng
         )
 
-
-def _flat(points_camera: np.ndarray, record: HandRecord) -> np.ndarray:
-    """(N, 3): pixels x, y of the picture and metres of depth from the wrist."""
-    assert record.joints_camera is not None
-    depth = points_camera[:, 2] - record.joints_camera[WRIST, 2]
-    return np.column_stack([project(points_camera, record.intrinsics), depth])
+    def _flat(self, points_camera: np.ndarray, record: HandRecord) -> np.ndarray:
+        """(N, 3): pixels x, y of the picture and metres of depth from the wrist."""
+        assert record.joints_camera is not None
+        depth = relative_depth(points_camera, record.joints_camera[WRIST], self.depth_axis)
+        return np.column_stack([project(points_camera, record.intrinsics), depth])

@@ -96,6 +96,7 @@ class NetworkRunner:
             confidence=confidence,
             pixel_noise=PIXEL_NOISE * crop_side,
             metric_depth=self.metric_depth,
+            depth_axis=self.net.config.depth_axis,
         )
         return Hand(
             side=side,

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from handmesh_model.errors import DatasetError
 from handmesh_model.evaluation.report import format_table, write_json
 from handmesh_model.network import HandMeshNet
+from handmesh_model.training.data import check_depth_axis
 from handmesh_model.training.sample_files import SampleFile
 from handmesh_model.training.setup import lixel_scale
 from handmesh_model.training.validation import validate
@@ -28,10 +29,12 @@ def report_synthetic(
     :param limit: samples at most; 0 for all.
     :returns: figures as of :func:`handmesh_model.training.validation.validate`, and ``count``.
     :raises DatasetError: if a file is missing or the meshes are of another topology.
+    :raises ConfigError: if their depth is measured along another axis than the network's.
     """
     source = SampleFile(folder, None, net.config.input_size, stop=limit or None)
     if not len(source):
         raise DatasetError(f"'{folder}' holds no samples")
+    check_depth_axis(f"the samples of '{folder}'", source.depth_axis, net.config)
     samples = [source[i] for i in tqdm(range(len(source)), unit='crop', disable=None)]
     arrays = {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
     count = arrays['vertices'].shape[1]

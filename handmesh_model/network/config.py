@@ -54,6 +54,9 @@ class NetworkConfig:
     :param graph_width: width of the Graph-CNN's residual blocks.
     :param graph_blocks: number of residual blocks.
     :param graph_tail: hidden width of the last GIN convolution.
+    :param depth_axis: what depth relative to the wrist is measured along: 'camera', the camera's
+        axis, as the paper's networks; or 'ray', the line of sight to the wrist, which a crop shows
+        wherever in the picture it was cut.
     :param joints_from: mesh that the joint regressor is applied to: 'rough' or 'refined'.
     :param presence: whether there is a head that tells if a hand is in the crop.
     :param side: whether there is a head that tells right hands from left ones.
@@ -88,6 +91,7 @@ class NetworkConfig:
     graph_width: int = 64
     graph_blocks: int = 3
     graph_tail: int = 32
+    depth_axis: Literal['camera', 'ray'] = 'camera'
     joints_from: Literal['rough', 'refined'] = 'rough'
     presence: bool = False
     side: bool = False
@@ -121,6 +125,7 @@ class NetworkConfig:
             raise ConfigError(f'joint_count is {self.joint_count}, expected {JOINTS}')
         for name in ('depth', 'mesh_depth'):
             _check_choice(name, getattr(self, name), DEPTHS)
+        _check_choice('depth_axis', self.depth_axis, ('camera', 'ray'))
         _check_choice('joints_from', self.joints_from, ('rough', 'refined'))
         _check_choice('segmentation_levels', self.segmentation_levels, (3, 4))
         _check_choice('segmentation_kernel', self.segmentation_kernel, (1, 3))

@@ -25,6 +25,7 @@ from handmesh_model.datasets.files import read_json
 from handmesh_model.errors import DatasetError
 from handmesh_model.joints import BONES
 from handmesh_model.output_files import check_picture_name, write_picture, written_beside
+from handmesh_model.synthesis import DEPTH_AXIS
 from handmesh_model.synthesis.checks import check_side
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.renderer_version import renderer_version
@@ -79,6 +80,7 @@ def write_dataset(folder: Path, count: int, seed: int, size: int = 128, workers:
         'seed': seed,
         'size': size,
         'labels': list(LABELS),
+        'depth_axis': DEPTH_AXIS,
         'samples_per_file': CHUNK,
     }
     _claim(folder, facts)

@@ -82,7 +82,7 @@ def _labels(hand: PlacedHand, intrinsics: np.ndarray, cover: np.ndarray) -> dict
     size = float(np.linalg.norm(hand.posed.joints[MIDDLE_KNUCKLE] - hand.posed.joints[WRIST]))
     reference = HandTopology.open_hand().hand_size
     sample = {
-        name: _crop_points(points, intrinsics, hand.joints_camera[WRIST, 2], reference / size)
+        name: _crop_points(points, intrinsics, hand.joints_camera[WRIST], reference / size)
         for name, points in (('vertices', hand.vertices_camera), ('joints', hand.joints_camera))
     }
     shape = (cover.shape[1] // 2, cover.shape[0] // 2)
@@ -106,14 +106,16 @@ def _mask(cover: np.ndarray) -> np.ndarray:
 
 @njit(nogil=True, cache=True)
 def _crop_points(
-    points: np.ndarray, intrinsics: np.ndarray, root_depth: float, scale: float
+    points: np.ndarray, intrinsics: np.ndarray, wrist: np.ndarray, scale: float
 ) -> np.ndarray:
-    """(N, 3) float32: crop pixels and root-relative depth at reference size."""
+    """(N, 3) float32: crop pixels, and depth beyond the wrist along its ray, at reference size."""
+    distance = np.sqrt(wrist[0] ** 2 + wrist[1] ** 2 + wrist[2] ** 2)
     out = np.empty((points.shape[0], 3), dtype=np.float32)
     for i in range(points.shape[0]):
         for d in range(2):
             out[i, d] = points[i, d] / points[i, 2] * intrinsics[0, 0] + intrinsics[d, 2]
-        out[i, 2] = (points[i, 2] - root_depth) * scale
+        along = points[i, 0] * wrist[0] + points[i, 1] * wrist[1] + points[i, 2] * wrist[2]
+        out[i, 2] = (along / distance - distance) * scale
     return out
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from handmesh_model.datasets import PaperAugmentation, open_dataset
 from handmesh_model.errors import ConfigError
-from handmesh_model.network import HandMeshNet
+from handmesh_model.network import HandMeshNet, NetworkConfig
+from handmesh_model.synthesis import DEPTH_AXIS
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import from_mapping
@@ -51,6 +52,8 @@ def build_stream(
             f'batch_size is {config.batch_size}, expected a multiple of the {ranks.count} ranks'
         )
     config.check_shares(ranks.count)
+    if config.data.kind == 'synthetic':
+        check_depth_axis('rendered samples', DEPTH_AXIS, net.config)
     batch_size = config.batch_size // ranks.count
     key = (config.seed, ranks.rank, step)
     if config.data.kind == 'synthetic' and config.data.device_pool:
@@ -74,7 +77,7 @@ def build_stream(
             key,
             ranks.count,
         )
-    source = open_source(config, net.config.input_size, config.data.options, varied=True)
+    source = open_source(config, net.config, config.data.options, varied=True)
     check_mesh(source, net)
     workers = -(-config.data.workers // ranks.count)
     return DatasetStream(
@@ -83,12 +86,12 @@ def build_stream(
 
 
 def open_source(
-    config: TrainingConfig, size: int, options: dict[str, Any], varied: bool
+    config: TrainingConfig, network: NetworkConfig, options: dict[str, Any], varied: bool
 ) -> SampleSource:
     """
     Open the dataset that a run's data section names.
 
-    :param size: pixels of the network's input.
+    :param network: for its input size and what its depth is measured along.
     :param options: arguments of the dataset; ``root`` replaces the data section's, and
         ``augmentation`` may hold the paper's.
     :param varied: whether the samples are augmented.
@@ -110,19 +113,41 @@ def open_source(
                     f"'data.options.{name}' is {value!r}, expected an integer or null"
                 )
         augmentation = config.augmentation if varied else None
-        return SampleFile(root, augmentation, size, seed, **options)
+        return SampleFile(root, augmentation, network.input_size, seed, **options)
     paper = from_mapping(
         PaperAugmentation, options.pop('augmentation', {}), 'data.options.augmentation.'
     )
-    return open_dataset(
-        kind, root, size=size, augmentation=paper if varied else None, seed=seed, **options
+    dataset = open_dataset(
+        kind,
+        root,
+        size=network.input_size,
+        augmentation=paper if varied else None,
+        seed=seed,
+        **options,
     )
+    dataset.depth_axis = network.depth_axis
+    return dataset
+
+
+def check_depth_axis(data: str, axis: str | None, network: NetworkConfig) -> None:
+    """
+    :param data: what is measured along the axis, for the error.
+    :param axis: None where nothing tells it.
+    :raises ConfigError: if the network's depth is measured along another.
+    """
+    if axis not in (None, network.depth_axis):
+        raise ConfigError(
+            f"the network has depth_axis '{network.depth_axis}', {data} have '{axis}'; expected "
+            'the same'
+        )
 
 
 def check_mesh(source: SampleSource, net: HandMeshNet) -> None:
     """
-    :raises ConfigError: if the samples' mesh is not the one that the network predicts.
+    :raises ConfigError: if the samples' mesh is not the one that the network predicts, or their
+        depth is another.
     """
+    check_depth_axis("the dataset's samples", source.depth_axis, net.config)
     count = len(source[0]['vertices']) if len(source) else net.topology.vertex_count
     if count != net.topology.vertex_count:
         raise ConfigError(
@@ -142,13 +167,16 @@ def validation_samples(
     :raises ConfigError: if nothing tells them from the training samples, or there are none.
     """
     wanted = config.validation
-    size, vertex_count = net.config.input_size, net.topology.vertex_count
     if not wanted.samples:
         return None
     if config.data.kind == 'synthetic':
-        renderer, cache = config.data.renderer, folder / VALIDATION_FILE
         return render_validation_set(
-            renderer, wanted.samples, wanted.seed, size, vertex_count, cache
+            config.data.renderer,
+            wanted.samples,
+            wanted.seed,
+            net.config.input_size,
+            net.topology.vertex_count,
+            folder / VALIDATION_FILE,
         )
     if not wanted.options:
         raise ConfigError(
@@ -156,7 +184,7 @@ def validation_samples(
             "training samples (such as 'split: alignment' of FreiHAND), or validation.samples 0"
         )
     options = {**config.data.options, **wanted.options}
-    source = open_source(config, size, options, varied=False)
+    source = open_source(config, net.config, options, varied=False)
     if not len(source):
         raise ConfigError(
             f'validation.options, laid over data.options, are {options}, which leave 0 samples, '

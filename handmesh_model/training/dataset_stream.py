@@ -36,6 +36,10 @@ class LoaderError(HandmeshError):
 class SampleSource(Protocol):
     """A map-style dataset of crop samples whose variations depend on epoch and index."""
 
+    @property
+    def depth_axis(self) -> str | None:
+        """What their depth is measured along; None if nothing tells it."""
+
     def __len__(self) -> int:
         """Number of samples."""
 

@@ -52,7 +52,8 @@ class Validation:
         Figures of a network, which is left as it is.
 
         :returns: 'missed' share of hands, 'false' boxes a picture, 'side' share of wrong sides
-            among found hands; the same with the name of each real set before it.
+            and 'side_unknown' share of unclear ones, which the mesh network decides, both among
+            found hands; the same with the name of each real set before it.
         """
         detector = HandDetector(copy.deepcopy(net))
         figures = measure(detector, self._rendered)
@@ -63,20 +64,23 @@ class Validation:
 
 def measure(detector: HandDetector, examples: Iterable[Example]) -> dict[str, float]:
     """See :meth:`Validation.measure`."""
-    missed = false = hands = wrong_sides = pictures = 0
+    missed = false = hands = wrong_sides = unknown_sides = pictures = 0
     for rgb, truth in examples:
         boxes = detector.detect(rgb, _MOST_BOXES)
         height, width = rgb.shape[:2]
         asked = [box for box in truth if box.score and _is_asked_for(box, width, height)]
         found = [(hand, _best(hand, boxes)) for hand in asked]
         missed += sum(box is None for _, box in found)
-        wrong_sides += sum(box is not None and box.side != hand.side for hand, box in found)
+        told = [(hand.side, box.side) for hand, box in found if box is not None]
+        unknown_sides += sum(side is None for _, side in told)
+        wrong_sides += sum(side is not None and side != true for true, side in told)
         false += sum(_best(box, truth, 0.3) is None for box in boxes)
         hands, pictures = hands + len(asked), pictures + 1
     return {
         'missed': missed / max(hands, 1),
         'false': false / max(pictures, 1),
         'side': wrong_sides / max(hands - missed, 1),
+        'side_unknown': unknown_sides / max(hands - missed, 1),
     }
 
 

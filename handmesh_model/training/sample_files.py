@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from statistics import mode
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +37,9 @@ class SampleFile:
     :param seed: what the variations are drawn from, together with the epoch and the index.
     :param start: first sample to use, as in a slice.
     :param stop: where to stop, as in a slice.
-    :raises DatasetError: if a file is missing, damaged, or lacks an array.
+    :ivar depth_axis: what their depth is measured along, as a folder says; None for a file.
+    :raises DatasetError: if a file is missing, damaged, or lacks an array, or if an array has
+        another type or shape than those of a batch.
     """
 
     def __init__(
@@ -48,10 +53,16 @@ class SampleFile:
     ) -> None:
         self.path = Path(path)
         self._images: np.ndarray | None = None
+        self.depth_axis: str | None = None
         if self.path.is_dir():
-            self._labels = _folder_labels(self.path)
+            card = read_json(require(self.path, CARD, NAME))
+            card = card if isinstance(card, dict) else {}
+            # Before it was said, it was the camera's.
+            self.depth_axis = card.get('depth_axis', 'camera')
+            self._labels = _folder_labels(self.path, card)
         else:
             self._labels = read_npz(self.path, FIELDS)
+            _check_arrays(self.path, self._labels, self._labels)
             self._images = self._labels.pop('image')
         self.indices = range(len(self._labels['joints']))[start:stop]
         self.size = size
@@ -71,7 +82,7 @@ class SampleFile:
         """
         A sample varied; points in pixels of the network's input and metres.
 
-        :raises DatasetError: if its picture cannot be read.
+        :raises DatasetError: if its picture cannot be read or is not twice the mask's size.
         """
         row = self.indices[index]
         sample = {name: self._labels[name][row] for name in LABELS}
@@ -84,19 +95,26 @@ class SampleFile:
     def _image(self, row: int) -> np.ndarray:
         if self._images is not None:
             return self._images[row]
-        return read_rgb(self.path / 'images' / f'{row:06d}.png')
+        file = self.path / 'images' / f'{row:06d}.png'
+        image, side = read_rgb(file), self._labels['mask'].shape[1]
+        height, width = image.shape[:2]
+        if height != width or height // 2 != side:
+            wanted = f'{2 * side} x {2 * side}, twice the size of its mask'
+            raise DatasetError(f"{NAME}: '{file}' is {width} x {height} pixels, expected {wanted}")
+        return image
 
 
-def _folder_labels(folder: Path) -> dict[str, np.ndarray]:
+def _folder_labels(folder: Path, card: dict[str, Any]) -> dict[str, np.ndarray]:
     """The labels of all samples, whose files each hold a run of them."""
-    card = read_json(require(folder, CARD, NAME))
     # Names have six digits at least: from a million samples on, their order is not the samples'.
     files = sorted(folder.glob('labels_*.npz'), key=_first_sample)
     if not files:
         raise DatasetError(f"{NAME}: '{folder}' holds no labels_*.npz")
     parts = [read_npz(file, LABELS) for file in files]
+    for file, part in zip(files, parts, strict=True):
+        _check_arrays(file, part, parts[0])
     labels = {name: np.concatenate([part[name] for part in parts]) for name in LABELS}
-    count = card.get('count') if isinstance(card, dict) else None
+    count = card.get('count')
     if len(labels['joints']) != count:
         raise DatasetError(
             f"{NAME}: '{folder}' has labels of {len(labels['joints'])} samples, expected {count} "
@@ -104,6 +122,44 @@ def _folder_labels(folder: Path) -> dict[str, np.ndarray]:
         )
     require(folder, f'images/{count - 1:06d}.png', NAME)
     return labels
+
+
+def _check_arrays(
+    file: Path, arrays: Mapping[str, np.ndarray], model: Mapping[str, np.ndarray]
+) -> None:
+    """
+    Hold the arrays of a file to those of a batch.
+
+    :param model: arrays that tell how many pixels a crop and how many vertices a mesh has.
+    :raises DatasetError: if one has another type or shape.
+    """
+    # The pictures of a folder lie beside its labels.
+    names = [name for name in FIELDS if name in arrays]
+    # Where one array is too short, that one is to be named.
+    count = mode(_length(arrays[name], 0) for name in names)
+    size = _length(model['image'], 1) if 'image' in model else 2 * _length(model['mask'], 1)
+    batch = empty_batch(0, max(size, 2), max(_length(model['vertices'], 1), 1))
+    for name in names:
+        array, (wanted, shape) = arrays[name], (batch[name].dtype, batch[name].shape)
+        shape = (count, *shape[1:])
+        if array.shape != shape or not _fits(array.dtype, wanted):
+            raise DatasetError(
+                f"{NAME}: '{file}' has {name} as {array.dtype} {array.shape}, "
+                f'expected {wanted} {shape}'
+            )
+
+
+def _length(array: np.ndarray, axis: int) -> int:
+    """Along an axis, which the array may lack."""
+    return array.shape[axis] if array.ndim > axis else 0
+
+
+def _fits(found: np.dtype, wanted: np.dtype) -> bool:
+    """Whether numbers of a type keep their meaning in a batch."""
+    if wanted == np.uint8:
+        # Pictures in 0..1 would be black.
+        return found == wanted
+    return found.kind in ('biuf' if wanted.kind == 'f' else 'biu')
 
 
 def _first_sample(file: Path) -> int:

@@ -75,6 +75,7 @@ def make(
     world = World(topology, hands)
     predictor = HandMeshPredictor.__new__(HandMeshPredictor)
     estimator = HandEstimator.__new__(HandEstimator)
+    estimator.depth_axis = 'camera'
     estimator.tells_presence = estimator.tells_side = True
     estimator.estimate = world.estimate  # type: ignore[method-assign]
     predictor.estimator, predictor.topology, predictor.max_hands = estimator, topology, 2

@@ -105,7 +105,9 @@ class PaintedPredictor(predictor.HandMeshPredictor):
         self.device = torch.device('cpu')
         self.topology = HandTopology.open_hand()
         self.stopwatch = Stopwatch()
-        config = SimpleNamespace(input_size=SIZE, heatmap_size=SIZE, presence=True, side=True)
+        config = SimpleNamespace(
+            input_size=SIZE, heatmap_size=SIZE, presence=True, side=True, depth_axis='camera'
+        )
         self.estimator = HandEstimator(None, config, self.stopwatch)
         self.backend = PaintedBackend(self.topology, self.estimator.lixels)
         self.estimator.backend = self.backend

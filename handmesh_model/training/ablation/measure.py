@@ -49,7 +49,7 @@ def measure(
 
 def _measure_records(config: TrainingConfig, net: HandMeshNet) -> dict[str, float]:
     options = {**config.data.options, **config.validation.options}
-    source = open_source(config, net.config.input_size, options, varied=False)
+    source = open_source(config, net.config, options, varied=False)
     assert isinstance(source, HandDataset)
     count = min(config.validation.samples, len(source))
     records = [source.record(i * len(source) // count) for i in range(count)]

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from handmesh_model.checkpoints import load_network
-from handmesh_model.errors import ConfigError
+from handmesh_model.datasets.files import read_json
+from handmesh_model.errors import ConfigError, DatasetError
 from handmesh_model.evaluation.report import write_json
 from handmesh_model.output_files import written_beside
 from handmesh_model.training.ablation.measure import measure
@@ -26,6 +27,7 @@ from handmesh_model.training.trainer import LAST_WEIGHTS, Trainer
 CELL, RESULT, LOCK = 'cell.json', 'result.json', 'lock'
 SHOWN = ('pa_mpjpe_mm', 'pa_mpvpe_mm', 'hand_miou', 'finger_miou')
 """Figures to print of each cell."""
+_WAY_OUT = "remove the cell's folder to train it again"
 Result = dict[str, Any]
 
 
@@ -37,7 +39,7 @@ def run_cells(cells: Sequence[Cell], ranks: Ranks, shared: Path) -> None:
 
     :param ranks: this process, alone.
     :param shared: folder for what all cells use.
-    :raises ConfigError: if a cell's folder holds a run of another configuration.
+    :raises ConfigError: if a cell's folder holds a run of another configuration or a damaged file.
     :raises KeyboardInterrupt: if a signal stopped a run, which is saved then.
     """
     for cell in cells:
@@ -56,19 +58,32 @@ def run_cells(cells: Sequence[Cell], ranks: Ranks, shared: Path) -> None:
 
 
 def result_of(cell: Cell) -> Result | None:
-    """What is known of a finished cell."""
+    """
+    What is known of a finished cell.
+
+    :raises ConfigError: if the file that tells it is damaged.
+    """
     path = cell.folder / RESULT
-    return json.loads(path.read_text()) if path.is_file() else None
+    if not path.is_file():
+        return None
+    result = _read(path)
+    if not isinstance(result.get('figures'), dict) or 'seconds' not in result:
+        raise ConfigError(
+            f"'{path}' has the entries {sorted(result)}, expected figures and seconds among them; "
+            f'{_WAY_OUT}'
+        )
+    return result
 
 
 def check_cell(cell: Cell) -> None:
     """
-    :raises ConfigError: if the cell's folder holds a run of another configuration.
+    :raises ConfigError: if the cell's folder holds a run of another configuration, or the file
+        that tells of it is damaged.
     """
     path = cell.folder / CELL
     if not path.is_file():
         return
-    before, now = json.loads(path.read_text()), cell.description()
+    before, now = _read(path), cell.description()
     different = [f'{name} was {old}, is {new}' for name, old, new in _differences(before, now)]
     if different:
         raise ConfigError(
@@ -79,7 +94,9 @@ def check_cell(cell: Cell) -> None:
 
 def _train_and_measure(cell: Cell, ranks: Ranks, shared: Path) -> dict[str, float]:
     cell.folder.mkdir(parents=True, exist_ok=True)
-    write_json(cell.folder / CELL, cell.description())
+    # Others look at it meanwhile. With all digits, or the cell would not be its own again.
+    with written_beside(cell.folder / CELL) as part:
+        part.write_text(json.dumps(cell.description(), indent=1) + '\n')
     # The samples to measure on would only be drawn again for each cell.
     config = replace(cell.config, validation=ValidationConfig(samples=0))
     trainer = Trainer(config, ranks)
@@ -101,6 +118,21 @@ def _train_and_measure(cell: Cell, ranks: Ranks, shared: Path) -> dict[str, floa
         write_json(part, result)
     (cell.folder / LAST).unlink(missing_ok=True)
     return figures
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """
+    A JSON object that an earlier start wrote.
+
+    :raises ConfigError: if the file is damaged.
+    """
+    try:
+        values = read_json(path)
+    except DatasetError as error:
+        raise ConfigError(f'{error}; {_WAY_OUT}') from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"'{path}' holds {values!r:.80}, expected a JSON object; {_WAY_OUT}")
+    return values
 
 
 def _outlook(cells: Sequence[Cell]) -> str:

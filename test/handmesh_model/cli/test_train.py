@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from handmesh_model.cli import train
+from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.distributed import FAILED, PeerError
 from handmesh_model.training.run_state import alone_in
 
@@ -69,6 +70,37 @@ def test_last_line_says_where_the_weights_are(
         monkeypatch.setenv('RANK', rank)
         assert train.main() == 0
         assert capsys.readouterr().out == told
+
+
+@pytest.mark.parametrize('name', ['0123', 'a #b', 'yes', '[x', '-dash', 'a: b', ' padded '])
+def test_output_is_taken_as_it_is(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / 'run.yaml').write_text('network: none.yaml\noutput: run\n')
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    monkeypatch.setenv('WORLD_SIZE', '1')
+    argument = f'--output={name}'
+    monkeypatch.setattr(sys, 'argv', ['handmesh train', str(tmp_path / 'run.yaml'), argument])
+    outputs: list[str] = []
+
+    def trainer(config: TrainingConfig, *others: object) -> SimpleNamespace:
+        outputs.append(config.output)
+        return SimpleNamespace(run=lambda box: None, weights_file=Path('best'))
+
+    monkeypatch.setattr('handmesh_model.training.trainer.Trainer', trainer)
+    assert train.main() == 0
+    # The command that has no rank yet gives it on to those that it starts.
+    commands: list[list[str]] = []
+    monkeypatch.setattr(
+        'handmesh_model.training.distributed.launch',
+        lambda command, *others: commands.append(command) or 0,
+    )
+    monkeypatch.delenv('RANK')
+    assert train.main() == 0
+    monkeypatch.setenv('RANK', '1')
+    monkeypatch.setattr(sys, 'argv', commands[0][1:])
+    assert train.main() == 0
+    assert outputs == [name, name]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from handmesh_model.datasets.augmentation import PaperAugmentation, crop_sample
+from handmesh_model.errors import ConfigError
 from handmesh_model.hand import HandBox
 
 SIZE = 128
@@ -74,6 +75,31 @@ def test_colour_changes_the_picture_alone():
     levels = drawn['image'][SIZE // 2, SIZE // 2]
     assert len(set(levels.tolist())) == 3
     assert (np.abs(levels.astype(int) - 100) <= 20).all()
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'expected'),
+    [
+        ('scale', 1.0, 'at least 0 and less than 1'),
+        ('scale', -0.1, 'at least 0 and less than 1'),
+        ('scale', float('nan'), 'at least 0 and less than 1'),
+        ('rotation', -5.0, '0 to 180'),
+        ('rotation', float('inf'), '0 to 180'),
+        ('rotated', 1.5, '0 to 1'),
+        ('color', -0.2, '0 to 1'),
+        ('color', 1.2, '0 to 1'),
+    ],
+)
+def test_wrong_numbers_are_named(name, value, expected):
+    message = f'augmentation.{name} is {value:g}, expected {expected}'
+    with pytest.raises(ConfigError, match=message):
+        PaperAugmentation(**{name: value})
+
+
+def test_ends_of_the_ranges_are_allowed():
+    for name, ends in {'scale': (0, 0.99), 'rotation': (0, 180), 'color': (0, 1)}.items():
+        for value in ends:
+            PaperAugmentation(**{name: value})
 
 
 def test_draws_depend_on_seed_epoch_and_index_alone(freihand):

@@ -63,6 +63,21 @@ def test_sample_is_in_the_crop(freihand):
     assert sample['side'] == sample['presence'] == 1
 
 
+def test_depth_is_measured_along_the_axis_that_the_network_wants(freihand):
+    dataset = FreiHand(freihand, size=64)
+    record = dataset.record(0)
+    wrist = record.joints_camera[0]
+    assert np.linalg.norm(wrist[:2]) > 0.005
+    along_axis = dataset[0]['joints']
+    dataset.depth_axis = 'ray'
+    along_ray = dataset[0]['joints']
+    np.testing.assert_array_equal(along_ray[:, :2], along_axis[:, :2])
+    offsets = record.joints_camera - wrist
+    np.testing.assert_allclose(along_axis[:, 2], offsets[:, 2], atol=1e-6)
+    ray = wrist / np.linalg.norm(wrist)
+    np.testing.assert_allclose(along_ray[:, 2], offsets @ ray, atol=1e-6)
+
+
 def test_mask_lies_on_the_hand(freihand):
     dataset = FreiHand(freihand, size=128)
     for i in range(5):

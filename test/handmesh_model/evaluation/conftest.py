@@ -85,7 +85,7 @@ class KnowingNet(torch.nn.Module):
 
     def __init__(self, root, topology, offset_pixels=0.0):
         super().__init__()
-        self.config = SimpleNamespace(input_size=SIZE, heatmap_size=SIZE // 4)
+        self.config = SimpleNamespace(input_size=SIZE, heatmap_size=SIZE // 4, depth_axis='camera')
         self.topology = topology
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.answers = []

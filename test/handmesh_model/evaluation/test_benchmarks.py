@@ -69,7 +69,7 @@ class KnowingNet(torch.nn.Module):
 
     def __init__(self, hand, vertices, boxes, intrinsics, depth_factor=1.0):
         super().__init__()
-        self.config = SimpleNamespace(input_size=SIZE, heatmap_size=SIZE // 4)
+        self.config = SimpleNamespace(input_size=SIZE, heatmap_size=SIZE // 4, depth_axis='camera')
         self.topology = hand
         self.weight = torch.nn.Parameter(torch.zeros(1))
         scale = LixelScale(SIZE, SIZE // 4)
@@ -207,7 +207,9 @@ def test_hands_are_placed_as_users_get_them(hand, monkeypatch, metric):
 
 
 def test_depth_of_the_open_hands_networks_is_at_reference_size(hand):
-    net = SimpleNamespace(topology=hand, config=SimpleNamespace(input_size=64, heatmap_size=16))
+    net = SimpleNamespace(
+        topology=hand, config=SimpleNamespace(input_size=64, heatmap_size=16, depth_axis='camera')
+    )
     assert not NetworkRunner(net).metric_depth
     net.topology = HandTopology(hand.faces, hand.joint_regressor, hand.vertex_parts, name='mano')
     assert NetworkRunner(net).metric_depth

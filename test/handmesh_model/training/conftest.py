@@ -47,6 +47,7 @@ NETWORK = {
     'graph_width': 16,
     'graph_blocks': 1,
     'graph_tail': 8,
+    'depth_axis': 'ray',
     'presence': True,
     'side': True,
 }

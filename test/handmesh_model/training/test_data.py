@@ -15,7 +15,7 @@ import torch
 
 from handmesh_model.errors import ConfigError, DatasetError
 from handmesh_model.training.config import TrainingConfig, load_training_config
-from handmesh_model.training.data import build_stream, validation_samples
+from handmesh_model.training.data import build_stream, check_depth_axis, validation_samples
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.setup import build_network, lixel_scale, loss_weights
 from handmesh_model.training.trainer import Trainer
@@ -212,6 +212,18 @@ def test_mesh_of_another_topology_is_named(freihand: Path, tiny_run: MakeRun) ->
     config = tiny_run(data={'kind': 'freihand', 'root': str(freihand), 'workers': 0})
     with pytest.raises(ConfigError, match="have 778 vertices, the topology 'skeleton' has 61"):
         build_stream(config, build_network(config), ALONE, 0)
+
+
+def test_depth_along_another_axis_is_named(tiny_run: MakeRun) -> None:
+    axis = {'depth_axis': 'camera'}
+    config = tiny_run(network_options=axis, data={'kind': 'synthetic', 'workers': 1})
+    with pytest.raises(ConfigError, match="has depth_axis 'camera', rendered samples have 'ray'"):
+        build_stream(config, build_network(config), ALONE, 0)
+    network = build_network(tiny_run()).config
+    check_depth_axis('samples', None, network)
+    check_depth_axis('samples', 'ray', network)
+    with pytest.raises(ConfigError, match="has depth_axis 'ray', samples have 'camera'"):
+        check_depth_axis('samples', 'camera', network)
 
 
 def test_wrong_option_of_a_file_is_named(tiny_run: MakeRun) -> None:

@@ -100,6 +100,70 @@ def test_missing_and_partial_data_are_named(file: Path, folder: Path, tmp_path: 
         SampleFile(folder, None, 64)
 
 
+@pytest.mark.parametrize(
+    ('name', 'change', 'message'),
+    [
+        (
+            'image',
+            lambda a: a / np.float32(255),
+            r'image as float32 \(8, 64, 64, 3\), expected uint8',
+        ),
+        ('image', lambda a: a[:, :40], r'image as .*40, 64, 3\), expected uint8 \(8, 40, 40, 3\)'),
+        ('image', lambda a: a[:7], r'image as .*\(7, .*expected uint8 \(8, 64, 64, 3\)'),
+        ('mask', lambda a: a.repeat(2, 1).repeat(2, 2), r'64, 64\), expected uint8 \(8, 32, 32\)'),
+        ('mask', lambda a: a > 0, r'mask as bool .*expected uint8'),
+        ('joints', lambda a: a[:, :20], r'20, 3\), expected float32 \(8, 21, 3\)'),
+        ('joints', lambda a: a[:5], r'\(5, 21, 3\), expected float32 \(8, 21, 3\)'),
+        ('joints', lambda a: a[0, 0, 0], r'joints as float32 \(\), expected float32 \(8, 21, 3\)'),
+        ('vertices', lambda a: a[..., :2], r'vertices as .*2\), expected float32 \(8, \d+, 3\)'),
+        (
+            'mesh_valid',
+            lambda a: a.astype(str),
+            r'mesh_valid as <U\d+ \(8,\), expected bool \(8,\)',
+        ),
+        ('mesh_valid', lambda a: a * 0.5, 'mesh_valid as float64 .*expected bool'),
+        ('side', lambda a: a[:5], r'side as float32 \(5,\), expected float32 \(8,\)'),
+    ],
+)
+def test_arrays_unlike_a_batch_s_are_named(
+    name: str,
+    change: Callable[[np.ndarray], np.ndarray],
+    message: str,
+    samples: dict[str, np.ndarray],
+    tmp_path: Path,
+) -> None:
+    np.savez(tmp_path / 'wrong.npz', **{**samples, name: change(samples[name])})
+    with pytest.raises(DatasetError, match=r"wrong\.npz' has .*" + message):
+        SampleFile(tmp_path / 'wrong.npz', None, 64)
+
+
+def test_other_numbers_of_the_same_meaning_are_taken(
+    samples: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    changed = {
+        **samples,
+        'joints': samples['joints'].astype(np.float64),
+        'mesh_valid': samples['mesh_valid'].astype(np.uint8),
+        'side': samples['side'].astype(np.int8),
+    }
+    np.savez(tmp_path / 'other.npz', **changed)
+    source = SampleFile(tmp_path / 'other.npz', None, 64)
+    for name, value in source[3].items():
+        np.testing.assert_array_equal(value, samples[name][3], err_msg=name)
+
+
+def test_files_of_a_folder_have_to_agree(folder: Path, samples: dict[str, np.ndarray]) -> None:
+    part = {name: samples[name][5:] for name in LABELS}
+    np.savez(folder / 'labels_000005.npz', **{**part, 'vertices': part['vertices'][:, :-1]})
+    with pytest.raises(DatasetError, match=r"labels_000005\.npz' has vertices as "):
+        SampleFile(folder, None, 64)
+    np.savez(folder / 'labels_000005.npz', **part)
+    cv2.imwrite(str(folder / 'images/000006.png'), np.zeros((64, 80, 3), np.uint8))
+    source = SampleFile(folder, None, 64)
+    with pytest.raises(DatasetError, match=r"000006\.png' is 80 x 64 pixels, expected 64 x 64"):
+        source[6]
+
+
 def test_labels_are_in_the_order_of_their_numbers(
     folder: Path, samples: dict[str, np.ndarray]
 ) -> None:
@@ -121,3 +185,4 @@ def test_what_the_synthesizer_writes_can_be_read(tmp_path: Path) -> None:
     source = SampleFile(tmp_path / 'synthetic', None, 32)
     assert len(source) == 2
     assert source[1]['image'].std() > 5
+    assert source.depth_axis == 'ray'

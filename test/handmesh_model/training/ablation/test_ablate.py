@@ -16,9 +16,10 @@ import torch
 import yaml
 
 from handmesh_model.cli import USER_ERROR, main
-from handmesh_model.errors import ConfigError
+from handmesh_model.errors import ConfigError, OutputError
 from handmesh_model.topology import HandTopology
 from handmesh_model.training.ablation.measure import alignment_in_crops, measure
+from handmesh_model.training.ablation.run import check_cell, run_cells
 from handmesh_model.training.ablation.table import (
     FIGURES,
     describe_rows,
@@ -26,12 +27,14 @@ from handmesh_model.training.ablation.table import (
     make_rows,
     read_published,
 )
-from handmesh_model.training.ablation.variants import ORDER
+from handmesh_model.training.ablation.variants import ORDER, Cell, find_variants, make_cells
 from handmesh_model.training.config import TrainingConfig
+from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.setup import build_network
 from handmesh_model.training.trainer import Trainer
 
 CONFIG = Path(__file__).parents[4] / 'config'
+ALONE = Ranks(0, 1, torch.device('cpu'))
 PUBLISHED = {'full': {'hand_miou': 0.93}, 'without_local': {'hand_miou': 0.91}}
 
 
@@ -151,6 +154,70 @@ def test_other_configuration_in_the_same_folder_is_named(
     assert 'optimizer.learning_rate was 0.002, is 0.1' in capsys.readouterr().err
 
 
+@pytest.fixture
+def cells(base: Path, tmp_path: Path) -> Callable[..., list[Cell]]:
+    """A function that gives the cell of the whole network, with entries replaced."""
+    full = {'full': find_variants(CONFIG)['full']}
+    return lambda *overrides: make_cells(base, full, 1, tmp_path / 'out', overrides)
+
+
+def test_description_of_a_run_is_whole_or_not_there(
+    cells: Callable[..., list[Cell]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_a_full_disk(path: Path, text: str) -> int:
+        path.write_bytes(text[:40].encode())
+        raise OSError('no space left')
+
+    monkeypatch.setattr(Path, 'write_text', on_a_full_disk)
+    with pytest.raises(OutputError, match=r"cannot write '.*cell\.json': no space left"):
+        run_cells(cells(), ALONE, tmp_path)
+    assert [path.name for path in (tmp_path / 'out/full/seed1').iterdir()] == ['lock']
+
+
+def test_numbers_of_a_run_are_kept_with_all_digits(
+    cells: Callable[..., list[Cell]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(trainer: Trainer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, 'run', stop)
+    (cell,) = cells('optimizer.learning_rate=1.23456789e-4')
+    with pytest.raises(KeyboardInterrupt):
+        run_cells([cell], ALONE, tmp_path)
+    assert (cell.folder / 'cell.json').is_file()
+    check_cell(cell)
+
+
+@pytest.mark.parametrize('name', ['cell.json', 'result.json'])
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('{"variant": ', r"cannot read '.*{name}' as JSON"),
+        ('[' * 100_000, r"cannot read '.*{name}' as JSON"),
+        ('[3]', r"{name}' holds \[3\], expected a JSON object"),
+    ],
+)
+def test_damaged_file_of_a_cell_is_named(
+    cells: Callable[..., list[Cell]], tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    (cell,) = cells()
+    cell.folder.mkdir(parents=True)
+    (cell.folder / name).write_text(text)
+    expected = message.format(name=name) + '.*; remove the cell.s folder to train it again'
+    with pytest.raises(ConfigError, match=expected):
+        run_cells([cell], ALONE, tmp_path)
+
+
+def test_result_without_its_figures_is_named(
+    cells: Callable[..., list[Cell]], tmp_path: Path
+) -> None:
+    (cell,) = cells()
+    cell.folder.mkdir(parents=True)
+    (cell.folder / 'result.json').write_text('{"seed": 1}')
+    with pytest.raises(ConfigError, match=r"entries \['seed'\], expected figures and seconds"):
+        run_cells([cell], ALONE, tmp_path)
+
+
 def test_missing_configuration_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,7 +237,7 @@ def test_alignment_of_the_truth_with_itself_is_perfect(
         def __init__(self, shift: float) -> None:
             from types import SimpleNamespace
 
-            self.config = SimpleNamespace(input_size=64, heatmap_size=16)
+            self.config = SimpleNamespace(input_size=64, heatmap_size=16, depth_axis='camera')
             self.topology = topology
             valid = samples['vertices'][samples['mesh_valid']].copy()
             valid[..., :2] = (valid[..., :2] + shift) / 4
