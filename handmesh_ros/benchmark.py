@@ -47,10 +47,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     :returns: the part of the report that needs ROS.
     :raises BenchmarkError: if a process fails.
-    :raises HandmeshError: if weights or device cannot be used.
+    :raises HandmeshError: if weights, device or backend cannot be used.
     """
     effort = Effort(3.0, 10, 100) if options.quick else Effort(15.0, 50, 1000)
-    report = _measure_in_process(options.weights, options.device, effort)
+    report = _measure_in_process(options.weights, options.device, options.backend, effort)
     scenarios = (MAIN,) if options.quick else SCENARIOS
     seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
     parameters = {
@@ -74,9 +74,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 _LATENCIES = {'p50': 'median', 'p95': 'p95', 'p99': 'p99'}
 
 
-def _measure_in_process(weights: str, device: str, effort: Effort) -> dict[str, Any]:
+def _measure_in_process(weights: str, device: str, backend: str, effort: Effort) -> dict[str, Any]:
     """What is measured in this process, with a listener as another one."""
-    frame = Frame(weights, device)
+    frame = Frame(weights, device, backend)
     rclpy.init(args=[])
     try:
         node = LifecycleNode('handmesh_benchmark')

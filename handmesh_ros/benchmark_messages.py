@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 
 from handmesh_model.backends import Backend, NetworkResult
 from handmesh_model.benchmark.frames import SIZES, clip_frames, clip_intrinsics
+from handmesh_model.benchmark.stages import wait_for_device
 from handmesh_model.benchmark.timing import Effort, Timing, ratio, take_turns
 from handmesh_model.errors import BackendError
 from handmesh_model.hand import Hand
@@ -40,7 +41,8 @@ Build = Callable[[Sequence[Hand], Header], Any]
 
 class Recorder(Backend):
     """
-    Runs a network and keeps what it said last; once told so, it says just that again, in no time.
+    Runs a network and keeps what it said last; once told so, it says just that again, as soon as
+    its input is there.
 
     :param network: the one to record.
     """
@@ -48,6 +50,7 @@ class Recorder(Backend):
     name = 'recorder'
 
     def __init__(self, network: Backend) -> None:
+        self.device, self.precision = network.device, network.precision
         self._network = network
         self._last: NetworkResult | None = None
         self.is_replaying = False
@@ -56,6 +59,8 @@ class Recorder(Backend):
         """See :meth:`Backend.run`."""
         if not self.is_replaying or self._last is None:
             self._last = self._network.run(crops, refine)
+        else:
+            wait_for_device(crops)
         return self._last
 
 
@@ -65,12 +70,19 @@ class Frame:
 
     :param weights: that find it.
     :param device: where they do.
+    :param backend: that runs them.
     :param size: width and height of the picture.
     :raises BackendError: if these weights find no hand in it.
     """
 
-    def __init__(self, weights: str, device: str = 'auto', size: tuple[int, int] = SIZE) -> None:
-        self.predictor = HandMeshPredictor(weights, device, max_hands=1)
+    def __init__(
+        self,
+        weights: str,
+        device: str = 'auto',
+        backend: str = 'auto',
+        size: tuple[int, int] = SIZE,
+    ) -> None:
+        self.predictor = HandMeshPredictor(weights, device, backend, max_hands=1)
         self.rgb, self.intrinsics = clip_frames(*size, 1)[0], clip_intrinsics(*size)
         hands = self.predictor.predict(self.rgb, self.intrinsics)
         if not hands:

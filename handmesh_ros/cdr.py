@@ -149,6 +149,16 @@ def _uniform(message: Any) -> list[str]:
     return []
 
 
+def _aligned(data: bytes) -> np.ndarray:
+    """A copy of a message's bytes, (N,) uint8, in whose memory every number is aligned."""
+    # Numbers begin at multiples of their size, counted from behind the prefix, which itself is
+    # only half as long as a double.
+    memory = np.empty(-(-(PREFIX + len(data)) // 8), np.float64).view(np.uint8)
+    copy = memory[PREFIX : PREFIX + len(data)]
+    copy[:] = np.frombuffer(data, np.uint8)
+    return copy
+
+
 class Template:
     """
     A serialized message with places to be filled.
@@ -165,11 +175,10 @@ class Template:
     ) -> None:
         layout = Layout(message)
         places = [layout.span(path) for path in paths]
-        # Numbers begin at multiples of their size, counted from behind the prefix.
-        data = np.frombuffer(layout.data[:until], np.uint8).copy()
+        data = _aligned(layout.data[:until])
         self._data = data
         self.views = [data[place.start : place.end].view(place.dtype) for place in places]
-        """The numbers at each path, to be written to; flat."""
+        """The numbers at each path, to be written to; flat, and aligned in memory."""
         count = sum(place.length for place in layout.places.values())
         filled = sum(place.length for place in places)
         if whole and filled != count:

@@ -98,7 +98,8 @@ class MarkerWire:
             ):
                 next(views)[0] = header.stamp.sec
                 next(views)[0] = header.stamp.nanosec
-                # With mode 'clip' numpy writes to the place itself instead of a buffer first.
+                # With mode 'clip' numpy writes to the place itself, which is aligned, instead of a
+                # buffer first.
                 np.take(points, chosen, 0, next(views).reshape(-1, 3), 'clip')
         return template.to_bytes()
 

@@ -46,6 +46,15 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / '.cache') / 'handmesh'
 
 
+def torch_version() -> str:
+    """
+    PyTorch's version without what names the build, as ``+cpu`` does.
+
+    For artefacts that any build makes alike, so that they serve on machines with another one.
+    """
+    return torch.__version__.partition('+')[0]
+
+
 def network_digest(net: nn.Module, **more: Any) -> str:
     """
     A digest of weights and buffers, by name, type, shape and bytes.
@@ -89,7 +98,7 @@ def cached(
         else:
             _touch(folder)
             return loaded
-    if folder.exists():
+    if found is not None:
         log.warning("cached network '%s' is built anew: %s", folder, problem)
     return _built(folder, facts, build, load, found)
 
@@ -116,19 +125,42 @@ def _built(
             loaded = load(made)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    _prune(folder)
+    if made.parent == folder.parent:
+        _prune(folder)
     return loaded
 
 
 def _work_folder(folder: Path) -> Path:
     """A new folder on the cache's file system, or anywhere if the cache cannot be written."""
     try:
-        # Engines are programs: nobody else shall be able to put one there.
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(folder.parent)
         return Path(tempfile.mkdtemp(prefix=_MAKING, dir=folder.parent))
     except OSError as error:
         log.warning("no cache of compiled networks in '%s': %s", folder.parent, error)
         return Path(tempfile.mkdtemp(prefix='handmesh-'))
+
+
+def _make(folder: Path) -> None:
+    # Engines are programs: nobody else shall be able to put one there.
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def writable_folder(name: str) -> Path | None:
+    """
+    A folder of the cache for what another library keeps there in its own way.
+
+    :returns: None, with a warning, if nothing can be written there.
+    """
+    folder = cache_folder() / name
+    try:
+        _make(folder.parent)
+        _make(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(f"'{folder}' is not writable")
+    except OSError as error:
+        log.warning("no cache of compiled kernels in '%s': %s", folder, error)
+        return None
+    return folder
 
 
 def _moved(

@@ -7,26 +7,40 @@ A frame is one copy in, one replay, one copy out. What has run on a GPU is in do
 from __future__ import annotations
 
 import os
+import threading
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from handmesh_model.backends.batches import StaticPrograms, batch_sizes
-from handmesh_model.backends.cache import cache_folder
+from handmesh_model.backends.cache import writable_folder
 from handmesh_model.backends.edge import ArrayEdge, PackedEdge
-from handmesh_model.backends.interface import CLOSED, Backend, NetworkResult, check_crops
+from handmesh_model.backends.exact_float32 import exact_float32
+from handmesh_model.backends.interface import (
+    CLOSED,
+    Backend,
+    NetworkResult,
+    check_crops,
+    reason_of,
+)
 from handmesh_model.errors import BackendError
 
 if TYPE_CHECKING:
     from handmesh_model.network.hand_mesh_net import HandMeshNet
 
 DTYPES = {'float16': torch.float16, 'float32': torch.float32}
+_KERNEL_CACHE = 'TORCHINDUCTOR_CACHE_DIR'
 _WARM_UPS = 3
 """Runs before a capture: libraries choose their kernels and set memory aside in the first ones."""
+PREPARING = threading.Lock()
+"""
+Held while something is compiled for a GPU or captured: both wait for whole devices at times, which
+breaks a capture that another thread is making.
+"""
 
 
 class GraphBackend(Backend):
@@ -56,6 +70,7 @@ class GraphBackend(Backend):
         try:
             with torch.cuda.device(device), torch.inference_mode():
                 self._stream = torch.cuda.Stream(device)
+                self._site = CaptureSite(device, self._stream, torch.cuda.graph_pool_handle())
                 edge = ArrayEdge(net, 'dense', DTYPES[precision]).to(device)
                 self._layout, self._refining = edge.layout, edge.refined
                 edges = [edge, edge.without_refine()] if edge.refined else [edge]
@@ -94,8 +109,9 @@ class GraphBackend(Backend):
                 with torch.cuda.stream(self._stream):
                     rows = programs.run(torch.as_tensor(crops), self._stream.synchronize)
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise BackendError(f'the network failed on {self.device}: {reason}') from error
+            raise BackendError(
+                f'the network failed on {self.device}: {reason_of(error)}'
+            ) from error
         return self._layout.unpack(rows.numpy(), refined)
 
     def close(self) -> None:
@@ -110,7 +126,24 @@ class CudaGraphBackend(GraphBackend):
 
     def _maker(self, net: HandMeshNet, edge: ArrayEdge) -> Callable[[int], CapturedProgram]:
         run = compiled(PackedEdge(edge))
-        return lambda count: CapturedProgram(run, (count, self._size, self._size, 3), self.device)
+        return lambda count: CapturedProgram(run, (count, self._size, self._size, 3), self._site)
+
+
+class CaptureSite(NamedTuple):
+    """
+    Where the graphs of one backend are captured.
+
+    They share memory for all that is between input and output: a backend replays one at a time, in
+    the order of its stream, and takes each one's outputs away before the next.
+
+    :param stream: on this device, of this backend alone. What PyTorch captures on by itself is one
+        stream for all, on the device that was the first.
+    :param pool: of ``torch.cuda.graph_pool_handle``.
+    """
+
+    device: torch.device
+    stream: torch.cuda.Stream
+    pool: Any
 
 
 class CapturedProgram:
@@ -119,24 +152,31 @@ class CapturedProgram:
 
     :param run: what is captured; takes and gives a tensor, and does nothing on the host.
     :param shape: of its input, uint8.
-    :param device: CUDA.
+    :param site: on CUDA.
     """
 
     def __init__(
-        self, run: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device
+        self, run: Callable[[Tensor], Tensor], shape: tuple[int, ...], site: CaptureSite
     ) -> None:
+        device, stream, pool = site
         # A graph knows weights by their addresses alone: they must live as long as it does.
         self._run = run
         self.inputs = torch.zeros(shape, dtype=torch.uint8, device=device)
-        side = torch.cuda.Stream(device)
-        side.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UPS):
-                run(self.inputs)
-        torch.cuda.current_stream(device).wait_stream(side)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self.outputs = run(self.inputs)
+        # Other threads may use the device meanwhile: they serve images.
+        capture = torch.cuda.graph(
+            self._graph, pool=pool, stream=stream, capture_error_mode='thread_local'
+        )
+        present = torch.cuda.current_stream(device)
+        with PREPARING, exact_float32(device):
+            stream.wait_stream(present)
+            # Around the capture, too: one that fails leaves its stream behind as the present one.
+            with torch.cuda.stream(stream):
+                for _ in range(_WARM_UPS):
+                    run(self.inputs)
+                with capture:
+                    self.outputs = run(self.inputs)
+            present.wait_stream(stream)
 
     def replay(self) -> None:
         """See :class:`handmesh_model.backends.batches.StaticProgram`."""
@@ -149,7 +189,9 @@ def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
 
     Compiled kernels are kept beside the other artefacts, so that later starts are short.
     """
-    os.environ.setdefault('TORCHINDUCTOR_CACHE_DIR', str(cache_folder() / 'inductor'))
+    if _KERNEL_CACHE not in os.environ and (folder := writable_folder('inductor')) is not None:
+        # Else where PyTorch puts them itself.
+        os.environ[_KERNEL_CACHE] = str(folder)
 
     def forward(crops: Tensor) -> Tensor:
         output: Tensor = module(crops)

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from handmesh_model.backends.cache import cached, network_digest
+from handmesh_model.backends.cache import cached, network_digest, torch_version
+from handmesh_model.backends.interface import reason_of
 from handmesh_model.backends.openvino import HINTS, MODEL_FILE, import_openvino, runtime
 from handmesh_model.errors import BackendError
 from handmesh_model.network.hand_detector import DetectorOutputs, HandDetectorNet
@@ -44,11 +45,20 @@ class DetectorRunner(ABC):
 
 
 class EagerDetector(DetectorRunner):
-    """PyTorch; on any device."""
+    """
+    PyTorch; on any device.
+
+    :raises BackendError: if the network does not fit on it.
+    """
 
     def __init__(self, net: HandDetectorNet, device: torch.device) -> None:
         self.device = device
-        net = net.fuse().to(device)
+        try:
+            net = net.fuse().to(device)
+        except RuntimeError as error:
+            raise BackendError(
+                f'the detector cannot be put on {device}: {reason_of(error)}'
+            ) from error
         self._net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, image: np.ndarray | Tensor) -> DetectorOutputs:
@@ -57,12 +67,17 @@ class EagerDetector(DetectorRunner):
             with torch.inference_mode():
                 return self._net(_pixels(torch.as_tensor(image).to(self.device)[None]))
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise BackendError(f'the detector failed on {self.device}: {reason}') from error
+            raise BackendError(
+                f'the detector failed on {self.device}: {reason_of(error)}'
+            ) from error
 
 
 class OpenVinoDetector(DetectorRunner):
-    """OpenVINO on the CPU, compiled for each size of pictures that comes."""
+    """
+    OpenVINO on the CPU, compiled for each size of pictures that comes.
+
+    :raises BackendError: if OpenVINO is not installed, or cannot take the network.
+    """
 
     def __init__(self, net: HandDetectorNet) -> None:
         openvino = import_openvino()
@@ -71,7 +86,7 @@ class OpenVinoDetector(DetectorRunner):
             'format': FORMAT,
             'network': network_digest(net, width=net.width),
             'openvino': openvino.__version__,
-            'torch': torch.__version__,
+            'torch': torch_version(),
         }
 
         def build(folder: Path) -> None:
@@ -82,9 +97,10 @@ class OpenVinoDetector(DetectorRunner):
 
         try:
             self._model = cached('openvino-detector', facts, build, load)
-        except (RuntimeError, TypeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise BackendError(f'OpenVINO cannot take the detector: {reason}') from error
+        except BackendError:
+            raise
+        except Exception as error:  # OpenVINO and the disk raise many kinds
+            raise BackendError(f'OpenVINO cannot take the detector: {reason_of(error)}') from error
         self._requests: dict[tuple[int, ...], Any] = {}
 
     def run(self, image: np.ndarray | Tensor) -> DetectorOutputs:
@@ -93,8 +109,7 @@ class OpenVinoDetector(DetectorRunner):
         try:
             results = self._request(pixels.shape).infer([pixels], share_inputs=True)
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise BackendError(f'OpenVINO failed on the detector: {reason}') from error
+            raise BackendError(f'OpenVINO failed on the detector: {reason_of(error)}') from error
         return DetectorOutputs(*(torch.from_numpy(results[i].copy()) for i in range(3)))
 
     def _request(self, shape: tuple[int, ...]) -> Any:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from handmesh_model.backends.edge import ArrayEdge, PackedEdge
-from handmesh_model.backends.interface import Backend, NetworkResult, check_crops
+from handmesh_model.backends.exact_float32 import exact_float32
+from handmesh_model.backends.interface import Backend, NetworkResult, check_crops, reason_of
 from handmesh_model.errors import BackendError
 
 if TYPE_CHECKING:
@@ -22,13 +23,19 @@ class EagerBackend(Backend):
 
     :param net: of any configuration; left as it is.
     :param device: CPU or CUDA.
+    :raises BackendError: if the network does not fit on it.
     """
 
     name = 'eager'
 
     def __init__(self, net: HandMeshNet, device: torch.device) -> None:
         self.device = device
-        edge = ArrayEdge(net, 'bag').to(device)
+        try:
+            edge = ArrayEdge(net, 'bag').to(device)
+        except RuntimeError as error:
+            raise BackendError(
+                f'the network cannot be put on {device}: {reason_of(error)}'
+            ) from error
         self._layout, self._size = edge.layout, edge.input_size
         self._refining = edge.refined
         self._modules = {True: PackedEdge(edge), False: PackedEdge(edge.without_refine())}
@@ -37,10 +44,11 @@ class EagerBackend(Backend):
         """See :meth:`Backend.run`."""
         check_crops(crops, self._size)
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), exact_float32(self.device):
                 pixels = torch.as_tensor(crops).to(self.device)
                 rows = self._modules[refine](pixels).cpu().numpy()
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise BackendError(f'the network failed on {self.device}: {reason}') from error
+            raise BackendError(
+                f'the network failed on {self.device}: {reason_of(error)}'
+            ) from error
         return self._layout.unpack(rows, refine and self._refining)

@@ -62,6 +62,11 @@ class Backend(ABC):
         """Let go of memory and devices; the backend is not used afterwards."""
 
 
+def reason_of(error: Exception) -> str:
+    """What another library says of its failure, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def check_crops(crops: np.ndarray | Tensor, size: int) -> None:
     """
     Hold crops to what a network of this input size takes.

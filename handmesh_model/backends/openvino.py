@@ -14,9 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from handmesh_model.backends.cache import Loaded, cached, network_digest
+from handmesh_model.backends.cache import Loaded, cached, network_digest, torch_version
 from handmesh_model.backends.edge import ArrayEdge, OutputLayout, TwofoldEdge, rough_names
-from handmesh_model.backends.interface import CLOSED, Backend, NetworkResult, check_crops
+from handmesh_model.backends.interface import (
+    CLOSED,
+    Backend,
+    NetworkResult,
+    check_crops,
+    reason_of,
+)
 from handmesh_model.backends.transposed import split_wide_transposed
 from handmesh_model.backends.wide_maps import sample_wide_maps
 from handmesh_model.errors import BackendError
@@ -72,8 +78,10 @@ class OpenVinoBackend(Backend):
 
         try:
             self._request, self._rough_model = artefact(net, precision, load)
-        except (RuntimeError, TypeError) as error:
-            raise BackendError(f'OpenVINO cannot take the network: {_reason(error)}') from error
+        except BackendError:
+            raise
+        except Exception as error:  # OpenVINO, NNCF and the disk raise many kinds
+            raise BackendError(f'OpenVINO cannot take the network: {reason_of(error)}') from error
 
     def run(self, crops: np.ndarray | Tensor, refine: bool = True) -> NetworkResult:
         """See :meth:`Backend.run`."""
@@ -89,7 +97,7 @@ class OpenVinoBackend(Backend):
                 for i, values in enumerate(found.values()):
                     values.append(results[i].copy())
         except RuntimeError as error:
-            raise BackendError(f'OpenVINO failed: {_reason(error)}') from error
+            raise BackendError(f'OpenVINO failed: {reason_of(error)}') from error
         return self._layout.result(
             {n: np.concatenate(values) for n, values in found.items()},
             refined=self._refining and rough_request is None,
@@ -106,7 +114,7 @@ class OpenVinoBackend(Backend):
         try:
             self._rough_request = _request(self._rough_model)
         except (RuntimeError, TypeError) as error:
-            log.warning('the refine stage always runs: OpenVINO says %s', _reason(error))
+            log.warning('the refine stage always runs: OpenVINO says %s', reason_of(error))
         self._rough_model = None
 
     def close(self) -> None:
@@ -230,14 +238,10 @@ def artefact_facts(net: HandMeshNet, precision: str) -> dict[str, Any]:
         'precision': precision,
         'network': network_digest(net, config=net.config.to_dict()),
         'openvino': import_openvino().__version__,
-        'torch': torch.__version__,
+        'torch': torch_version(),
     }
     if precision == 'int8':
         from handmesh_model.backends.quantization import calibration_facts
 
         facts |= calibration_facts()
     return facts
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

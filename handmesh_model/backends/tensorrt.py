@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from handmesh_model.backends.cache import cached, network_digest
-from handmesh_model.backends.cudagraph import CapturedProgram, GraphBackend
+from handmesh_model.backends.cudagraph import PREPARING, CapturedProgram, GraphBackend
 from handmesh_model.backends.edge import ArrayEdge, PixelEdge
 from handmesh_model.errors import BackendError
 from handmesh_model.extras import advice
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from handmesh_model.network.hand_mesh_net import HandMeshNet
 
 ENGINE_FILE = 'engine.plan'
-FORMAT = 1
+FORMAT = 2
 """To be raised when the same weights have to be converted differently."""
 
 
@@ -48,8 +48,9 @@ class TensorRtBackend(GraphBackend):
                 data = (folder / ENGINE_FILE).read_bytes()
                 return EngineRun(tensorrt, data, edge.pixels, self.device)
 
-            run = cached(f'tensorrt-{self.precision}', facts, build, load)
-            return CapturedProgram(run, (count, self._size, self._size, 3), self.device)
+            with PREPARING:
+                run = cached(f'tensorrt-{self.precision}', facts, build, load)
+            return CapturedProgram(run, (count, self._size, self._size, 3), self._site)
 
         return make
 
@@ -127,9 +128,10 @@ def engine_bytes(torch_tensorrt: Any, edge: ArrayEdge, count: int) -> bytes:
     size = edge.input_size
     shape = torch_tensorrt.Input((count, 3, size, size), dtype=edge.dtype)
     try:
-        # The types of the program are kept: what it computes in float32 stays so.
+        # The types of the program are kept: what it computes in float32 stays so, and is not
+        # rounded to TF32 on the way.
         data = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine(
-            program, inputs=[shape], require_full_compilation=True
+            program, inputs=[shape], require_full_compilation=True, disable_tf32=True
         )
     except Exception as error:  # it raises many kinds
         raise BackendError(f'TensorRT does not take the network: {error}') from error

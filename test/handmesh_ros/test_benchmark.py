@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 
-from handmesh_ros import benchmark
+from handmesh_ros import benchmark, benchmark_messages
+from handmesh_ros.benchmark_messages import Frame, Recorder
 from handmesh_ros.benchmark_node import ALL, BenchmarkError, Process, Scenario, evaluate, stages
 
 SECOND = 1_000_000_000
@@ -52,24 +56,50 @@ def test_a_process_that_fails_is_told_with_its_last_words(tmp_path):
     process.stop()
 
 
-def test_device_reaches_the_frame_and_the_node(tmp_path, monkeypatch):
+def test_device_and_backend_reach_the_frame_and_the_node(tmp_path, monkeypatch):
     asked = {}
 
-    def measure_in_process(weights, device, effort):
-        asked['frame'] = device
+    def measure_in_process(weights, device, backend, effort):
+        asked['frame'] = device, backend
         return {}
 
     def measure_scenario(scenario, seconds, parameters):
-        asked['node'] = parameters['device']
+        asked['node'] = parameters['device'], parameters['backend']
         return {'latency_ms': {}}
 
     monkeypatch.setattr(benchmark, '_measure_in_process', measure_in_process)
     monkeypatch.setattr(benchmark, 'measure_scenario', measure_scenario)
     words = ['--quick', '--json', str(tmp_path / 'ros.json')]
-    benchmark.run(benchmark.parse([*words, '--device', 'cpu']))
-    assert asked == {'frame': 'cpu', 'node': 'cpu'}
+    benchmark.run(benchmark.parse([*words, '--device', 'cpu', '--backend', 'eager']))
+    assert asked == {'frame': ('cpu', 'eager'), 'node': ('cpu', 'eager')}
     benchmark.run(benchmark.parse(words))
-    assert asked == {'frame': 'auto', 'node': 'auto'}
+    assert asked == {'frame': ('auto', 'auto'), 'node': ('auto', 'auto')}
+
+
+def test_the_frame_is_found_by_the_backend_that_was_asked_for(monkeypatch):
+    asked = []
+
+    def predictor(*words, **more):
+        asked.append(words)
+        return SimpleNamespace(predict=lambda rgb, intrinsics: ['a hand'])
+
+    monkeypatch.setattr(benchmark_messages, 'HandMeshPredictor', predictor)
+    assert Frame('open', 'cpu', 'eager').hand == 'a hand'
+    assert asked == [('open', 'cpu', 'eager')]
+
+
+def test_crops_are_made_where_the_recorded_network_runs_and_waited_for(monkeypatch):
+    waited = []
+    monkeypatch.setattr(benchmark_messages, 'wait_for_device', waited.append)
+    network = SimpleNamespace(
+        device=torch.device('cuda', 1), precision='float16', run=lambda crops, refine: crops + 1
+    )
+    recorder = Recorder(network)
+    assert (recorder.device, recorder.precision) == (network.device, 'float16')
+    assert recorder.run(np.float32(1)) == 2
+    recorder.is_replaying = True
+    assert recorder.run(np.float32(5)) == 2
+    assert waited == [5]
 
 
 @pytest.mark.slow

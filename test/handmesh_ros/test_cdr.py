@@ -73,3 +73,14 @@ def test_what_stands_elsewhere_is_noticed(monkeypatch):
 def test_messages_without_numbers_have_no_places():
     assert Layout(String(data='only text')).places == {}
     assert Layout(Polygon()).places == {}
+
+
+@pytest.mark.parametrize('length', range(9))
+def test_the_numbers_of_a_template_are_aligned_in_memory(length):
+    message = Marker(header=Header(frame_id='f' * length), points=[Point(x=1.0), Point()])
+    paths = ['header.stamp.sec', 'points', 'pose', 'scale.x', 'color']
+    template = Template(message, paths)
+    for path, view in zip(paths, template.views, strict=True):
+        assert view.flags.aligned, path
+        assert np.shares_memory(view, template._data), path
+    assert len(template.to_bytes()) == len(Layout(message).data)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +20,7 @@ from handmesh_model.backends import (
     choose_device,
     create_backend,
 )
+from handmesh_model.backends.edge import ArrayEdge
 from handmesh_model.errors import BackendError, ShapeError
 from handmesh_model.network import HandMeshNet
 
@@ -208,6 +211,68 @@ def test_the_refined_model_serves_until_the_other_is_compiled(
     stubborn._compiling.join()
     assert stubborn.run(crops(1), refine=False).refined
     assert caplog.text.count('no memory left') == 1
+
+
+def out_of_memory(*_: object, **__: object) -> None:
+    raise torch.OutOfMemoryError('CUDA out of memory.\nMore of the same.')
+
+
+def test_a_device_without_room_for_the_network_is_told(
+    net: HandMeshNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ArrayEdge, 'to', out_of_memory)
+    told = r'the network cannot be put on cpu: CUDA out of memory\.$'
+    with pytest.raises(BackendError, match=told):
+        create_backend('eager', net, CPU)
+
+
+def test_eager_float32_is_computed_without_tf32(
+    net: HandMeshNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from handmesh_model.backends import eager
+
+    steps: list[object] = []
+
+    @contextmanager
+    def exact(device: torch.device) -> Iterator[None]:
+        steps.append(device)
+        yield
+        steps.append('left')
+
+    monkeypatch.setattr(eager, 'exact_float32', exact)
+    backend: Any = create_backend('eager', net, CPU)
+    backend._modules[True].register_forward_hook(lambda *_: steps.append('run'))
+    backend.run(crops(1))
+    assert steps == [CPU, 'run', 'left']
+
+
+@pytest.mark.parametrize('error', [OSError('no space left'), ValueError(''), KeyError('scale')])
+def test_whatever_openvino_and_the_disk_raise_is_a_backend_error(
+    net: HandMeshNet, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    from handmesh_model.backends import openvino
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(openvino, 'artefact', fail)
+    reason = str(error) or 'ValueError'
+    with pytest.raises(BackendError, match=f'OpenVINO cannot take the network: {reason}'):
+        create_backend('openvino', net, CPU)
+    assert create_backend('auto', net, CPU).name == 'eager'
+
+
+def test_networks_converted_by_another_build_of_pytorch_are_found(
+    net: HandMeshNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from handmesh_model.backends.openvino import artefact_facts
+
+    release = torch.__version__.partition('+')[0]
+    keys = []
+    for build in ('+cpu', '+cu130', ''):
+        monkeypatch.setattr(torch, '__version__', release + build)
+        keys.append([artefact_facts(net, precision) for precision in ('float32', 'int8')])
+    assert keys[0] == keys[1] == keys[2]
 
 
 def test_auto_can_always_run(net: HandMeshNet) -> None:

@@ -1,12 +1,21 @@
 import json
 import os
 import time
+from contextlib import contextmanager
 
 import pytest
+import torch
 from torch import nn
 
 from handmesh_model.backends import cache
-from handmesh_model.backends.cache import MANIFEST, cache_folder, cached, network_digest
+from handmesh_model.backends.cache import (
+    MANIFEST,
+    cache_folder,
+    cached,
+    network_digest,
+    torch_version,
+    writable_folder,
+)
 from handmesh_model.errors import BackendError
 
 FACTS = {'network': 'abc', 'size': [1, 2]}
@@ -203,6 +212,52 @@ def test_without_a_place_for_the_cache_the_network_still_loads(tmp_path, monkeyp
     assert maker.get() == 1
     assert maker.get() == 2
     assert 'no cache of compiled networks' in caplog.text
+
+
+@contextmanager
+def closed_to_us(folder):
+    """A folder of somebody else's, who lets nobody in."""
+    if os.geteuid() == 0:
+        # Nothing is closed to root, but to this user all of root's folders of tests are.
+        os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+    else:
+        folder.chmod(0)
+        try:
+            yield
+        finally:
+            folder.chmod(0o700)
+
+
+def test_with_a_cache_of_another_user_the_network_still_loads(folder, caplog):
+    maker = Maker()
+    maker.get()
+    with closed_to_us(folder):
+        assert maker.get() == 2
+        assert writable_folder('inductor') is None
+    assert caplog.text.count('no cache of compiled networks') == 1
+    assert 'is built anew' not in caplog.text
+    assert 'cannot tidy' not in caplog.text
+    assert maker.get() == 2
+
+
+def test_other_libraries_get_a_folder_that_can_be_written(folder, monkeypatch, caplog):
+    place = writable_folder('inductor')
+    assert place == folder / 'inductor'
+    assert folder.stat().st_mode & 0o077 == place.stat().st_mode & 0o077 == 0
+    assert writable_folder('inductor') == place
+    monkeypatch.setattr(os, 'access', lambda path, mode: False)
+    assert writable_folder('inductor') is None
+    assert 'is not writable' in caplog.text
+
+
+def test_builds_of_one_version_of_pytorch_share_what_is_no_program(monkeypatch):
+    for build, version in (('2.13.0+cu130', '2.13.0'), ('2.6.0', '2.6.0')):
+        monkeypatch.setattr(torch, '__version__', build)
+        assert torch_version() == version
 
 
 def test_where_it_lies(monkeypatch):

@@ -174,6 +174,22 @@ def test_what_the_converter_refuses_is_told(net):
         engine_bytes(package, ArrayEdge(net, 'dense'), 1)
 
 
+def test_what_is_float32_is_not_rounded_by_the_engine(net):
+    asked = {}
+
+    def convert(program, **options):
+        asked.update(options)
+        return b'engine'
+
+    package = SimpleNamespace(
+        Input=lambda shape, dtype: (shape, dtype),
+        dynamo=SimpleNamespace(convert_exported_program_to_serialized_trt_engine=convert),
+    )
+    assert engine_bytes(package, ArrayEdge(net, 'dense'), 1) == b'engine'
+    assert asked['disable_tf32']
+    assert asked['inputs'] == [((1, 3, 64, 64), torch.float32)]
+
+
 def test_missing_libraries_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'tensorrt', None)
     with pytest.raises(BackendError, match=r"needs the package tensorrt: .* '\.\[tensorrt\]'"):
