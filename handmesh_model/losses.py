@@ -143,22 +143,20 @@ class HandMeshLoss(nn.Module):
             if getattr(wanted, name) and predicted is not None:
                 rows = len(predicted)
                 yield name, point_loss(predicted, target[:rows], valid[:rows])
-        rows = len(outputs.vertices)
-        true_vertices, valid = batch['vertices'][:rows], valid[:rows]
         for prefix in ('', 'rough_'):
             vertices = getattr(outputs, f'{prefix}vertices')
+            rows = len(vertices)
+            compared = (vertices, batch['vertices'][:rows], valid[:rows])
             if getattr(wanted, f'{prefix}normal'):
-                yield (
-                    f'{prefix}normal',
-                    self.surface.normal_loss(vertices, true_vertices, valid),
-                )
+                yield f'{prefix}normal', self.surface.normal_loss(*compared)
             if getattr(wanted, f'{prefix}edge'):
-                yield f'{prefix}edge', self.surface.edge_loss(vertices, true_vertices, valid)
+                yield f'{prefix}edge', self.surface.edge_loss(*compared)
         if self.renderer is not None and wanted.render:
             # The mask has half the crop's side, lixels a quarter.
             scale = RENDER_SIZE / (batch['mask'].shape[-1] / 2)
-            meshes = (outputs.vertices * scale, true_vertices * scale)
-            yield 'render', render_loss(self.renderer, *meshes, valid)
+            rows = len(outputs.vertices)
+            meshes = (outputs.vertices * scale, batch['vertices'][:rows] * scale)
+            yield 'render', render_loss(self.renderer, *meshes, valid[:rows])
 
 
 def segmentation_loss(log_probability: Tensor, mask: Tensor) -> Tensor:

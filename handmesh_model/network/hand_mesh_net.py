@@ -34,7 +34,10 @@ class StageOutputs(NamedTuple):
     rough_vertices: Tensor
     """(B, V, 3) lixels, of the mesh stage."""
     vertices: Tensor
-    """(B, V, 3) lixels, of the refine stage; the rough ones where it is left out."""
+    """
+    (B, V, 3) lixels, of the refine stage; the rough ones where it is left out. Fewer rows than the
+    rough ones where not all crops are refined, as of joints that come from them.
+    """
     joints: Tensor
     """(B, 21, 3) lixels, joint regressor times the mesh that ``joints_from`` names."""
     presence: Tensor | None = None
@@ -108,6 +111,7 @@ class HandMeshNet(nn.Module):
         heads: bool = False,
         mesh_count: int | None = None,
         refine: bool = True,
+        refine_count: int | None = None,
     ) -> StageOutputs:
         """
         Predict meshes of right hands.
@@ -119,6 +123,9 @@ class HandMeshNet(nn.Module):
             rows. None for all; without a joint stage it is always all.
         :param refine: False leaves the refine stage out: vertices are then the rough ones, and
             the joints come from them.
+        :param refine_count: how many of the crops that go through the mesh stage, the first ones,
+            are refined; refined vertices, and joints that come from them, then have so many rows.
+            None for all.
         :raises ShapeError: if the crops have another shape.
         """
         size = self.config.input_size
@@ -143,7 +150,11 @@ class HandMeshNet(nn.Module):
                 'decoded': mesh.decoded,
             }
             local = [maps[name] for name in self.config.local_features]
-            vertices = self.refine_stage(vertices, local, mesh.pooled, self.neighbours)
+            pooled = mesh.pooled
+            if refine_count is not None and refine_count < len(vertices):
+                local = [m[:refine_count] for m in local]
+                vertices, pooled = vertices[:refine_count], pooled[:refine_count]
+            vertices = self.refine_stage(vertices, local, pooled, self.neighbours)
         source = vertices if self.config.joints_from == 'refined' else mesh.rough_vertices
         pooled = mesh.pooled if joint is None else joint.pooled
         outputs = StageOutputs(

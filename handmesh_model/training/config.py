@@ -207,6 +207,8 @@ class TrainingConfig:
         to this file; empty for none.
     :param mesh_share: part of each batch that goes through mesh and refine stage; the joint stage,
         which the others stand on, sees all of it and so learns from more samples an hour.
+    :param refine_share: part of the crops in the mesh stage that go through the refine stage, too;
+        it is as dear as the mesh stage, which so learns from more samples an hour.
     :param mixed_precision: whether GPUs, and CPUs that multiply in bfloat16, compute in it where
         that is accurate enough; losses, heatmaps' coordinates and weights are float32 in any case.
     :param losses: factors of the loss terms, see :class:`handmesh_model.losses.LossWeights`.
@@ -227,6 +229,7 @@ class TrainingConfig:
     init_weights: str = ''
     encoder_weights: str = ''
     mesh_share: float = 1.0
+    refine_share: float = 1.0
     mixed_precision: bool = True
     log_every: int = 50
     checkpoint_minutes: float = 5.0
@@ -245,6 +248,9 @@ class TrainingConfig:
             check_range(name, getattr(self, name), 0)
         check_range('seed', self.seed, 0, MOST_SEED)
         check_range('mesh_share', self.mesh_share, 0, 1)
+        check_range('refine_share', self.refine_share, 0, 1)
+        if self.refine_share == 0:
+            raise ConfigError('refine_share is 0, expected more than 0')
         if self.batch_size % self.ranks:
             raise ConfigError(
                 f'batch_size is {self.batch_size}, expected a multiple of ranks = {self.ranks}'
@@ -258,8 +264,12 @@ class TrainingConfig:
         self.check_shares(self.ranks)
 
     def mesh_count(self, samples: int) -> int:
-        """How many of so many samples, the first ones, go through mesh and refine stage."""
+        """How many of so many samples, the first ones, go through the mesh stage."""
         return math.ceil(self.mesh_share * samples)
+
+    def refine_count(self, samples: int) -> int:
+        """How many of so many samples, the first ones, go through the refine stage as well."""
+        return math.ceil(self.refine_share * self.mesh_count(samples))
 
     def check_shares(self, ranks: int) -> None:
         """
@@ -267,11 +277,12 @@ class TrainingConfig:
             ranks' batches: batch normalization knows no spread of one.
         """
         share = self.batch_size // ranks
-        if share == 1 or self.mesh_count(share) == 1:
+        if 1 in (share, self.mesh_count(share), self.refine_count(share)):
             raise ConfigError(
                 f'batch_size is {self.batch_size}, of which each of {ranks} ranks trains the mesh '
-                f'stage on {self.mesh_count(share)} (mesh_share {self.mesh_share:g}) and the '
-                f'joint stage on {share}, expected at least 2'
+                f'stage on {self.mesh_count(share)} (mesh_share {self.mesh_share:g}), the '
+                f'refine stage on {self.refine_count(share)} (refine_share {self.refine_share:g}) '
+                f'and the joint stage on {share}, expected at least 2'
             )
 
 

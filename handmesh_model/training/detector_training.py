@@ -102,7 +102,8 @@ class DetectorTrainer:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         net = HandDetectorNet(config.width)
-        if config.init_weights is not None:
+        resumed = (config.output / LAST).is_file()
+        if config.init_weights is not None and not resumed:
             net = load_detector(config.init_weights)
             if net.width != config.width:
                 raise ConfigError(
@@ -116,7 +117,7 @@ class DetectorTrainer:
         # The average copes with any module.
         self.average = WeightAverage(cast(Any, self.net), 20_000 / config.batch_size)
         self.state = RunState()
-        if (config.output / LAST).is_file():
+        if resumed:
             self.state = load_run(config.output / LAST, self.net, self.average, self.optimizer)
         warmup = min(_WARMUP, config.images // 20)
         self._schedule = ScheduleConfig(kind='cosine', warmup_samples=warmup, final_factor=0.01)
@@ -188,16 +189,25 @@ class DetectorTrainer:
         self.net.train()
         losses = detector_loss(self.net(images), targets)
         losses['total'].backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
         factor = rate_factor(self._schedule, state.samples, self._done())
         for group in self.optimizer.param_groups:
             group['lr'] = config.learning_rate * factor
-        self.optimizer.step()
+        # A gradient that is not finite would spoil weights and average for good.
+        if norm.isfinite():
+            self.optimizer.step()
+            self.average.update(self.net)
+        else:
+            self._take_buffers_back()
         self.optimizer.zero_grad(set_to_none=True)
-        self.average.update(self.net)
         state.step += 1
         state.samples += len(images)
         return {name: value.item() for name, value in losses.items()}
+
+    def _take_buffers_back(self) -> None:
+        """Undo what a forward pass did to the running means; the average has those before it."""
+        for buffer, kept in zip(self.net.buffers(), self.average.net.buffers(), strict=True):
+            buffer.copy_(kept)
 
     def _validate(self, validation: Validation) -> str:
         """Measure the averaged weights, write them if they are the best so far."""

@@ -22,7 +22,7 @@ ADAM_RMS = 0.2
 """RMS of a step over the learning rate that Adam settles at; Muon's steps are brought to it."""
 
 
-def orthogonalized(matrices: Tensor) -> Tensor:
+def orthogonalized(matrices: Tensor, precision: torch.dtype = torch.float32) -> Tensor:
     """
     Matrices with the same singular vectors, all singular values near one.
 
@@ -30,17 +30,20 @@ def orthogonalized(matrices: Tensor) -> Tensor:
     for hidden layers in neural networks", 2024.
 
     :param matrices: (..., m, n).
+    :param precision: of the products. In bfloat16 they are faster where a device has it, and give
+        almost the same but in directions of next to no gradient, which are noise either way.
     :returns: (..., m, n), singular values 0.65 to 1.25 where they were not below a three hundredth
         of the matrix' norm.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = matrices.mT if tall else matrices
-    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
+    x = (matrices.mT if tall else matrices).reshape(-1, *sorted(matrices.shape[-2:]))
+    x = (x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)).to(precision)
     first, third, fifth = _QUINTIC
     for _ in range(_ROUNDS):
         square = x @ x.mT
-        x = first * x + (third * square + fifth * square @ square) @ x
-    return x.mT if tall else x
+        polynomial = torch.baddbmm(square, square, square, beta=third, alpha=fifth)
+        x = torch.baddbmm(x, polynomial, x, beta=first)
+    return (x.mT if tall else x).reshape(matrices.shape).to(matrices.dtype)
 
 
 class Muon(Optimizer):
@@ -56,14 +59,21 @@ class Muon(Optimizer):
     :param lr: learning rate; a number, or a scalar tensor on the parameters' device.
     :param momentum: share of the past in the momentum, which is Nesterov's.
     :param weight_decay: decoupled, times the learning rate, as in AdamW.
+    :param precision: of the products that make momentum orthogonal; all else is float32.
     """
 
     def __init__(
-        self, parameters: Any, lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        parameters: Any,
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(
             parameters, {'lr': lr, 'momentum': momentum, 'weight_decay': weight_decay}
         )
+        self._precision = precision
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -76,7 +86,7 @@ class Muon(Optimizer):
                     alike[_as_matrix(parameter).shape].append(parameter)
             for shape, parameters in alike.items():
                 directions = [self._direction(p, group['momentum']) for p in parameters]
-                steps = orthogonalized(torch.stack(directions))
+                steps = orthogonalized(torch.stack(directions), self._precision)
                 # The rate may be a tensor, so that a recorded step reads it anew.
                 steps = steps * (group['lr'] * (ADAM_RMS * max(shape) ** 0.5))
                 kept = 1 - group['lr'] * group['weight_decay']

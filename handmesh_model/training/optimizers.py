@@ -50,13 +50,18 @@ class OptimizerSet:
             load_state(part, state)
 
 
-def build_optimizer(config: OptimizerConfig, net: nn.Module) -> Optimizer | OptimizerSet:
+def build_optimizer(
+    config: OptimizerConfig, net: nn.Module, half: bool = False
+) -> Optimizer | OptimizerSet:
     """
     The optimizer that a run asks for.
 
     Adam is in its fused form, on a CPU five times faster than the plain one. Norms and biases are
     not decayed. With Muon they and the heatmap heads are AdamW's. Each group's ``factor`` is what
     its learning rate is of the scheduled one.
+
+    :param half: whether Muon multiplies in bfloat16, as it should where the network's device is
+        faster so, see :mod:`handmesh_model.training.precision`.
     """
     heads = {
         parameter
@@ -77,7 +82,8 @@ def build_optimizer(config: OptimizerConfig, net: nn.Module) -> Optimizer | Opti
     if config.name == 'muon':
         matrices = groups.pop(0)
         if decayed:
-            parts.append(Muon([matrices], lr=config.learning_rate))
+            precision = torch.bfloat16 if half else torch.float32
+            parts.append(Muon([matrices], lr=config.learning_rate, precision=precision))
     groups = [group for group in groups if group['params']]
     kind = Adam if config.name == 'adam' else AdamW
     betas = (config.beta1, config.beta2)

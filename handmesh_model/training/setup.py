@@ -52,16 +52,20 @@ def network_config(config: TrainingConfig) -> NetworkConfig:
     return NetworkConfig.from_dict({**(values or {}), **config.network_options})
 
 
-def build_network(config: TrainingConfig) -> HandMeshNet:
+def build_network(config: TrainingConfig, resumed: bool = False) -> HandMeshNet:
     """
     A network with random weights from the run's seed, or with those that the run starts from.
 
+    :param resumed: whether its weights will be those of a run that goes on: files of weights to
+        start from are not read then, and need not be there any more.
     :raises ConfigError: if the network's description is wrong.
     :raises CheckpointError: if weights to start from do not fit.
     """
     description = network_config(config)
     torch.manual_seed(config.seed)
     net = HandMeshNet(description, load_topology(config.topology))
+    if resumed:
+        return net
     if config.encoder_weights:
         load_encoders(net, Path(config.encoder_weights))
     if config.init_weights:

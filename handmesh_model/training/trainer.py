@@ -79,14 +79,16 @@ class Trainer:
             if config.threads:
                 torch.set_num_threads(config.threads)
             torch.set_flush_denormal(True)
-        self.net = setup.fastest_layout(setup.build_network(config).to(ranks.device))
+        resumed = (self.folder / LAST).is_file()
+        net = setup.build_network(config, resumed)
+        self.net = setup.fastest_layout(net.to(ranks.device))
         self.scale = setup.lixel_scale(self.net)
-        self.optimizer = build_optimizer(config.optimizer, self.net)
+        self.optimizer = build_optimizer(config.optimizer, self.net, self._half)
         reach = config.ema_samples / config.batch_size
         self.average = WeightAverage(self.net, reach) if config.ema_samples else None
         self.state = RunState()
         self.folder.mkdir(parents=True, exist_ok=True)
-        if (self.folder / LAST).is_file():
+        if resumed:
             self.state = load_run(self.folder / LAST, self.net, self.average, self.optimizer)
         self.gradients = GradientBlock(self.net)
         self.weights = setup.loss_weights(config)
@@ -122,6 +124,10 @@ class Trainer:
         self._agreed_elapsed = 0.0
         if self.ranks.is_first:
             self._prepare_logging()
+            begins = not self.state.samples and not self.state.history
+            if begins and self.config.init_weights and self._measures:
+                # The best weights of the run may well be those that it starts from.
+                self._validate()
         self.ranks.barrier()
         stream = build_stream(self.config, self.net, self.ranks, self.state.step)
         with stop_signals.asking(self._ask_to_stop):
@@ -197,8 +203,13 @@ class Trainer:
         kind = self.ranks.device.type
         # Weights are cast anew in each step, also in a recorded one.
         with torch.autocast(kind, torch.bfloat16, enabled=self._half, cache_enabled=False):
-            count = self.config.mesh_count(len(batch['image']))
-            outputs = self.net(batch['image'], heads=True, mesh_count=count)
+            images, config = batch['image'], self.config
+            outputs = self.net(
+                images,
+                heads=True,
+                mesh_count=config.mesh_count(len(images)),
+                refine_count=config.refine_count(len(images)),
+            )
         terms = self.criterion(outputs, batch)
         self.gradients.zero()
         terms['total'].backward()

@@ -96,6 +96,34 @@ def test_outputs_of_fewer_rows_are_compared_with_the_first_samples(topology):
     torch.testing.assert_close(part['stage_joints'], whole['stage_joints'])
 
 
+@pytest.mark.parametrize('refined_joints', [True, False])
+def test_each_output_is_compared_with_the_samples_it_has(topology, refined_joints):
+    batch = make_batch(4)
+    batch['mesh_valid'][1] = False
+    rough, refined = make_outputs(3), make_outputs(2)
+    joints = (refined if refined_joints else rough).joints
+    mixed = {'rough_vertices': rough.rough_vertices, 'vertices': refined.vertices}
+    outputs = make_outputs(4, joints=joints, **mixed)
+    loss = HandMeshLoss(LossWeights(render=1.0), topology)
+    terms = loss(outputs, batch)
+
+    def alone(few, rows):
+        return loss(few, {name: values[:rows] for name, values in batch.items()})
+
+    of_rough, of_refined = alone(rough, 3), alone(refined, 2)
+    for name in ('rough_mesh', 'rough_normal', 'rough_edge'):
+        torch.testing.assert_close(terms[name], of_rough[name], msg=name)
+    for name in ('mesh', 'normal', 'edge', 'render'):
+        torch.testing.assert_close(terms[name], of_refined[name], msg=name)
+    expected = (of_refined if refined_joints else of_rough)['joints']
+    torch.testing.assert_close(terms['joints'], expected)
+    terms['total'].backward()
+    # Means over the valid rows: of the two refined ones one counts, and it counts in full.
+    assert not outputs.vertices.grad[1].any()
+    assert outputs.vertices.grad[0].any()
+    assert outputs.rough_vertices.grad.flatten(1).any(dim=1).tolist() == [True, False, True]
+
+
 def test_zero_weight_and_absent_head_leave_the_term_out(topology):
     outputs = make_outputs(presence=None, side=None, heatmaps=None)
     terms = HandMeshLoss(LossWeights(rough_edge=0.0, rough_normal=0.0, render=1.0), topology)(

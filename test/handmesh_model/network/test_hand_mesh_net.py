@@ -66,6 +66,33 @@ def test_mesh_count_leaves_the_other_crops_to_the_joint_stage(make_net, crops):
 
 @torch.no_grad()
 @pytest.mark.parametrize('source', ['rough', 'refined'])
+@pytest.mark.parametrize('joint_stage', [True, False])
+def test_refine_count_leaves_the_other_crops_unrefined(make_net, source, joint_stage):
+    net = make_net(joints_from=source, joint_stage=joint_stage, **OPEN_HEADS)
+    torch.nn.init.normal_(net.refine_stage.tail.nn[2].bias)
+    crops = torch.rand(3, 3, 64, 64)
+    whole = net(crops, heads=True)
+    part = net(crops, heads=True, mesh_count=2, refine_count=1)
+    meshes = 2 if joint_stage else 3
+    joints = 1 if source == 'refined' else meshes
+    rows = {'rough_vertices': meshes, 'vertices': 1, 'joints': joints}
+    for name, count in rows.items():
+        assert len(getattr(part, name)) == count, name
+        torch.testing.assert_close(getattr(part, name), getattr(whole, name)[:count])
+    for name in ('presence', 'side', 'confidence'):
+        torch.testing.assert_close(getattr(part, name), getattr(whole, name))
+    for name, heatmap in part.heatmaps.items():
+        count = meshes if name.startswith('vertex') else len(crops)
+        torch.testing.assert_close(heatmap, whole.heatmaps[name][:count])
+
+
+def test_refine_count_without_a_refine_stage_is_nothing(make_net, crops):
+    out = make_net(refine_stage=False)(crops, refine_count=1)
+    assert out.vertices is out.rough_vertices
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('source', ['rough', 'refined'])
 def test_without_refining_the_rough_mesh_is_the_result(make_net, topology, crops, source):
     net = make_net(joint_maps=True, joints_from=source, **OPEN_HEADS)
     torch.nn.init.normal_(net.refine_stage.tail.nn[2].bias)

@@ -103,7 +103,10 @@ def test_numbers_that_yaml_takes_for_words_are_read(tmp_path: Path) -> None:
         ({'validation': {'seed': -3}}, r'validation\.seed is -3, expected 0 to'),
         ({'batch_size': 1}, 'batch_size is 1, .* joint stage on 1, expected at least 2'),
         ({'batch_size': 4, 'ranks': 4}, 'batch_size is 4, of which each of 4 ranks'),
-        ({'batch_size': 2, 'mesh_share': 0.5}, r'stage on 1 \(mesh_share 0\.5\) and'),
+        ({'batch_size': 2, 'mesh_share': 0.5}, r'stage on 1 \(mesh_share 0\.5\), the'),
+        ({'refine_share': 0}, 'refine_share is 0, expected more than 0'),
+        ({'refine_share': 1.5}, r'refine_share is 1\.5, expected 0 to 1'),
+        ({'batch_size': 4, 'refine_share': 0.25}, r'refine stage on 1 \(refine_share 0\.25\)'),
         ({'batch_size': 9, 'ranks': 2}, 'batch_size is 9, expected a multiple of ranks = 2'),
         ({'total_samples': float('inf')}, "'total_samples' is inf, expected a finite number"),
         ({'total_samples': float('nan')}, "'total_samples' is nan, expected a finite number"),
@@ -195,3 +198,9 @@ def test_wrong_overrides_are_named(tmp_path: Path, override: str) -> None:
 
 def test_open_topology_goes_by_its_name() -> None:
     assert load_topology('open') is HandTopology.open_hand()
+
+
+def test_refined_are_a_share_of_those_with_a_mesh() -> None:
+    config = TrainingConfig(**SMALLEST, batch_size=24, mesh_share=0.5, refine_share=0.4)
+    assert (config.mesh_count(24), config.refine_count(24)) == (12, 5)
+    assert TrainingConfig(**SMALLEST, mesh_share=0.5).refine_count(24) == 12

@@ -276,6 +276,33 @@ def test_command_hands_the_pool_s_size_on_and_says_where_the_weights_are(
     assert capsys.readouterr().out.splitlines() == expected
 
 
+@pytest.mark.parametrize('broken', ['images', 'targets'])
+def test_gradient_that_is_not_finite_changes_nothing(broken: str, tmp_path: Path) -> None:
+    trainer = DetectorTrainer(DetectorTrainingConfig(output=tmp_path, width=4, images=100))
+    targets = targets_of([frame_with_dot()])
+    images = torch.rand(1, 3, 256, 256)
+
+    def state() -> list[torch.Tensor]:
+        nets = trainer.net, cast(Any, trainer.average.net)
+        return [value.clone() for net in nets for value in net.state_dict().values()]
+
+    trainer._step(images, targets)
+    before = state()
+    nan = float('nan')
+    if broken == 'images':
+        losses = trainer._step(images * nan, targets)
+    else:
+        losses = trainer._step(images, targets._replace(weight=targets.weight * nan))
+    assert np.isnan(losses['total'])
+    for now, then in zip(state(), before, strict=True):
+        assert torch.equal(now, then)
+    assert trainer.state.samples == 2
+    trainer._step(images, targets)
+    after = state()
+    assert all(value.isfinite().all() for value in after)
+    assert not all(torch.equal(now, then) for now, then in zip(after, before, strict=True))
+
+
 def test_damaged_run_is_named(tmp_path: Path) -> None:
     (tmp_path / 'last.pt').write_bytes(b'nothing')
     with pytest.raises(CheckpointError, match=r'last\.pt'):
@@ -316,6 +343,20 @@ def test_weights_to_start_from_are_taken_over_or_named(tmp_path: Path) -> None:
         DetectorTrainer(
             DetectorTrainingConfig(output=tmp_path / 'other', width=16, init_weights=first)
         )
+
+
+def test_resumed_run_needs_the_weights_it_started_from_no_more(tmp_path: Path) -> None:
+    first = tmp_path / 'first.safetensors'
+    save_detector(first, HandDetectorNet(4), {})
+    config = DetectorTrainingConfig(output=tmp_path / 'run', width=4, init_weights=first)
+    trainer = DetectorTrainer(config)
+    trainer.state.samples = 32
+    trainer._save()
+    first.unlink()
+    assert DetectorTrainer(config).state.samples == 32
+    (tmp_path / 'run/last.pt').unlink()
+    with pytest.raises(CheckpointError, match=r'first\.safetensors'):
+        DetectorTrainer(config)
 
 
 def test_network_stays_small() -> None:

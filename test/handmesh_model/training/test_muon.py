@@ -51,8 +51,46 @@ def test_singular_values_come_to_one_and_vectors_stay(shape: tuple[int, ...]) ->
     assert (torch.linalg.eigvalsh(product) > -1e-3).all()
 
 
-def test_no_gradient_moves_nothing() -> None:
-    assert torch.equal(orthogonalized(torch.zeros(4, 7)), torch.zeros(4, 7))
+@pytest.mark.parametrize('shape', [(6, 40), (40, 6), (3, 64, 64), (2, 96, 864)])
+def test_half_precision_gives_the_same_directions(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(1)
+    # Gradients' singular values lie far apart.
+    matrices = torch.randn(shape) * torch.logspace(0, -2, shape[-1])
+    fine = orthogonalized(matrices)
+    rough = orthogonalized(matrices, torch.bfloat16)
+    assert rough.dtype == torch.float32
+    cosine = nn.functional.cosine_similarity(rough.flatten(-2), fine.flatten(-2), dim=-1)
+    assert (cosine > 0.999).all()
+    assert not torch.equal(rough, fine)
+    assert (torch.linalg.svdvals(rough) < 1.3).all()
+
+
+@pytest.mark.parametrize('precision', [torch.float32, torch.bfloat16])
+def test_no_gradient_moves_nothing(precision: torch.dtype) -> None:
+    assert torch.equal(orthogonalized(torch.zeros(4, 7), precision), torch.zeros(4, 7))
+
+
+def test_half_precision_is_the_products_alone() -> None:
+    ends = {}
+    for half in (False, True):
+        net = network()
+        optimizer = build_optimizer(OptimizerConfig(name='muon', learning_rate=0.01), net, half)
+        torch.manual_seed(4)
+        for parameter in net.parameters():
+            parameter.grad = torch.randn_like(parameter)
+        before = [p.detach().clone() for p in net.parameters()]
+        optimizer.step()
+        for part in parts_of(optimizer):
+            for state in part.state.values():
+                assert all(value.dtype == torch.float32 for value in state.values())
+        assert all(p.dtype == torch.float32 for p in net.parameters())
+        ends[half] = [p.detach() - old for p, old in zip(net.parameters(), before, strict=True)]
+    for rough, fine in zip(ends[True], ends[False], strict=True):
+        if fine.ndim > 1:
+            assert not torch.equal(rough, fine)
+            assert nn.functional.cosine_similarity(rough.flatten(), fine.flatten(), 0) > 0.999
+        else:
+            assert torch.equal(rough, fine)
 
 
 def test_steps_have_the_size_of_adams() -> None:

@@ -6,6 +6,7 @@ import torch
 
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.distributed import Ranks
+from handmesh_model.training.muon import orthogonalized
 from handmesh_model.training.precision import multiplies_bfloat16
 from handmesh_model.training.trainer import Trainer
 
@@ -67,3 +68,25 @@ def test_maps_are_half_precise_where_wanted_and_possible(
     assert totals[0].dtype == torch.float32
     assert torch.isfinite(totals[0])
     assert all(p.dtype == torch.float32 for p in trainer.net.parameters())
+
+
+@pytest.mark.parametrize('wanted', [True, False])
+@pytest.mark.parametrize('able', [True, False])
+def test_muon_multiplies_half_precise_where_wanted_and_possible(
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_run: Callable[..., TrainingConfig],
+    wanted: bool,
+    able: bool,
+) -> None:
+    monkeypatch.setattr('handmesh_model.training.trainer.multiplies_bfloat16', lambda device: able)
+    seen: list[torch.dtype] = []
+
+    def watched(matrices: torch.Tensor, precision: torch.dtype) -> torch.Tensor:
+        seen.append(precision)
+        return orthogonalized(matrices, precision)
+
+    monkeypatch.setattr('handmesh_model.training.muon.orthogonalized', watched)
+    config = tiny_run(mixed_precision=wanted, total_samples=8, optimizer={'name': 'muon'})
+    trainer = Trainer(config, Ranks(0, 1, CPU))
+    trainer.run()
+    assert set(seen) == {torch.bfloat16 if wanted and able else torch.float32}

@@ -10,7 +10,9 @@ import torch
 import yaml
 from tiny_runs import ALONE, MakeRun, train
 
+from handmesh_model.checkpoints import save_checkpoint
 from handmesh_model.errors import CheckpointError
+from handmesh_model.training.setup import build_network
 from handmesh_model.training.trainer import Trainer
 
 
@@ -52,6 +54,23 @@ def test_resumed_run_takes_the_settings_of_its_configuration(tiny_run: MakeRun) 
     assert [group['weight_decay'] for group in groups] == [0.2, 0.0, 0.0]
     assert [group['factor'] for group in groups] == [1.0, 1.0, 3.0]
     assert {group['betas'] for group in groups} == {(0.8, 0.99)}
+
+
+def test_resumed_run_needs_the_weights_it_started_from_no_more(
+    tiny_run: MakeRun, tmp_path: Path
+) -> None:
+    path = tmp_path / 'start.safetensors'
+    save_checkpoint(path, build_network(tiny_run()), {})
+    gone = tmp_path / 'gone.pth'
+    first, _ = train(tiny_run(init_weights=str(path)), stop_after=2)
+    path.unlink()
+    again = Trainer(tiny_run(init_weights=str(path), encoder_weights=str(gone)), ALONE)
+    assert again.state.step == 2
+    for name, value in first.net.state_dict().items():
+        assert torch.equal(again.net.state_dict()[name], value), name
+    (again.folder / 'last.pt').unlink()
+    with pytest.raises(CheckpointError, match=r'start\.safetensors'):
+        Trainer(tiny_run(init_weights=str(path)), ALONE)
 
 
 @pytest.mark.parametrize('contents', [b'nothing', b'\x80\x02.'])

@@ -20,7 +20,7 @@ import pytest
 import torch
 import yaml
 from tiny_runs import ALONE, CPU, MakeRun, train
-from torch import Tensor
+from torch import Tensor, nn
 
 from handmesh_model.checkpoints import (
     load_network,
@@ -195,6 +195,21 @@ def prepare(trainer: Trainer) -> bool:
     return True
 
 
+def test_shares_of_a_batch_go_through_each_stage(tiny_run: MakeRun) -> None:
+    config = tiny_run(mesh_share=0.75, refine_share=0.5, total_samples=16)
+    trainer = Trainer(config, ALONE)
+    seen: dict[str, list[int]] = {}
+    for name in ('joint_stage', 'mesh_stage', 'refine_stage'):
+
+        def noted(module: nn.Module, inputs: tuple[Tensor, ...], name: str = name) -> None:
+            if module.training:
+                seen.setdefault(name, []).append(len(inputs[0]))
+
+        getattr(trainer.net, name).register_forward_pre_hook(noted)
+    trainer.run()
+    assert seen == {'joint_stage': [8, 8], 'mesh_stage': [6, 6], 'refine_stage': [3, 3]}
+
+
 def test_init_weights_are_started_from(
     unbroken: tuple[Trainer, list[float]], tiny_run: MakeRun
 ) -> None:
@@ -209,6 +224,25 @@ def test_init_weights_are_started_from(
     crops = torch.rand(1, 3, net.config.input_size, net.config.input_size)
     with torch.no_grad():
         torch.testing.assert_close(grown.eval()(crops).vertices, net.eval()(crops).vertices)
+
+
+def test_weights_that_a_run_starts_from_are_measured_and_may_be_the_best(
+    unbroken: tuple[Trainer, list[float]], tiny_run: MakeRun
+) -> None:
+    path = unbroken[0].folder / 'last.safetensors'
+    # A rate that ruins them.
+    worse = {'optimizer': {'learning_rate': 1.0}, 'schedule': {'kind': 'cosine'}, 'ema_samples': 0}
+    config = tiny_run(init_weights=str(path), total_samples=24, **worse)
+    trainer, _ = train(config, stop_after=1)
+    trainer, _ = train(config)
+    start, end = trainer.state.history
+    assert (start['samples'], end['samples']) == (0, 24)
+    assert trainer.state.best == start['lixel_error'] < end['lixel_error']
+    assert start['lixel_error'] == pytest.approx(unbroken[0].state.history[-1]['lixel_error'])
+    best = read_checkpoint(trainer.weights_file)
+    assert best.facts['samples'] == '0'
+    for name, value in read_checkpoint(path).state.items():
+        torch.testing.assert_close(best.state[name], value)
 
 
 def test_training_takes_back_how_strict_presence_was_made(
