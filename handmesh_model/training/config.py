@@ -209,6 +209,8 @@ class TrainingConfig:
         which the others stand on, sees all of it and so learns from more samples an hour.
     :param refine_share: part of the crops in the mesh stage that go through the refine stage, too;
         it is as dear as the mesh stage, which so learns from more samples an hour.
+    :param freeze_norms: share of the schedule after which batch normalizations keep their
+        statistics, see :mod:`handmesh_model.training.frozen_norms`; 1 for never.
     :param mixed_precision: whether GPUs, and CPUs that multiply in bfloat16, compute in it where
         that is accurate enough; losses, heatmaps' coordinates and weights are float32 in any case.
     :param losses: factors of the loss terms, see :class:`handmesh_model.losses.LossWeights`.
@@ -230,6 +232,7 @@ class TrainingConfig:
     encoder_weights: str = ''
     mesh_share: float = 1.0
     refine_share: float = 1.0
+    freeze_norms: float = 1.0
     mixed_precision: bool = True
     log_every: int = 50
     checkpoint_minutes: float = 5.0
@@ -249,6 +252,7 @@ class TrainingConfig:
         check_range('seed', self.seed, 0, MOST_SEED)
         check_range('mesh_share', self.mesh_share, 0, 1)
         check_range('refine_share', self.refine_share, 0, 1)
+        check_range('freeze_norms', self.freeze_norms, 0, 1)
         if self.refine_share == 0:
             raise ConfigError('refine_share is 0, expected more than 0')
         if self.batch_size % self.ranks:

@@ -23,6 +23,7 @@ from handmesh_model.training.data import SampleStream, build_stream, validation_
 from handmesh_model.training.dataset_stream import dead_workers_reported
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.ema import WeightAverage
+from handmesh_model.training.frozen_norms import FrozenNorms
 from handmesh_model.training.gradients import GradientBlock
 from handmesh_model.training.optimizers import build_optimizer, fit_device, set_rate
 from handmesh_model.training.precision import multiplies_bfloat16
@@ -91,6 +92,7 @@ class Trainer:
         if resumed:
             self.state = load_run(self.folder / LAST, self.net, self.average, self.optimizer)
         self.gradients = GradientBlock(self.net)
+        self.norms = FrozenNorms(self.net, ranks.count)
         self.weights = setup.loss_weights(config)
         self.criterion = HandMeshLoss(self.weights, self.net.topology).to(ranks.device)
         self._replayed: ReplayedStep | None = None
@@ -186,11 +188,17 @@ class Trainer:
         torch.manual_seed(
             config.seed * 1_000_003 + state.step * self.ranks.count + self.ranks.rank
         )
-        factor = rate_factor(config.schedule, state.samples, self._run_progress())
+        progress = self._run_progress()
+        factor = rate_factor(config.schedule, state.samples, progress)
         set_rate(self.optimizer, config.optimizer.learning_rate * factor)
         weights = self.criterion.weights = self._ramped_weights()
         self.net.train()
-        terms = self._replayed.run(batch, weights) if self._replayed else self._update(batch)
+        if progress >= config.freeze_norms:
+            self.norms.freeze()
+        if self._replayed:
+            terms = self._replayed.run(batch, (weights, self.norms.frozen))
+        else:
+            terms = self._update(batch)
         state.step += 1
         state.samples += config.batch_size
         state.seconds = self._before + time.monotonic() - self._began
