@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from handmesh_model.errors import IntrinsicsError, ShapeError
+from handmesh_model.joints import SIGHTED, WRIST
 from handmesh_model.wrist import wrist_frame
 
 __all__ = [
@@ -146,18 +147,20 @@ def facing(ray: np.ndarray) -> np.ndarray:
 
 
 def relative_depth(
-    points_camera: np.ndarray, wrist: np.ndarray, axis: Literal['camera', 'ray']
+    points_camera: np.ndarray, joints_camera: np.ndarray, axis: Literal['camera', 'ray']
 ) -> np.ndarray:
     """
     How far beyond the wrist points lie, as a network's depth is.
 
     :param points_camera: (N, 3) metres.
-    :param wrist: (3,) metres, before the camera.
+    :param joints_camera: (21, 3) metres, the hand's.
     :param axis: see :class:`handmesh_model.network.NetworkConfig`.
     :returns: (N,) metres.
     """
-    along = np.array([0.0, 0.0, 1.0]) if axis == 'camera' else wrist / np.linalg.norm(wrist)
-    return (points_camera - wrist) @ along
+    along = np.array([0.0, 0.0, 1.0])
+    if axis == 'ray':
+        along = joints_camera[SIGHTED] / np.linalg.norm(joints_camera[SIGHTED])
+    return (points_camera - joints_camera[WRIST]) @ along
 
 
 def undistort(

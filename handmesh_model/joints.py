@@ -24,6 +24,13 @@ WRIST = JOINT_NAMES.index('wrist')
 KNUCKLES = tuple(JOINT_NAMES.index(f'{f}_mcp') for f in FINGERS[1:])
 """Joints 5, 9, 13, 17: where index, middle, ring and pinky leave the palm."""
 INDEX_KNUCKLE, MIDDLE_KNUCKLE, RING_KNUCKLE, PINKY_KNUCKLE = KNUCKLES
+SIGHTED = MIDDLE_KNUCKLE
+"""
+The joint whose line of sight networks with ``depth_axis`` 'ray' measure depth along.
+
+It is about the middle of the hand. One at its edge, such as the wrist, would be seen aside of that
+by an angle which grows as the hand comes nearer, and a crop hardly tells how near it is.
+"""
 TIPS = tuple(JOINT_NAMES.index(f'{f}_tip') for f in FINGERS)
 
 PARENTS = tuple(

@@ -12,7 +12,7 @@ from handmesh_model.depth_image import DepthView, SurfaceSamples, sample_surface
 from handmesh_model.depth_solver import solve_depth
 from handmesh_model.errors import DepthError
 from handmesh_model.hand import ScaleSource, Side
-from handmesh_model.joints import WRIST
+from handmesh_model.joints import SIGHTED, WRIST
 from handmesh_model.scale_solver import (
     PointNoise,
     ScaleSolution,
@@ -115,8 +115,8 @@ def place_in_camera(
     :param metric_depth: whether ``joints_depth`` and ``vertices_depth`` are metres of this hand,
         of whatever size it is; see :func:`has_metric_depth`.
     :param depth_axis: what they are measured along, see
-        :class:`handmesh_model.network.NetworkConfig`. Along the wrist's ray, all is worked out in
-        a camera that looks at the wrist, and turned back. Without intrinsics it makes no
+        :class:`handmesh_model.network.NetworkConfig`. Along a ray, all is worked out in a camera
+        that looks along it, and turned back. Without intrinsics it makes no
         difference: by weak perspective every ray is the axis.
     """
     trust = np.ones(21) if confidence is None else np.clip(confidence, _LEAST_CONFIDENCE, 1)
@@ -134,7 +134,7 @@ def place_in_camera(
         focal = float(np.sqrt(intrinsics[0, 0] * intrinsics[1, 1]))
         noise = PointNoise(pixel_noise / focal / trust, depth_noise)
         rays = normalized(joints_image, intrinsics), normalized(vertices_image, intrinsics)
-        turn = np.eye(3) if depth_axis == 'camera' else facing(rays[0][WRIST])
+        turn = np.eye(3) if depth_axis == 'camera' else facing(rays[0][SIGHTED])
         joints[:, :2], _ = _turned(rays[0], turn)
         vertices[:, :2], ahead = _turned(rays[1], turn)
         seen = _SeenJoints(joints, lengths, noise, metric_depth)

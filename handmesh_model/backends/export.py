@@ -31,7 +31,7 @@ _PRECISIONS = {
 }
 _AXES = {
     'camera': "along the camera's axis",
-    'ray': 'along the line of sight to the wrist',
+    'ray': 'along the line of sight to the middle knuckle',
 }
 _MEANINGS = {
     'vertices': 'lixels: x, y along the crop, z the depth relative to the wrist; see decoding',

@@ -131,5 +131,5 @@ class HandDataset(ABC):
     def _flat(self, points_camera: np.ndarray, record: HandRecord) -> np.ndarray:
         """(N, 3): pixels x, y of the picture and metres of depth from the wrist."""
         assert record.joints_camera is not None
-        depth = relative_depth(points_camera, record.joints_camera[WRIST], self.depth_axis)
+        depth = relative_depth(points_camera, record.joints_camera, self.depth_axis)
         return np.column_stack([project(points_camera, record.intrinsics), depth])

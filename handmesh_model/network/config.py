@@ -55,8 +55,8 @@ class NetworkConfig:
     :param graph_blocks: number of residual blocks.
     :param graph_tail: hidden width of the last GIN convolution.
     :param depth_axis: what depth relative to the wrist is measured along: 'camera', the camera's
-        axis, as the paper's networks; or 'ray', the line of sight to the wrist, which a crop shows
-        wherever in the picture it was cut.
+        axis, as the paper's networks; or 'ray', the line of sight to the middle knuckle, about the
+        middle of the hand, which a crop shows wherever in the picture it was cut.
     :param joints_from: mesh that the joint regressor is applied to: 'rough' or 'refined'.
     :param presence: whether there is a head that tells if a hand is in the crop.
     :param side: whether there is a head that tells right hands from left ones.

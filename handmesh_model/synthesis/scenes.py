@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from handmesh_model.crop import IGNORED_PIXEL
-from handmesh_model.joints import MIDDLE_KNUCKLE, WRIST
+from handmesh_model.joints import MIDDLE_KNUCKLE, SIGHTED, WRIST
 from handmesh_model.sample_rng import sample_rng
 from handmesh_model.synthesis import staging
 from handmesh_model.synthesis.actors import add_hand
@@ -81,8 +81,9 @@ def render_crop_sample(
 def _labels(hand: PlacedHand, intrinsics: np.ndarray, cover: np.ndarray) -> dict[str, np.ndarray]:
     size = float(np.linalg.norm(hand.posed.joints[MIDDLE_KNUCKLE] - hand.posed.joints[WRIST]))
     reference = HandTopology.open_hand().hand_size
+    wrist, sighted = hand.joints_camera[WRIST], hand.joints_camera[SIGHTED]
     sample = {
-        name: _crop_points(points, intrinsics, hand.joints_camera[WRIST], reference / size)
+        name: _crop_points(points, intrinsics, wrist, sighted, reference / size)
         for name, points in (('vertices', hand.vertices_camera), ('joints', hand.joints_camera))
     }
     shape = (cover.shape[1] // 2, cover.shape[0] // 2)
@@ -106,16 +107,24 @@ def _mask(cover: np.ndarray) -> np.ndarray:
 
 @njit(nogil=True, cache=True)
 def _crop_points(
-    points: np.ndarray, intrinsics: np.ndarray, wrist: np.ndarray, scale: float
+    points: np.ndarray,
+    intrinsics: np.ndarray,
+    wrist: np.ndarray,
+    sighted: np.ndarray,
+    scale: float,
 ) -> np.ndarray:
-    """(N, 3) float32: crop pixels, and depth beyond the wrist along its ray, at reference size."""
-    distance = np.sqrt(wrist[0] ** 2 + wrist[1] ** 2 + wrist[2] ** 2)
+    """
+    (N, 3) float32: crop pixels, and depth beyond the wrist at reference size, along the line of
+    sight to a joint.
+    """
+    x, y, z = sighted
+    factor = scale / np.sqrt(x * x + y * y + z * z)
     out = np.empty((points.shape[0], 3), dtype=np.float32)
     for i in range(points.shape[0]):
         for d in range(2):
             out[i, d] = points[i, d] / points[i, 2] * intrinsics[0, 0] + intrinsics[d, 2]
-        along = points[i, 0] * wrist[0] + points[i, 1] * wrist[1] + points[i, 2] * wrist[2]
-        out[i, 2] = (along / distance - distance) * scale
+        beyond = points[i] - wrist
+        out[i, 2] = (beyond[0] * x + beyond[1] * y + beyond[2] * z) * factor
     return out
 
 

@@ -1,4 +1,4 @@
-"""Hands whose depth is measured along the line of sight to the wrist."""
+"""Hands whose depth is measured along the line of sight to them."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from depth_scenes import K, depth_of, turned
 from handmesh_model.camera import distort, facing, project, relative_depth
 from handmesh_model.depth_image import DepthView
 from handmesh_model.hand import ScaleSource
-from handmesh_model.joints import WRIST
+from handmesh_model.joints import SIGHTED, WRIST
 from handmesh_model.placement import place_in_camera
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.placement import crop_intrinsics, place_hand, sample_hand
@@ -30,9 +30,9 @@ def seen(vertices, scale=1.0):
     joints = HAND.joint_regressor.astype(float) @ vertices
     network = {
         'joints_image': project(joints, K),
-        'joints_depth': relative_depth(joints, joints[WRIST], 'ray') / scale,
+        'joints_depth': relative_depth(joints, joints, 'ray') / scale,
         'vertices_image': project(vertices, K),
-        'vertices_depth': relative_depth(vertices, joints[WRIST], 'ray') / scale,
+        'vertices_depth': relative_depth(vertices, joints, 'ray') / scale,
     }
     return network, joints
 
@@ -74,7 +74,7 @@ def test_depth_along_the_other_axis_would_tilt_it():
 
 def test_on_the_axis_both_are_one():
     vertices = hand_at(PLACES[0], 1)
-    vertices -= (HAND.joint_regressor.astype(float) @ vertices)[WRIST] * (1, 1, 0)
+    vertices -= (HAND.joint_regressor.astype(float) @ vertices)[SIGHTED] * (1, 1, 0)
     along_ray, along_axis = (place(seen(vertices)[0], depth_axis=a) for a in ('ray', 'camera'))
     np.testing.assert_allclose(along_ray.vertices_camera, along_axis.vertices_camera, atol=1e-9)
     np.testing.assert_allclose(along_ray.wrist_covariance, along_axis.wrist_covariance, atol=1e-9)
@@ -82,7 +82,7 @@ def test_on_the_axis_both_are_one():
 
 def test_covariance_turns_with_the_hand():
     vertices = hand_at(PLACES[0], 2)
-    vertices -= (HAND.joint_regressor.astype(float) @ vertices)[WRIST] * (1, 1, 0)
+    vertices -= (HAND.joint_regressor.astype(float) @ vertices)[SIGHTED] * (1, 1, 0)
     turn = facing(np.array([0.5, -0.3])).T
     ahead, aside = (place(seen(points)[0], pixel_noise=0.0) for points in
                     (vertices, vertices @ turn.T))  # fmt: skip

@@ -74,7 +74,7 @@ def test_depth_is_measured_along_the_axis_that_the_network_wants(freihand):
     np.testing.assert_array_equal(along_ray[:, :2], along_axis[:, :2])
     offsets = record.joints_camera - wrist
     np.testing.assert_allclose(along_axis[:, 2], offsets[:, 2], atol=1e-6)
-    ray = wrist / np.linalg.norm(wrist)
+    ray = record.joints_camera[9] / np.linalg.norm(record.joints_camera[9])
     np.testing.assert_allclose(along_ray[:, 2], offsets @ ray, atol=1e-6)
 
 
