@@ -448,16 +448,11 @@ def test_a_folder_called_like_shipped_weights_does_not_hide_them(
         weight_files(tmp_path / 'open')
 
 
-@pytest.mark.parametrize(
-    ('name', 'size', 'depth_axis'),
-    # The large weights are older than depth along the ray, which training asks for now.
-    [('open', 'compact', 'ray'), ('open-large', 'large', 'camera')],
-)
+@pytest.mark.parametrize(('name', 'size'), [('open', 'compact'), ('open-large', 'large')])
 def test_shipped_weights_are_of_the_networks_that_the_configurations_describe(
-    name: str, size: str, depth_axis: str
+    name: str, size: str
 ) -> None:
     checkpoint = read_checkpoint(name)
     values = yaml.safe_load((CONFIGS / f'network_{size}.yaml').read_text())
-    assert values['depth_axis'] == 'ray'
-    assert checkpoint.config == NetworkConfig.from_dict(values | {'depth_axis': depth_axis})
+    assert checkpoint.config == NetworkConfig.from_dict(values)
     assert topology_hash(checkpoint.topology) == topology_hash(HandTopology.open_hand())
