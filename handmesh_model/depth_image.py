@@ -25,10 +25,13 @@ class DepthView:
 
     :param image: (H, W) as :func:`check_depth` lets through.
     :param vertices_image: (V, 2) pixels of that image, which may be distorted.
+    :param ahead: (V,) metres along the axis that the mesh's depth is measured along for a metre
+        along the camera's, at each vertex; None if they are one.
     """
 
     image: np.ndarray
     vertices_image: np.ndarray
+    ahead: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +39,13 @@ class SurfaceSamples:
     """
     N pixels that look at the inside of a mesh's visible surface.
 
-    :param pixels: (N, 2) x, y of the depth image.
-    :param measured: (N,) metres along +z; NaN where the depth image knows nothing.
+    :param measured: (N,) metres along the axis that offsets are measured along; NaN where the
+        depth image knows nothing.
     :param offsets: (N,) depth of the mesh relative to the wrist, metres, for a hand of the
         topology's size.
     :param parts: (N,) part of the hand, index into :data:`handmesh_model.joints.PARTS`.
     """
 
-    pixels: np.ndarray
     measured: np.ndarray
     offsets: np.ndarray
     parts: np.ndarray
@@ -104,18 +106,19 @@ def sample_surface(
     """
     low, step, shape = _grid(view)
     if not shape[0] * shape[1]:
-        return SurfaceSamples(np.empty((0, 2)), np.empty(0), np.empty(0), np.empty(0, np.uint8))
+        return SurfaceSamples(np.empty(0), np.empty(0), np.empty(0, np.uint8))
     points = np.column_stack([(view.vertices_image - low) / step, vertices_depth])
     faces = _visible_faces(points, topology.faces, shape)
     offsets = _depth_at_pixels(points, topology.faces, faces)
     jump = _SMALLEST_JUMP + _STEEPEST * step * metres_per_pixel
     inside = _away_from_edges(offsets, jump)
-    pixels = low + step * np.argwhere(inside)[:, ::-1]
-    measured = view.image[pixels[:, 1], pixels[:, 0]]
+    rows, columns = np.nonzero(inside)
+    measured = depth_in_metres(view.image[low[1] + step * rows, low[0] + step * columns])
+    if view.ahead is not None:
+        points[:, 2] = view.ahead
+        measured *= _depth_at_pixels(points, topology.faces, faces)[inside]
     corner = topology.faces[faces[inside], 0]
-    return SurfaceSamples(
-        pixels, depth_in_metres(measured), offsets[inside], topology.vertex_parts[corner]
-    )
+    return SurfaceSamples(measured, offsets[inside], topology.vertex_parts[corner])
 
 
 def _grid(view: DepthView) -> tuple[np.ndarray, int, tuple[int, int]]:
@@ -142,7 +145,7 @@ def _visible_faces(points: np.ndarray, faces: np.ndarray, shape: tuple[int, int]
 
 
 def _depth_at_pixels(points: np.ndarray, faces: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """(rows, columns) depth of the face seen in each pixel; NaN where there is none."""
+    """(rows, columns) third column of the points on the face in each pixel; NaN without one."""
     depth = np.full(seen.shape, np.nan)
     rows, columns = np.nonzero(seen >= 0)
     origin, first, second = points[faces[seen[rows, columns]]].transpose(1, 0, 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from handmesh_model.boxes import intersection_over_union, is_near
@@ -13,6 +13,8 @@ from handmesh_model.track import Track
 
 _CROWDED = 0.3
 """Overlap of two boxes from which the crop of one hand may show more of the other."""
+_BOX_ODDS = 2.0
+"""Log-odds of the side that a box comes with."""
 _MIXED_UP = 2.0
 """Seconds after hands have met in which it may come out that they were taken for each other."""
 
@@ -48,6 +50,15 @@ class Look:
     def shows_that_of(self, other: Look) -> bool:
         """Whether both show one hand."""
         return same_hand(self.seen, other.seen)
+
+    def go_by_box(self, stamp: float) -> None:
+        """Take the side of boxes that keep saying so, where the network cannot tell."""
+        if self.match is None or self.match.side is None:
+            return
+        agrees = self.match.side == self.track.side
+        if self.track.weigh(_BOX_ODDS if agrees else -_BOX_ODDS, stamp):
+            self.track.turn()
+            self.box = replace(self.box, side=self.track.side)
 
     def mirror(self) -> None:
         """Take the hand for one of the other side."""

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from handmesh_model.camera import facing, lift, normalized
-from handmesh_model.depth_image import DepthView, SurfaceSamples, sample_surface
+from handmesh_model.depth_image import DepthView, sample_surface
 from handmesh_model.depth_solver import solve_depth
 from handmesh_model.errors import DepthError
 from handmesh_model.hand import ScaleSource, Side
@@ -141,7 +141,8 @@ def place_in_camera(
         unit, at = _distance_by_size(seen, topology, hand_size, ScaleSource.PARAMETER)
         if depth is not None:
             mesh_noise = float(np.sqrt(np.mean(depth_noise**2)))
-            offsets = _Offsets(vertices_depth, mesh_noise, metric_depth, ahead)
+            offsets = _Offsets(vertices_depth, mesh_noise, metric_depth)
+            depth = replace(depth, ahead=ahead)
             at = _distance_by_depth(depth, joints, offsets, topology, unit, at, focal)
         if measured_size is not None and at.source is not ScaleSource.DEPTH:
             # Not sooner: what a depth image once told must not decide what the next one may.
@@ -192,17 +193,11 @@ class _SeenJoints:
 
 @dataclass(frozen=True, eq=False)
 class _Offsets:
-    """
-    Depth of the vertices relative to the wrist as the network gives it.
-
-    :param depth: (V,) metres, as ``vertices_depth`` of :func:`place_in_camera`.
-    :param ahead: (V,) how far each goes along the network's axis, a metre along the camera's.
-    """
+    """Depth of the vertices (V,) relative to the wrist as the network gives it, and its noise."""
 
     depth: np.ndarray
     noise: float
     metric: bool
-    ahead: np.ndarray
 
 
 def _distance_by_size(
@@ -241,7 +236,6 @@ def _distance_by_depth(
     """
     try:
         samples = sample_surface(view, offsets.depth, topology, by_size.depth / focal)
-        samples = _along_axis(samples, view, offsets.ahead)
         # What is measured is not refused because somebody said a size.
         spread = float(np.hypot(np.sqrt(unit.variance) / unit.value, MEAN_SIZE_SPREAD))
         found = solve_depth(
@@ -255,20 +249,6 @@ def _distance_by_depth(
         known = lift(joints[:, :2], found.wrist_depth + joints[:, 2])
         scale, stretch = relative_size(known, rigid_lengths(topology)), 1.0
     return _Distance(ScaleSource.DEPTH, scale, stretch, found.wrist_depth, found.variance)
-
-
-def _along_axis(samples: SurfaceSamples, view: DepthView, ahead: np.ndarray) -> SurfaceSamples:
-    """
-    What a depth image measured along the camera's axis, along the network's.
-
-    The factor between both is linear in the pixels of an ideal camera, and nearly so across a hand
-    in those of any lens.
-    """
-    ones = np.ones(len(ahead))
-    factors = np.linalg.lstsq(np.column_stack([view.vertices_image, ones]), ahead, rcond=None)[0]
-    return replace(
-        samples, measured=samples.measured * (samples.pixels @ factors[:2] + factors[2])
-    )
 
 
 def _turned(rays: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

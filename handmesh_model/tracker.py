@@ -168,6 +168,9 @@ class HandTracker:
                     look.match, stamp, self.settings.detect_period
                 )
                 look.box = replace(look.box, score=score)
+        if side is None and not estimator.tells_side:
+            for look in looks:
+                look.go_by_box(stamp)
         asks_side = side is None and estimator.tells_side
         both_ways = doubtful(looks, stamp) if asks_side else []
         twice = [*(look.box for look in both_ways), *(new if asks_side else [])]

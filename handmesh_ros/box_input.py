@@ -60,7 +60,7 @@ def _detection_to_box(detection: Any) -> HandBox:
     score, side = 1.0, None
     if detection.results:
         best = max((result.hypothesis for result in detection.results), key=lambda h: h.score)
-        score, side = float(best.score), _side(best.class_id)
+        score, side = min(max(float(best.score), 0.0), 1.0), _side(best.class_id)
     return HandBox(
         float(position.x - half_x),
         float(position.y - half_y),

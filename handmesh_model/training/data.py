@@ -14,7 +14,7 @@ from handmesh_model.errors import ConfigError
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.synthesis import DEPTH_AXIS
 from handmesh_model.training.augmentation import Augmenter
-from handmesh_model.training.config import TrainingConfig
+from handmesh_model.training.config import DataConfig, TrainingConfig
 from handmesh_model.training.config_files import from_mapping
 from handmesh_model.training.dataset_stream import DatasetStream, SampleSource
 from handmesh_model.training.device_stream import DeviceStream
@@ -52,8 +52,7 @@ def build_stream(
             f'batch_size is {config.batch_size}, expected a multiple of the {ranks.count} ranks'
         )
     config.check_shares(ranks.count)
-    if config.data.kind == 'synthetic':
-        check_depth_axis('rendered samples', DEPTH_AXIS, net.config)
+    _check_rendered_axis(config, net)
     batch_size = config.batch_size // ranks.count
     key = (config.seed, ranks.rank, step)
     if config.data.kind == 'synthetic' and config.data.device_pool:
@@ -129,6 +128,12 @@ def open_source(
     return dataset
 
 
+def _check_rendered_axis(config: TrainingConfig, net: HandMeshNet) -> None:
+    """What renderers of others measure depth along, they know."""
+    if config.data.kind == 'synthetic' and config.data.renderer == DataConfig().renderer:
+        check_depth_axis('rendered samples', DEPTH_AXIS, net.config)
+
+
 def check_depth_axis(data: str, axis: str | None, network: NetworkConfig) -> None:
     """
     :param data: what is measured along the axis, for the error.
@@ -138,7 +143,7 @@ def check_depth_axis(data: str, axis: str | None, network: NetworkConfig) -> Non
     if axis not in (None, network.depth_axis):
         raise ConfigError(
             f"the network has depth_axis '{network.depth_axis}', {data} have '{axis}'; expected "
-            'the same'
+            'the same: other samples, or --set network_options.depth_axis'
         )
 
 
@@ -169,6 +174,7 @@ def validation_samples(
     wanted = config.validation
     if not wanted.samples:
         return None
+    _check_rendered_axis(config, net)
     if config.data.kind == 'synthetic':
         return render_validation_set(
             config.data.renderer,

@@ -26,7 +26,8 @@ class SampleFile:
     Crop samples of a folder that ``handmesh synthesize dataset`` wrote, or of an npz file.
 
     A file holds the arrays of :func:`handmesh_model.training.batches.empty_batch`, points in crop
-    pixels and metres.
+    pixels and metres, and may hold ``depth_axis``, the network's entry of that name which their
+    depth fits.
 
     Labels, and the pictures of a file, are kept in memory; a folder's pictures are read when they
     are asked for.
@@ -37,7 +38,7 @@ class SampleFile:
     :param seed: what the variations are drawn from, together with the epoch and the index.
     :param start: first sample to use, as in a slice.
     :param stop: where to stop, as in a slice.
-    :ivar depth_axis: what their depth is measured along, as a folder says; None for a file.
+    :ivar depth_axis: what their depth is measured along; None for a file that does not say.
     :raises DatasetError: if a file is missing, damaged, or lacks an array, or if an array has
         another type or shape than those of a batch.
     """
@@ -62,6 +63,8 @@ class SampleFile:
             self._labels = _folder_labels(self.path, card)
         else:
             self._labels = read_npz(self.path, FIELDS)
+            said = self._labels.pop('depth_axis', None)
+            self.depth_axis = None if said is None else str(said)
             _check_arrays(self.path, self._labels, self._labels)
             self._images = self._labels.pop('image')
         self.indices = range(len(self._labels['joints']))[start:stop]

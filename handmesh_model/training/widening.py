@@ -19,6 +19,8 @@ WIDTHS = ('width', 'mesh_width', 'decoder_channels', 'mesh_decoder_channels')
 def is_wider(wide: NetworkConfig, narrow: NetworkConfig) -> bool:
     """Whether two networks differ in their widths alone, and the first is nowhere the narrower."""
     mine, others = wide.to_dict(), narrow.to_dict()
+    # What depth is measured along is in no layer.
+    del mine['depth_axis'], others['depth_axis']
     if mine == others or any(mine[name] != others[name] for name in mine.keys() - set(WIDTHS)):
         return False
     if (wide.width == wide.mesh_width) != (narrow.width == narrow.mesh_width):

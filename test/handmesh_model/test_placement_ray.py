@@ -127,6 +127,32 @@ def test_depth_image_of_a_lens_is_read_where_the_lens_sees_the_hand():
     assert np.abs(placed.joints_camera - joints).max() < 2e-3
 
 
+@pytest.mark.parametrize('aside', [0.5, 0.9])
+def test_depth_image_of_a_fisheye_far_off_the_axis(aside):
+    """There the factor between both axes is no linear function of the pixels."""
+    focal, (height, width) = 150.0, (480, 640)
+    matrix = np.array([[focal, 0, 320], [0, focal, 240], [0, 0, 1]])
+    # As the lens turns with it, the mesh goes around the camera.
+    turn = cv2.Rodrigues(np.array([0, aside, 0]))[0]
+    vertices = hand_at((0, 0, 0.4), 3) @ turn.T
+    joints = HAND.joint_regressor.astype(float) @ vertices
+    network = {
+        'joints_image': project(joints, matrix),
+        'joints_depth': relative_depth(joints, joints, 'ray'),
+        'vertices_image': project(vertices, matrix),
+        'vertices_depth': relative_depth(vertices, joints, 'ray'),
+    }
+    seen_at = distort(network['vertices_image'], matrix, np.zeros(4), fisheye=True)
+    depth = np.full((height, width), np.nan)
+    # A vertex a pixel, and what lies around it.
+    for pixel, z in sorted(zip(np.rint(seen_at).astype(int).tolist(), vertices[:, 2], strict=True),
+                           key=lambda item: -item[1]):  # fmt: skip
+        depth[pixel[1] - 2 : pixel[1] + 3, pixel[0] - 2 : pixel[0] + 3] = z
+    placed = place(network, intrinsics=matrix, depth=DepthView(depth, seen_at))
+    assert placed.scale_source is ScaleSource.DEPTH
+    assert np.abs(placed.joints_camera - joints).max() < 0.006
+
+
 def test_without_intrinsics_the_axis_makes_no_difference():
     network, _ = seen(hand_at(PLACES[1], 0))
     one, other = (place(network, intrinsics=None, depth_axis=a) for a in ('ray', 'camera'))

@@ -160,6 +160,20 @@ def test_without_a_head_for_sides_nobody_asks_for_them(
     assert asked == [2] * 5
 
 
+def test_without_a_head_for_sides_boxes_that_keep_saying_so_turn_a_track(
+    topology: HandTopology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')})
+    monkeypatch.setattr(tracker.predictor.estimator, 'tells_side', False)
+    box = world.box('a')
+    sides: list[Side | None] = [None, 'left', None, 'left', 'left', 'left', 'right', 'left']
+    said = [
+        tracker.update(IMAGE, i / 30, boxes=[replace(box, side=side)])[0].side
+        for i, side in enumerate(sides)
+    ]
+    assert said == ['right'] * 4 + ['left'] * 4
+
+
 def test_held_hand_is_found_again_elsewhere_under_its_id(topology: HandTopology) -> None:
     world, tracker = make(topology, {'a': (150, 200, 'right')})
     tracker.update(IMAGE, 0.0)

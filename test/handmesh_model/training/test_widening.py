@@ -67,6 +67,7 @@ def test_only_widths_may_differ_and_none_shrink(tiny_config: Any) -> None:
     assert not is_wider(config, config)
     assert not is_wider(config, wider(config))
     assert not is_wider(dataclasses.replace(wider(config), mesh_depth=18), config)
+    assert is_wider(dataclasses.replace(wider(config), depth_axis='ray'), config)
     shortcut = dataclasses.replace(wider(config), mesh_width=config.mesh_width + 9)
     assert is_wider(shortcut, config) == (config.width != config.mesh_width)
 
