@@ -88,8 +88,9 @@ class FolderCamera(Node):
         if self.settings.intrinsics_file:
             self._camera = sources.read_camera(self.settings.intrinsics_file)
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-        self._images = self.create_publisher(Image, 'image', qos)
+        # Others come to know of them in this order: who has found images has found both.
         self._infos = self.create_publisher(CameraInfo, 'camera_info', qos)
+        self._images = self.create_publisher(Image, 'image', qos)
         self._answered = 0
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
