@@ -116,8 +116,8 @@ def place_in_camera(
         of whatever size it is; see :func:`has_metric_depth`.
     :param depth_axis: what they are measured along, see
         :class:`handmesh_model.network.NetworkConfig`. Along a ray, all is worked out in a camera
-        that looks along it, and turned back. Without intrinsics it makes no
-        difference: by weak perspective every ray is the axis.
+        that looks along it, and turned back. Without intrinsics it makes no difference: by weak
+        perspective every ray is the axis.
     """
     trust = np.ones(21) if confidence is None else np.clip(confidence, _LEAST_CONFIDENCE, 1)
     depth_noise = DEPTH_NOISE / trust
@@ -140,10 +140,8 @@ def place_in_camera(
         seen = _SeenJoints(joints, lengths, noise, metric_depth)
         unit, at = _distance_by_size(seen, topology, hand_size, ScaleSource.PARAMETER)
         if depth is not None:
-            mesh_noise = float(np.sqrt(np.mean(depth_noise**2)))
-            offsets = _Offsets(vertices_depth, mesh_noise, metric_depth)
-            depth = replace(depth, ahead=ahead)
-            at = _distance_by_depth(depth, joints, offsets, topology, unit, at, focal)
+            view = replace(depth, ahead=ahead)
+            at = _distance_by_depth(view, seen, vertices_depth, topology, unit, at, focal)
         if measured_size is not None and at.source is not ScaleSource.DEPTH:
             # Not sooner: what a depth image once told must not decide what the next one may.
             measured = _distance_by_size(seen, topology, measured_size, ScaleSource.MEASURED)[1]
@@ -191,15 +189,6 @@ class _SeenJoints:
     is_metric: bool
 
 
-@dataclass(frozen=True, eq=False)
-class _Offsets:
-    """Depth of the vertices (V,) relative to the wrist as the network gives it, and its noise."""
-
-    depth: np.ndarray
-    noise: float
-    metric: bool
-
-
 def _distance_by_size(
     seen: _SeenJoints, topology: HandTopology, size: float | None, source: ScaleSource
 ) -> tuple[ScaleSolution, _Distance]:
@@ -222,8 +211,8 @@ def _distance_by_size(
 
 def _distance_by_depth(
     view: DepthView,
-    joints: np.ndarray,
-    offsets: _Offsets,
+    seen: _SeenJoints,
+    vertices_depth: np.ndarray,
     topology: HandTopology,
     unit: ScaleSolution,
     by_size: _Distance,
@@ -232,22 +221,21 @@ def _distance_by_depth(
     """
     From a depth image, or by size, with a note, where the depth image says too little.
 
-    :param joints: (21, 3) x / z, y / z, root-relative depth.
+    :param vertices_depth: (V,) as of :func:`place_in_camera`.
     """
     try:
-        samples = sample_surface(view, offsets.depth, topology, by_size.depth / focal)
+        samples = sample_surface(view, vertices_depth, topology, by_size.depth / focal)
         # What is measured is not refused because somebody said a size.
         spread = float(np.hypot(np.sqrt(unit.variance) / unit.value, MEAN_SIZE_SPREAD))
-        found = solve_depth(
-            samples, unit.value, by_size.scale, spread, offsets.noise, offsets.metric
-        )
+        mesh_noise = float(np.sqrt(np.mean(seen.noise.depth**2)))
+        found = solve_depth(samples, unit.value, by_size.scale, spread, mesh_noise, seen.is_metric)
     except DepthError as error:
         return replace(by_size, note=str(error))
     scale = stretch = found.scale
-    if offsets.metric:
+    if seen.is_metric:
         # Joints at a known depth have a size; the unit's was of the one expected.
-        known = lift(joints[:, :2], found.wrist_depth + joints[:, 2])
-        scale, stretch = relative_size(known, rigid_lengths(topology)), 1.0
+        known = lift(seen.points[:, :2], found.wrist_depth + seen.points[:, 2])
+        scale, stretch = relative_size(known, seen.lengths), 1.0
     return _Distance(ScaleSource.DEPTH, scale, stretch, found.wrist_depth, found.variance)
 
 
