@@ -12,13 +12,7 @@ from pathlib import Path
 
 from handmesh_model.cli import INTERRUPTED, USER_ERROR
 from handmesh_model.errors import ConfigError, HandmeshError
-from handmesh_model.training.config import TrainingConfig
-from handmesh_model.training.config_files import (
-    from_mapping,
-    merge,
-    override_values,
-    read_values,
-)
+from handmesh_model.training.config import load_training_config
 
 _PEER_SECONDS = 3.0
 """How long a rank that lost another leaves it to that one to say why."""
@@ -64,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError('--finish is given without --hours, expected both')
     if arguments.hours is not None and not 0 < arguments.hours < math.inf:
         raise ConfigError(f'--hours is {arguments.hours:g}, expected more than 0')
-    config = _configuration(arguments)
+    config = load_training_config(arguments.config, arguments.overrides, arguments.output)
     from handmesh_model.training.distributed import join_ranks, launch, leave_ranks
 
     if 'RANK' not in os.environ:
@@ -79,14 +73,6 @@ def run(arguments: argparse.Namespace) -> int:
     # An error has to be told before: others end when this rank leaves, and that ends this one.
     leave_ranks(ranks)
     return 0
-
-
-def _configuration(arguments: argparse.Namespace) -> TrainingConfig:
-    values = merge(read_values(arguments.config), override_values(arguments.overrides))
-    if arguments.output:
-        # As it is, not as YAML, which takes 0123 for a number and '#b' for a comment.
-        values['output'] = arguments.output
-    return from_mapping(TrainingConfig, values)
 
 
 def _command(arguments: argparse.Namespace) -> list[str]:

@@ -290,7 +290,9 @@ class TrainingConfig:
             )
 
 
-def load_training_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConfig:
+def load_training_config(
+    path: str | Path, overrides: Sequence[str] = (), output: str | None = None
+) -> TrainingConfig:
     """
     Read a run's YAML; paths in it become absolute.
 
@@ -298,8 +300,12 @@ def load_training_config(path: str | Path, overrides: Sequence[str] = ()) -> Tra
 
     :param overrides: 'key.subkey=value' each, the value as YAML; paths in them are relative to the
         working directory.
+    :param output: replaces the entry of that name as it is, not as YAML, which takes 0123 for a
+        number and '#b' for a comment; None or '' leaves it.
     :raises ConfigError: for a file that cannot be read, an unknown key or a value of the wrong
         type or out of its range.
     """
     values = merge(read_values(path), override_values(overrides))
+    if output:
+        values['output'] = output
     return from_mapping(TrainingConfig, values)
