@@ -39,6 +39,9 @@ def test_each_round_begins_with_a_new_picture_and_cuts_the_backends_own_crops(
     assert all(crop[0] is images for crop, images in zip(made, waited, strict=True))
 
 
-def test_only_gpus_are_waited_for() -> None:
+def test_only_gpus_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(torch.cuda, 'current_stream', asked.append)
     wait_for_device(np.zeros(1))
     wait_for_device(torch.zeros(1))
+    assert not asked

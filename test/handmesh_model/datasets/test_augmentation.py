@@ -99,7 +99,7 @@ def test_wrong_numbers_are_named(name, value, expected):
 def test_ends_of_the_ranges_are_allowed():
     for name, ends in {'scale': (0, 0.99), 'rotation': (0, 180), 'color': (0, 1)}.items():
         for value in ends:
-            PaperAugmentation(**{name: value})
+            assert getattr(PaperAugmentation(**{name: value}), name) == value
 
 
 def test_draws_depend_on_seed_epoch_and_index_alone(freihand):

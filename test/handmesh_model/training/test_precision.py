@@ -11,6 +11,7 @@ from handmesh_model.training.precision import multiplies_bfloat16
 from handmesh_model.training.trainer import Trainer
 
 CPU = torch.device('cpu')
+WANTED_AND_ABLE = [(True, True), (True, False), (False, True), (False, False)]
 
 
 def cpu_with(monkeypatch: pytest.MonkeyPatch, **features: bool) -> None:
@@ -42,8 +43,7 @@ def test_gpus_are_not_asked() -> None:
     assert multiplies_bfloat16(torch.device('cuda'))
 
 
-@pytest.mark.parametrize('wanted', [True, False])
-@pytest.mark.parametrize('able', [True, False])
+@pytest.mark.parametrize(('wanted', 'able'), WANTED_AND_ABLE)
 def test_maps_are_half_precise_where_wanted_and_possible(
     monkeypatch: pytest.MonkeyPatch,
     tiny_run: Callable[..., TrainingConfig],
@@ -70,8 +70,7 @@ def test_maps_are_half_precise_where_wanted_and_possible(
     assert all(p.dtype == torch.float32 for p in trainer.net.parameters())
 
 
-@pytest.mark.parametrize('wanted', [True, False])
-@pytest.mark.parametrize('able', [True, False])
+@pytest.mark.parametrize(('wanted', 'able'), WANTED_AND_ABLE)
 def test_muon_multiplies_half_precise_where_wanted_and_possible(
     monkeypatch: pytest.MonkeyPatch,
     tiny_run: Callable[..., TrainingConfig],
