@@ -21,6 +21,8 @@ from handmesh_model.hand import SIDES, HandBox, Side
 from handmesh_model.joints import JOINT_COUNT
 
 NAME = 'real images'
+LABELLED, CLIP = 'labelled', 'clip'
+"""Single photographs, and frames of a video, which resemble each other."""
 JOINT_BOX_GROWTH = 1.17
 """
 Side of the box around a hand's vertices over that around its joints.
@@ -132,7 +134,7 @@ def read_real_images(root: str | Path) -> dict[str, list[RealSample]]:
     :raises DatasetError: if it holds neither, or one of them in part.
     """
     root = Path(root)
-    readers = {'labelled': read_labelled, 'clip': read_clip}
+    readers = {LABELLED: read_labelled, CLIP: read_clip}
     present = {
         name: reader(root)
         for name, reader in readers.items()

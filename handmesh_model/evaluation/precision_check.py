@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from handmesh_model.datasets.real_images import LABELLED
 from handmesh_model.errors import DatasetError
 from handmesh_model.evaluation.real_images import evaluate_predictor_on_real
 from handmesh_model.predictor import HandMeshPredictor
@@ -51,8 +52,8 @@ def check_precision(
         predictor = HandMeshPredictor(weights, backend=backend, precision=chosen)
         results = evaluate_predictor_on_real(predictor, root, reference_boxes=True)
         predictor.close()
-        if 'labelled' not in results or FIGURE not in results['labelled'].summary:
+        if LABELLED not in results or FIGURE not in results[LABELLED].summary:
             raise DatasetError(f"'{root}' holds no labelled photographs with joints in space")
-        count = len(results['labelled'].samples)
-        figures.append(results['labelled'].summary[FIGURE])
+        count = len(results[LABELLED].samples)
+        figures.append(results[LABELLED].summary[FIGURE])
     return PrecisionCheck(count, *figures)

@@ -30,6 +30,9 @@ FOUND_IOU = 0.1
 JOINTLESS = ('side', 'iou')
 """Figures that do not rest on reference joints."""
 
+RESAMPLINGS = 2000
+"""Times that photographs are drawn anew for the interval of a mean."""
+
 Row = dict[str, float]
 
 
@@ -53,6 +56,11 @@ class RealResult:
     def summary(self) -> Row:
         """Means over the photographs, see :func:`summarize`."""
         return summarize(self.samples, self.rows)
+
+    @property
+    def interval(self) -> tuple[Row, Row]:
+        """How far the means may be off by the choice of photographs, see :func:`interval`."""
+        return interval(self.samples, self.rows)
 
     @property
     def comparison_summary(self) -> Row | None:
@@ -148,12 +156,36 @@ def summarize(samples: Sequence[RealSample], rows: Sequence[Row]) -> Row:
         :func:`score_sample` gives, of joints where the reference is reliable; and ``pck_05_all``,
         where a hand not found has no correct joint.
     """
-    figures = {'count': float(len(rows)), 'found': _mean([row['found'] for row in rows])}
+    figures = {'count': float(len(rows))}
+    return figures | {key: _mean(values) for key, values in _figures(samples, rows).items()}
+
+
+def interval(samples: Sequence[RealSample], rows: Sequence[Row]) -> tuple[Row, Row]:
+    """
+    Where the means of :func:`summarize` would lie in 95 of 100 sets of such photographs, by
+    the percentile bootstrap (Efron, 1979).
+
+    For photographs that are independent of each other; frames of a clip are not.
+
+    :returns: lower and upper end of each mean.
+    """
+    rng = np.random.default_rng(0)
+    low, high = {}, {}
+    for key, values in _figures(samples, rows).items():
+        if values:
+            means = rng.choice(values, (RESAMPLINGS, len(values))).mean(axis=1)
+            low[key], high[key] = map(float, np.percentile(means, [2.5, 97.5]))
+    return low, high
+
+
+def _figures(samples: Sequence[RealSample], rows: Sequence[Row]) -> dict[str, list[float]]:
+    """The values that each mean is of."""
     judged = [row for sample, row in zip(samples, rows, strict=True) if sample.reliable]
+    figures = {'found': [row['found'] for row in rows]}
     for key in {key: None for row in rows for key in row if key != 'found'}:
         counting = rows if key in JOINTLESS else judged
-        figures[key] = _mean([row[key] for row in counting if key in row])
-    figures['pck_05_all'] = _mean([row.get('pck_05', 0.0) for row in judged])
+        figures[key] = [row[key] for row in counting if key in row]
+    figures['pck_05_all'] = [row.get('pck_05', 0.0) for row in judged]
     return figures
 
 

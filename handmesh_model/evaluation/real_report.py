@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from handmesh_model.datasets.real_images import LABELLED
 from handmesh_model.evaluation.plots import draw_worst, overlay, plot_pck
 from handmesh_model.evaluation.real_images import RealResult, Row, evaluate_predictor_on_real
 from handmesh_model.evaluation.report import format_table, write_json
@@ -47,7 +48,11 @@ def report_real_images(
         table[name] = result.summary
         if result.comparison_summary is not None:
             table[f'{name}: MediaPipe'] = result.comparison_summary
-    print(format_table(table))
+    low, high = results[LABELLED].interval if LABELLED in results else ({}, {})
+    shown = {f'{LABELLED}, low': low, f'{LABELLED}, high': high} if low else {}
+    print(format_table(table | shown))
+    if shown:
+        print('low, high: where the mean would lie in 95 of 100 sets of such photographs')
     document: dict[str, Any] = {
         'dataset': 'real-images',
         'folder': str(root),
@@ -57,6 +62,7 @@ def report_real_images(
         'side': predictor.side,
         'boxes': 'reference' if reference_boxes else 'detected',
         'summary': table,
+        'interval': {LABELLED: {key: [low[key], high[key]] for key in low}},
         'images': {name: _per_image(result) for name, result in results.items()},
     }
     write_json(out / 'results.json', document)

@@ -6,7 +6,7 @@ import pytest
 from handmesh_model.datasets.real_images import read_real_images
 from handmesh_model.errors import DatasetError
 from handmesh_model.evaluation import evaluate_network_on_real
-from handmesh_model.evaluation.real_images import score_sample, summarize
+from handmesh_model.evaluation.real_images import interval, score_sample, summarize
 from handmesh_model.metrics import box_diagonal
 
 
@@ -48,3 +48,26 @@ def test_hand_not_found_has_no_error_but_no_correct_joint_either(real_folder):
 def test_folder_without_images_is_refused(tmp_path, knowing_net):
     with pytest.raises(DatasetError, match=r'labelled_reference\.npz'):
         evaluate_network_on_real(knowing_net(), tmp_path)
+
+
+def test_interval_of_a_mean_narrows_with_photographs_and_holds_the_truth(real_folder):
+    sample = read_real_images(real_folder)['labelled'][0]
+    rng = np.random.default_rng(3)
+    rows = [
+        {'found': 1.0, 'error_2d': error, 'side': float(error < 0.1)}
+        for error in rng.normal(0.05, 0.02, 400)
+    ]
+    few, many = (interval([sample] * n, rows[:n]) for n in (25, 400))
+    for (low, high), count in ((few, 25), (many, 400)):
+        mean = np.mean([row['error_2d'] for row in rows[:count]])
+        # Of normal errors, 1.96 deviations of the mean to either side.
+        assert high['error_2d'] - mean == pytest.approx(1.96 * 0.02 / count**0.5, rel=0.25)
+        assert mean - low['error_2d'] == pytest.approx(1.96 * 0.02 / count**0.5, rel=0.25)
+        assert low['found'] == high['found'] == 1.0
+    assert 0.9 < many[0]['side'] <= many[1]['side'] <= 1.0
+
+
+def test_interval_leaves_out_what_no_photograph_has(real_folder):
+    samples = read_real_images(real_folder)['labelled'][:2]
+    low, high = interval(samples, [{'found': 0.0}, {'found': 0.0}])
+    assert low == high == {'found': 0.0, 'pck_05_all': 0.0}

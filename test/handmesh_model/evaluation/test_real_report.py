@@ -41,6 +41,11 @@ def test_report_files(real_folder, knowing_predictor, tmp_path, capsys):
     assert document['boxes'] == 'detected'
     assert (document['backend'], document['precision']) == ('knowing', 'float16')
     assert document['summary']['labelled']['found'] == pytest.approx(table['labelled']['found'])
+    assert '| labelled, low ' in printed
+    assert list(document['interval']) == ['labelled']
+    for key, (low, high) in document['interval']['labelled'].items():
+        assert low <= table['labelled'][key] + 1e-6
+        assert high >= table['labelled'][key] - 1e-6
     rows = document['images']['labelled']
     assert [row['file'] for row in rows] == ['0000.jpg', '0001.jpg', '0002.jpg']
     assert rows[0]['found'] == 0
