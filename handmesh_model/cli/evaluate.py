@@ -189,7 +189,7 @@ def _evaluate_benchmark(arguments: argparse.Namespace) -> None:
         str(arguments.weights),
         arguments.out,
         arguments.boxes,
-        _detector(arguments.weights, device) if arguments.boxes in (None, 'detected') else None,
+        lambda: _detector(arguments.weights, device),
         arguments.limit,
         arguments.submission,
     )
@@ -197,12 +197,8 @@ def _evaluate_benchmark(arguments: argparse.Namespace) -> None:
 
 
 def _detector(weights: str, device: Any) -> Any:
-    """The detector beside the weights, else the shipped one, else None."""
+    """The detector beside the weights, else the shipped one."""
     from handmesh_model.detector import HandDetector, load_detector
-    from handmesh_model.errors import CheckpointError
     from handmesh_model.weight_files import weight_files
 
-    try:
-        return HandDetector(load_detector(weight_files(weights)[1]), device)
-    except CheckpointError:
-        return None
+    return HandDetector(load_detector(weight_files(weights)[1]), device)

@@ -12,8 +12,11 @@ from pathlib import Path
 
 from handmesh_model.cli import INTERRUPTED, USER_ERROR
 from handmesh_model.errors import ConfigError, HandmeshError
+from handmesh_model.extras import need
 from handmesh_model.training.config import load_training_config
 
+_PACKAGES = ('filelock', 'numba', 'scipy', 'tensorboard', 'tqdm')
+"""What ranks import out of the extra 'train'; the rest of it is for other commands."""
 _PEER_SECONDS = 3.0
 """How long a rank that lost another leaves it to that one to say why."""
 
@@ -59,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.hours is not None and not 0 < arguments.hours < math.inf:
         raise ConfigError(f'--hours is {arguments.hours:g}, expected more than 0')
     config = load_training_config(arguments.config, arguments.overrides, arguments.output)
+    # Before there are ranks, each of which would end with a traceback.
+    need('handmesh train', 'train', *_PACKAGES)
     from handmesh_model.training.distributed import join_ranks, launch, leave_ranks
 
     if 'RANK' not in os.environ:

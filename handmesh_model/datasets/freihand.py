@@ -27,7 +27,14 @@ from handmesh_model.joints import JOINT_COUNT
 NAME = 'FreiHAND'
 VERSIONS = ('gs', 'hom', 'sample', 'auto')
 """Background variants in the order of their files: green screen, homogenized, two colourings."""
-SPLITS = ('train', 'train-alignment', 'alignment', 'evaluation')
+PARTS = {
+    'train': frozenset({'alignment', 'others'}),
+    'train-alignment': frozenset({'others'}),
+    'alignment': frozenset({'alignment'}),
+    'evaluation': frozenset({'evaluation'}),
+}
+"""Splits and what they consist of."""
+SPLITS = tuple(PARTS)
 ALIGNMENT_COUNT = 2000
 """Training samples that the paper sets aside to measure mesh-image alignment."""
 ALIGNMENT_SEED = 2021
@@ -52,6 +59,8 @@ class FreiHand(HandDataset):
     :raises ConfigError: if split or version is unknown.
     :raises DatasetError: if a file is missing or contradicts another.
     """
+
+    parts = PARTS
 
     def __init__(
         self,

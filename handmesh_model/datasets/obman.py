@@ -27,6 +27,8 @@ from handmesh_model.restricted_pickle import array_of, load_records
 
 NAME = 'ObMan'
 SPLITS = ('train', 'val', 'test')
+PARTS = {split: frozenset({split}) for split in SPLITS}
+"""Splits and what they consist of: none has pictures of another."""
 INTRINSICS = np.array([[480.0, 0, 128], [0, 480, 128], [0, 0, 1]])
 TO_OPTICAL = np.array([1.0, -1.0, -1.0])
 """From ObMan's axes to the optical frame's."""
@@ -46,6 +48,8 @@ class ObMan(HandDataset):
     :raises ConfigError: if the split is unknown.
     :raises DatasetError: if a folder is missing or empty.
     """
+
+    parts = PARTS
 
     def __init__(
         self,

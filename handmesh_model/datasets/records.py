@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from handmesh_model.camera import project, relative_depth
 from handmesh_model.datasets.augmentation import PaperAugmentation, crop_sample
+from handmesh_model.errors import DatasetError
 from handmesh_model.hand import HandBox, Side
 from handmesh_model.joints import BONES, MIDDLE_KNUCKLE, WRIST
 from handmesh_model.topology import HandTopology
@@ -81,8 +82,11 @@ class HandDataset(ABC):
     :param augmentation: how to vary them; None for none.
     :param seed: what the variations are drawn from, together with the epoch and the index.
     :ivar depth_axis: what samples' depth is measured along, as the network to train wants it.
+    :cvar parts: name of each split -> what it consists of; splits that share a part share
+        pictures.
     """
 
+    parts: ClassVar[Mapping[str, frozenset[str]]]
     depth_axis: Literal['camera', 'ray'] = 'camera'
 
     def __init__(
@@ -112,13 +116,17 @@ class HandDataset(ABC):
         :returns: ``image`` (S, S, 3) uint8 RGB; ``vertices`` (V, 3), ``joints`` (21, 3) float32,
             crop pixels x, y and metres of depth from the wrist; ``mask`` (S/2, S/2) uint8, 1 hand,
             0 background, 255 ignored; ``mesh_valid``, ``presence``, ``side``.
+        :raises DatasetError: if its mesh is kept secret, or a file of it cannot be used.
         """
         if not 0 <= index < len(self):
             raise IndexError(f'sample {index} of {len(self)}')
         rng = np.random.default_rng((self.seed, self.epoch, index))
         record = self.record(index)
         if record.joints_camera is None or record.vertices_camera is None:
-            raise IndexError(f'sample {index} ({record.name}) has no mesh to train on')
+            raise DatasetError(
+                f'sample {index} ({record.name}) has no mesh, expected one to train on or to be '
+                'validated on'
+            )
         box = record.box
         assert box is not None
         joints = self._flat(record.joints_camera, record)

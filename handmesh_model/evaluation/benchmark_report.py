@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,8 @@ from handmesh_model.evaluation.benchmarks import (
 )
 from handmesh_model.evaluation.estimates import NetworkRunner
 from handmesh_model.evaluation.plots import draw_worst, overlay, plot_pck
-from handmesh_model.evaluation.report import format_table, write_json
+from handmesh_model.evaluation.report import format_table, write_results
+from handmesh_model.hand import HandBox
 from handmesh_model.joints import JOINT_COUNT, TIPS
 from handmesh_model.metrics import align, pck_auc, pck_curve, point_errors
 
@@ -50,7 +51,7 @@ class BenchmarkRun:
     :param out: folder for the results.
     :param boxes: where crops come from; None for the dataset's boxes, or detected ones where it
         has none.
-    :param detector: for detected boxes.
+    :param load_detector: gives the detector, asked only for detected boxes.
     :param limit: samples at most; 0 for all.
     :param submission: where to write FreiHAND's pred.json, if it is wanted.
     """
@@ -60,7 +61,7 @@ class BenchmarkRun:
     weights: str
     out: Path
     boxes: BoxSource | None = None
-    detector: HandDetector | None = None
+    load_detector: Callable[[], HandDetector] | None = None
     limit: int = 0
     submission: Path | None = None
 
@@ -73,6 +74,7 @@ class BenchmarkRun:
 
         :returns: the figures.
         :raises DatasetError: if a file is missing.
+        :raises CheckpointError: if the detector is needed and cannot be read.
         :raises ConfigError: if what is asked for does not go with the dataset.
         """
         if self.submission is not None and self.dataset != 'freihand':
@@ -85,7 +87,7 @@ class BenchmarkRun:
         data = _open(self.dataset, self.root)
         records = [data.record(i) for i in range(self._count(len(data)))]
         labelled = all(record.joints_camera is not None for record in records)
-        boxes = choose_boxes(records, self._box_source(labelled), self.detector)
+        boxes = self._boxes_of(records, labelled)
         relative = self.dataset == 'obman'
         result = evaluate_records(runner, records, boxes, relative, _progress(len(records)))
         if self.submission is not None:
@@ -107,7 +109,7 @@ class BenchmarkRun:
     def _report_tips(self, runner: NetworkRunner) -> dict[str, float]:
         records = read_egodexter(self.root)
         records = records[: self._count(len(records))]
-        boxes = choose_boxes(records, self._box_source(True), self.detector)
+        boxes = self._boxes_of(records, True)
         result = evaluate_tips(runner, records, boxes, _progress(len(records)))
         names = [f'{record.sequence}/{record.path.stem}' for record in records]
         self._write(result.scores, True, names, result.errors, _MEAN_HAND)
@@ -123,6 +125,14 @@ class BenchmarkRun:
 
     def _count(self, available: int) -> int:
         return min(self.limit, available) if self.limit else available
+
+    def _boxes_of(
+        self, records: Sequence[HandRecord | TipRecord], labelled: bool
+    ) -> list[HandBox]:
+        source, detector = self._box_source(labelled), None
+        if source == 'detected' and self.load_detector is not None:
+            detector = self.load_detector()
+        return choose_boxes(records, source, detector)
 
     def _box_source(self, labelled: bool) -> BoxSource:
         return self.boxes or ('reference' if labelled else 'detected')
@@ -162,8 +172,8 @@ class BenchmarkRun:
         if scores:
             print(format_table({self.dataset: scores}))
         per_sample = None if errors is None else (np.nanmean(errors, axis=1) * MM).tolist()
-        write_json(
-            self.out / 'results.json',
+        write_results(
+            self.out,
             {
                 'dataset': self.dataset,
                 'folder': str(self.root),

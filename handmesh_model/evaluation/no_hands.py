@@ -14,7 +14,7 @@ from tqdm import tqdm
 from handmesh_model.datasets.files import read_rgb
 from handmesh_model.errors import DatasetError
 from handmesh_model.evaluation.plots import draw_worst, overlay
-from handmesh_model.evaluation.report import write_json
+from handmesh_model.evaluation.report import write_results
 from handmesh_model.hand import Hand
 from handmesh_model.image_files import image_files
 
@@ -98,7 +98,7 @@ def report_no_hands(
         ],
         'unreadable': [file.name for file in result.unreadable],
     }
-    write_json(out / 'results.json', document)
+    write_results(out, document)
     scores = [max((h.score for h in hands), default=np.nan) for hands in result.hands]
 
     def draw(i: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,14 @@ from tqdm import tqdm
 from handmesh_model.datasets.real_images import LABELLED
 from handmesh_model.evaluation.plots import draw_worst, overlay, plot_pck
 from handmesh_model.evaluation.real_images import RealResult, Row, evaluate_predictor_on_real
-from handmesh_model.evaluation.report import format_table, write_json
+from handmesh_model.evaluation.report import format_table, write_results
 from handmesh_model.metrics import box_diagonal, pck_auc, pck_curve, point_errors
 from handmesh_model.topology import HandTopology
 
 if TYPE_CHECKING:
     from handmesh_model.predictor import HandMeshPredictor
 
+Curve = tuple[np.ndarray, np.ndarray, float]
 PCK_RANGE = (0.0, 0.2)
 """Shares of the box diagonal that the curve covers."""
 
@@ -31,7 +32,8 @@ def report_real_images(
     weights: str = '',
 ) -> dict[str, Row]:
     """
-    Measure a predictor, print the table, write results.json, pck.png and worst_*.png.
+    Measure a predictor, print the table, write results.json, and pck.png and worst_*.png of what
+    is reliable.
 
     :param root: a folder as :mod:`handmesh_model.datasets.real_images` describes it.
     :param out: folder for the results.
@@ -65,18 +67,16 @@ def report_real_images(
         'interval': {LABELLED: {key: [low[key], high[key]] for key in low}},
         'images': {name: _per_image(result) for name, result in results.items()},
     }
-    write_json(out / 'results.json', document)
-    curves = {}
+    write_results(out, document)
+    written = ['results.json']
+    curves = _curves(results)
+    if curves:
+        plot_pck(out / 'pck.png', curves, 'share of the box diagonal')
+        written.append('pck.png')
     for name, result in results.items():
-        seen = [None if hand is None else hand.joints_image for hand in result.hands]
-        curves[name] = _curve(result, seen)
-        if result.comparison is not None:
-            others = [sample.comparison_image for sample in result.samples]
-            curves[f'{name}: MediaPipe'] = _curve(result, others)
-    plot_pck(out / 'pck.png', curves, 'share of the box diagonal')
-    for name, result in results.items():
-        _draw_worst(out / f'worst_{name}.png', result, predictor.topology)
-    print(f'{out}/results.json, pck.png, worst_*.png')
+        if _draw_worst(out / f'worst_{name}.png', result, predictor.topology):
+            written.append(f'worst_{name}.png')
+    print(f'{out}/{", ".join(written)}')
     return table
 
 
@@ -87,9 +87,21 @@ def _per_image(result: RealResult) -> list[dict[str, Any]]:
     ]
 
 
-def _curve(
-    result: RealResult, joints_image: Sequence[np.ndarray | None]
-) -> tuple[np.ndarray, np.ndarray, float]:
+def _curves(results: Mapping[str, RealResult]) -> dict[str, Curve]:
+    """What there is to plot: nothing of a set without a reliable sample."""
+    curves = {}
+    for name, result in results.items():
+        if not any(sample.reliable for sample in result.samples):
+            continue
+        seen = [None if hand is None else hand.joints_image for hand in result.hands]
+        curves[name] = _curve(result, seen)
+        if result.comparison is not None:
+            others = [sample.comparison_image for sample in result.samples]
+            curves[f'{name}: MediaPipe'] = _curve(result, others)
+    return curves
+
+
+def _curve(result: RealResult, joints_image: Sequence[np.ndarray | None]) -> Curve:
     """PCK over all joints of reliable samples; joints of hands not found are infinitely far."""
     errors = []
     for sample, joints in zip(result.samples, joints_image, strict=True):
@@ -102,7 +114,8 @@ def _curve(
     return *pck_curve(array, *PCK_RANGE), pck_auc(array, *PCK_RANGE)
 
 
-def _draw_worst(path: Path, result: RealResult, topology: HandTopology) -> None:
+def _draw_worst(path: Path, result: RealResult, topology: HandTopology) -> bool:
+    """Whether there was any to draw."""
     errors = [
         row.get('error_2d', np.inf) if sample.reliable else np.nan
         for sample, row in zip(result.samples, result.rows, strict=True)
@@ -114,4 +127,4 @@ def _draw_worst(path: Path, result: RealResult, topology: HandTopology) -> None:
         caption = f'{sample.path.name} {said}'
         return overlay(sample.rgb, hand, topology, sample.joints_image, caption)
 
-    draw_worst(path, errors, draw)
+    return bool(draw_worst(path, errors, draw))

@@ -40,6 +40,8 @@ TITLES = {
     'finger_hausdorff_px': 'finger Hausdorff px',
 }
 """What figures are called in tables; others go by their own names."""
+PICTURES = ('pck.png', 'worst.png', 'worst_labelled.png', 'worst_clip.png', 'false_hands.png')
+"""All that evaluations draw beside results.json, each some of them."""
 SHARES = ('found', 'side')
 """Printed as per cent."""
 
@@ -72,6 +74,17 @@ def format_figure(key: str, value: float | None) -> str:
     if key.endswith(('_mm', '_px')):
         return f'{value:.2f}'
     return f'{value:.3f}'
+
+
+def write_results(out: Path, document: Mapping[str, Any]) -> None:
+    """
+    Write results.json, in place of that of an earlier evaluation; its pictures go with it.
+
+    :param out: folder for the results.
+    """
+    for name in PICTURES:
+        (out / name).unlink(missing_ok=True)
+    write_json(out / 'results.json', document)
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from handmesh_model.errors import DatasetError
-from handmesh_model.evaluation.report import format_table, write_json
+from handmesh_model.evaluation.report import format_table, write_results
 from handmesh_model.network import HandMeshNet
 from handmesh_model.training.data import check_depth_axis
 from handmesh_model.training.sample_files import SampleFile
@@ -52,6 +52,6 @@ def report_synthetic(
         'weights': weights,
         'summary': figures,
     }
-    write_json(out / 'results.json', document)
+    write_results(out, document)
     print(f'{out}/results.json')
     return figures

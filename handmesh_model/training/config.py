@@ -13,8 +13,7 @@ from handmesh_model.errors import ConfigError
 from handmesh_model.training.config_files import (
     check_choice,
     from_mapping,
-    merge,
-    override_values,
+    override,
     read_values,
 )
 
@@ -22,6 +21,10 @@ DATA_KINDS = ('synthetic', 'freihand', 'obman', 'samples')
 MOST_SEED = 2**32
 """torch takes 64 bits, of which each step has seeds of its own."""
 SCHEDULES = ('cosine', 'steps', 'trapezoid')
+PROBABILITIES = ('mirror', 'grey', 'erase')
+"""Entries of the augmentation that are no ranges."""
+PHOTOGRAPHED = ('freihand', 'obman')
+"""Data that :class:`~handmesh_model.datasets.PaperAugmentation` varies, among their options."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class OptimizerConfig:
             check_range(f'optimizer.{name}', getattr(self, name), 0)
         for name in ('beta1', 'beta2'):
             check_range(f'optimizer.{name}', getattr(self, name), 0, 1)
+            if getattr(self, name) == 1:
+                # A mean of everything before, in which new gradients count for nothing.
+                raise ConfigError(f'optimizer.{name} is 1, expected less than 1')
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,8 @@ class AugmentationConfig:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            check_range(f'augmentation.{name}', value, 0)
+            most = 1 if name in PROBABILITIES else math.inf
+            check_range(f'augmentation.{name}', value, 0, most)
 
 
 @dataclass(frozen=True)
@@ -255,6 +262,14 @@ class TrainingConfig:
         check_range('freeze_norms', self.freeze_norms, 0, 1)
         if self.refine_share == 0:
             raise ConfigError('refine_share is 0, expected more than 0')
+        for name, usual in vars(AugmentationConfig()).items():
+            value = getattr(self.augmentation, name)
+            if self.data.kind in PHOTOGRAPHED and value != usual:
+                raise ConfigError(
+                    f'augmentation.{name} is {value:g}, expected none of that section for '
+                    f'{self.data.kind}, which data.options.augmentation varies; an empty one, '
+                    "'augmentation={}', takes it back"
+                )
         if self.batch_size % self.ranks:
             raise ConfigError(
                 f'batch_size is {self.batch_size}, expected a multiple of ranks = {self.ranks}'
@@ -305,7 +320,7 @@ def load_training_config(
     :raises ConfigError: for a file that cannot be read, an unknown key or a value of the wrong
         type or out of its range.
     """
-    values = merge(read_values(path), override_values(overrides))
+    values = override(read_values(path), overrides)
     if output:
         values['output'] = output
     return from_mapping(TrainingConfig, values)

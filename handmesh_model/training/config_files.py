@@ -79,35 +79,39 @@ def make_paths_absolute(values: dict[str, Any], folder: Path) -> None:
 
 
 def merge(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay the entries of one mapping over another's, mappings in them likewise; in place."""
+    """
+    Lay the entries of one mapping over another's, mappings in them likewise; in place.
+
+    An empty mapping takes the place of what was there: there is no other way to take it back.
+    """
     for key, value in top.items():
-        nested = isinstance(value, Mapping) and isinstance(base.get(key), dict)
+        nested = isinstance(value, Mapping) and value and isinstance(base.get(key), dict)
         base[key] = merge(base[key], value) if nested else value
     return base
 
 
-def override_values(overrides: Sequence[str]) -> dict[str, Any]:
+def override(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """
-    Values given on a command line; paths are relative to the working directory.
+    Lay values given on a command line over others, one after the other; in place.
 
-    :param overrides: 'key.subkey=value' each, the value as YAML.
+    :param overrides: 'key.subkey=value' each, the value as YAML; paths are relative to the
+        working directory.
     :raises ConfigError: if one is not of that form.
     """
-    values: dict[str, Any] = {}
-    for override in overrides:
-        name, equals, text = override.partition('=')
+    for text in overrides:
+        name, equals, given = text.partition('=')
         if not equals or not name:
-            raise ConfigError(f"override '{override}' is not of the form key.subkey=value")
+            raise ConfigError(f"override '{text}' is not of the form key.subkey=value")
         try:
-            value = yaml.safe_load(text) if text else ''
+            value = yaml.safe_load(given) if given else ''
         except yaml.YAMLError as error:
-            raise ConfigError(f"override '{override}' has no YAML value: {error}") from error
+            raise ConfigError(f"override '{text}' has no YAML value: {error}") from error
         *parents, last = name.split('.')
         entry: dict[str, Any] = {last: value}
         for parent in reversed(parents):
             entry = {parent: entry}
+        make_paths_absolute(entry, Path.cwd())
         merge(values, entry)
-    make_paths_absolute(values, Path.cwd())
     return values
 
 

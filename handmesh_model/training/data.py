@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from handmesh_model.datasets import PaperAugmentation, open_dataset
+from handmesh_model.datasets import TRAINING_SETS, PaperAugmentation, open_dataset
 from handmesh_model.errors import ConfigError
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.synthesis import DEPTH_AXIS
@@ -25,6 +25,8 @@ from handmesh_model.training.synthetic_stream import SyntheticStream
 from handmesh_model.training.validation import render_validation_set
 
 VALIDATION_FILE = 'validation.npz'
+TRAINING_SPLIT = 'train'
+"""What a dataset is opened with where no option says which split."""
 
 
 class SampleStream(Protocol):
@@ -38,11 +40,13 @@ class SampleStream(Protocol):
 
 
 def build_stream(
-    config: TrainingConfig, net: HandMeshNet, ranks: Ranks, step: int
+    config: TrainingConfig, net: HandMeshNet, ranks: Ranks, samples: int
 ) -> SampleStream:
     """
-    This rank's training data from a step on.
+    This rank's training data.
 
+    :param samples: how many were seen before, over all ranks; those of a dataset go on after them,
+        rendered ones are others than those of another start.
     :raises ConfigError: if the batch cannot be shared out evenly or its shares are too small, or
         if the data do not fit the network.
     :raises DatasetError: if a file of the dataset is missing or damaged.
@@ -54,7 +58,7 @@ def build_stream(
     config.check_shares(ranks.count)
     _check_rendered_axis(config, net)
     batch_size = config.batch_size // ranks.count
-    key = (config.seed, ranks.rank, step)
+    key = (config.seed, ranks.rank, samples)
     if config.data.kind == 'synthetic' and config.data.device_pool:
         return DeviceStream(
             config.data,
@@ -92,9 +96,9 @@ def open_source(
 
     :param network: for its input size and what its depth is measured along.
     :param options: arguments of the dataset; ``root`` replaces the data section's, and
-        ``augmentation`` may hold the paper's.
+        ``augmentation`` may hold the paper's, or None for none.
     :param varied: whether the samples are augmented.
-    :raises ConfigError: if an option is unknown or of the wrong type.
+    :raises ConfigError: if an option is unknown, of the wrong type, or not the user's to choose.
     :raises DatasetError: if a file is missing or damaged.
     """
     kind, options = config.data.kind, dict(options)
@@ -113,25 +117,41 @@ def open_source(
                 )
         augmentation = config.augmentation if varied else None
         return SampleFile(root, augmentation, network.input_size, seed, **options)
-    paper = from_mapping(
-        PaperAugmentation, options.pop('augmentation', {}), 'data.options.augmentation.'
-    )
-    dataset = open_dataset(
-        kind,
-        root,
-        size=network.input_size,
-        augmentation=paper if varied else None,
-        seed=seed,
-        **options,
-    )
+    paper = _paper_augmentation(options.pop('augmentation', {}))
+    ours = {
+        'size': network.input_size,
+        'augmentation': paper if varied else None,
+        'seed': seed,
+    }
+    taken = sorted(set(options) & {'kind', *ours})
+    if taken:
+        raise ConfigError(
+            f"'data.options.{taken[0]}' is {options[taken[0]]!r}, expected no such option: "
+            'entries of the run itself decide it'
+        )
+    dataset = open_dataset(kind, root, **ours, **options)
     dataset.depth_axis = network.depth_axis
     return dataset
 
 
+def _paper_augmentation(values: Any) -> PaperAugmentation | None:
+    """The paper's augmentation as options of a dataset describe it; None for none."""
+    if values is None:
+        return None
+    where = 'data.options.augmentation'
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"'{where}' is {values!r}, expected a mapping, or null for none")
+    return from_mapping(PaperAugmentation, values, f'{where}.')
+
+
 def _check_rendered_axis(config: TrainingConfig, net: HandMeshNet) -> None:
     """What renderers of others measure depth along, they know."""
-    if config.data.kind == 'synthetic' and config.data.renderer == DataConfig().renderer:
+    if config.data.kind == 'synthetic' and _is_our_renderer(config.data):
         check_depth_axis('rendered samples', DEPTH_AXIS, net.config)
+
+
+def _is_our_renderer(data: DataConfig) -> bool:
+    return data.renderer == DataConfig().renderer
 
 
 def check_depth_axis(data: str, axis: str | None, network: NetworkConfig) -> None:
@@ -161,15 +181,64 @@ def check_mesh(source: SampleSource, net: HandMeshNet) -> None:
         )
 
 
+def check_apart(config: TrainingConfig) -> None:
+    """
+    :raises ConfigError: if nothing tells the validation samples of a dataset from its training
+        samples, or if they share pictures.
+    """
+    kind, training, wanted = config.data.kind, config.data.options, config.validation.options
+    if not config.validation.samples or kind == 'synthetic':
+        return
+    if not wanted:
+        raise ConfigError(
+            'validation.options is {}, expected what tells the validation samples from the '
+            "training samples (such as 'split: alignment' of FreiHAND), or validation.samples 0"
+        )
+    root = training.get('root', config.data.root)
+    if kind not in TRAINING_SETS or wanted.get('root', root) != root:
+        return
+    parts = TRAINING_SETS[kind].parts
+    ours = training.get('split', TRAINING_SPLIT)
+    theirs = wanted.get('split', ours)
+    # Wrong names are told where the dataset is opened.
+    known = [parts[split] for split in (ours, theirs) if split in list(parts)]
+    if len(known) == 2 and known[0] & known[1]:
+        others = [split for split in parts if not parts[split] & known[0]]
+        raise ConfigError(
+            f"validation.options has split '{theirs}', which shares pictures with split '{ours}' "
+            f'to train on; expected {" or ".join(others)}, or validation.samples 0'
+        )
+
+
+def open_validation(config: TrainingConfig, network: NetworkConfig) -> SampleSource:
+    """
+    Open the part of a dataset that a run is measured on, plain.
+
+    :param network: as for :func:`open_source`.
+    :raises ConfigError: as of :func:`check_apart`, if an option is wrong, or if there are no
+        samples.
+    :raises DatasetError: if a file is missing or damaged.
+    """
+    check_apart(config)
+    options = {**config.data.options, **config.validation.options}
+    source = open_source(config, network, options, varied=False)
+    if not len(source):
+        raise ConfigError(
+            f'validation.options, laid over data.options, are {options}, which leave 0 samples, '
+            "expected at least 1; null takes an option of the training data back ('stop: null')"
+        )
+    return source
+
+
 def validation_samples(
     config: TrainingConfig, net: HandMeshNet, folder: Path
 ) -> dict[str, np.ndarray] | None:
     """
     The samples that a run is measured on, plain.
 
-    :param folder: of the run, where rendered ones are kept.
+    :param folder: of the run, where those of this package's renderer are kept.
     :returns: arrays as in a batch, points in crop pixels and metres; None if none are wanted.
-    :raises ConfigError: if nothing tells them from the training samples, or there are none.
+    :raises ConfigError: as of :func:`open_validation`, or if they do not fit the network.
     """
     wanted = config.validation
     if not wanted.samples:
@@ -182,20 +251,10 @@ def validation_samples(
             wanted.seed,
             net.config.input_size,
             net.topology.vertex_count,
-            folder / VALIDATION_FILE,
+            # Nothing tells when code that is not ours draws other samples.
+            folder / VALIDATION_FILE if _is_our_renderer(config.data) else None,
         )
-    if not wanted.options:
-        raise ConfigError(
-            'validation.options is {}, expected what tells the validation samples from the '
-            "training samples (such as 'split: alignment' of FreiHAND), or validation.samples 0"
-        )
-    options = {**config.data.options, **wanted.options}
-    source = open_source(config, net.config, options, varied=False)
-    if not len(source):
-        raise ConfigError(
-            f'validation.options, laid over data.options, are {options}, which leave 0 samples, '
-            "expected at least 1; null takes an option of the training data back ('stop: null')"
-        )
+    source = open_validation(config, net.config)
     check_mesh(source, net)
     count = min(wanted.samples, len(source))
     chosen = [source[i * len(source) // count] for i in range(count)]

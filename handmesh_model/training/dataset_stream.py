@@ -1,8 +1,9 @@
 """
 Training batches from a finite dataset: shuffled anew each epoch, read by worker processes.
 
-Which samples a step gets, and how they are varied, depends on seed, step and rank alone, so that a
-resumed run goes on with the very batches that it would have seen.
+Which samples a step gets, and how they are varied, depends on seed, samples seen before and rank
+alone, so that a resumed run goes on with the very batches that it would have seen; with another
+batch size, too, it leaves out none and repeats none.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class DatasetStream:
     :param source: the samples.
     :param scale: lixels of the network.
     :param batch_size: samples of each of this rank's batches.
-    :param key: seed, rank and first step.
+    :param key: seed, rank, and samples that all ranks have seen before.
     :param ranks: number of trainers that share each step's samples.
     :param workers: processes that load for this trainer; 0 loads when a batch is asked for.
     :param nice: how much they stand back behind the trainer, 0..19.
@@ -78,10 +79,10 @@ class DatasetStream:
             raise ConfigError('the dataset has 0 samples, expected at least 1')
         self.scale = scale
         self._nice = nice
-        seed, rank, step = key
+        seed, rank, seen = key
         loader = DataLoader(
             _Keyed(source),
-            batch_sampler=_Order(len(source), seed, step, batch_size, rank, ranks),
+            batch_sampler=_Order(len(source), seed, seen, batch_size, rank, ranks),
             collate_fn=_collate,
             num_workers=workers,
             worker_init_fn=self._settle if workers else None,
@@ -180,23 +181,22 @@ class _Keyed(Dataset):
 
 class _Order(Sampler[list[tuple[int, int]]]):
     """
-    The keys of this rank's batches from a step on: position after position of a permutation drawn
-    for each epoch, each step's shared out among the ranks.
+    The keys of this rank's batches after the samples seen: position after position of a
+    permutation drawn for each epoch, each step's shared out among the ranks.
     """
 
     def __init__(
-        self, count: int, seed: int, step: int, batch_size: int, rank: int, ranks: int
+        self, count: int, seed: int, seen: int, batch_size: int, rank: int, ranks: int
     ) -> None:
-        self._count, self._seed, self._step = count, seed, step
+        self._count, self._seed, self._seen = count, seed, seen
         self._batch_size, self._rank, self._ranks = batch_size, rank, ranks
         self._order: tuple[int, np.ndarray] = (-1, np.zeros(0, int))
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        step = self._step
+        first = self._seen + self._rank * self._batch_size
         while True:
-            first = (step * self._ranks + self._rank) * self._batch_size
             yield [self._key(first + i) for i in range(self._batch_size)]
-            step += 1
+            first += self._ranks * self._batch_size
 
     def _key(self, position: int) -> tuple[int, int]:
         epoch, place = divmod(position, self._count)

@@ -37,7 +37,7 @@ class DeviceStream:
     :param scale: lixels of the network.
     :param vertex_count: vertices of the mesh.
     :param batch_size: samples of each of this rank's batches.
-    :param key: seed, rank and first step.
+    :param key: seed, rank, and samples that all ranks have seen before.
     :param ranks: number of trainers that share the counts.
     :param device: where the renders are kept.
     """

@@ -63,13 +63,14 @@ class Ranks:
         reduce_over_ranks(told, largest=True)
         return told.tolist()
 
-    def barrier(self) -> None:
+    def span(self, value: float) -> tuple[float, float]:
         """
-        Wait for all ranks.
+        The smallest and the largest of a value over all ranks; all ranks must ask.
 
         :raises PeerError: if another rank is gone.
         """
-        self.most(0.0)
+        most, negated_least = self.most(value, -value)
+        return -negated_least, most
 
 
 def reduce_over_ranks(tensor: Tensor, largest: bool = False) -> None:

@@ -13,8 +13,13 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     """
     Whether products in bfloat16 are a device's own, so that training in it is faster.
 
-    On CPUs without it PyTorch converts back and forth. Releases that cannot tell count as such.
+    Where they are not, as on GPUs before NVIDIA's Ampere, PyTorch converts back and forth. A
+    release that cannot tell of a CPU counts it as such.
+
+    :param device: of GPUs, the one that this process computes on.
     """
+    if device.type == 'cuda':
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != 'cpu':
         return True
     capabilities: dict[str, Any] = getattr(torch.cpu, 'get_capabilities', dict)()

@@ -6,7 +6,7 @@ one before.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,8 @@ from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.optimizers import OptimizerSet, load_state
 
 LAST = 'last.pt'
+UNSHAPED = ('depth_axis', 'offset')
+"""Entries of a network's configuration that say what weights mean and that no shape shows."""
 _UNFIT = (AttributeError, RuntimeError, TypeError, ValueError)
 """What contents of another kind than expected raise where they are used."""
 
@@ -36,6 +38,10 @@ class RunState:
     :param seconds: training time spent, over all starts.
     :param best: lowest validation error so far.
     :param history: figures of each validation, with the samples seen.
+    :param measured_on: digest of the samples that ``best`` is of; '' where nothing tells it, as in
+        older files.
+    :param network: the entries :data:`UNSHAPED` of the network's configuration; empty in older
+        files.
     """
 
     step: int = 0
@@ -43,6 +49,20 @@ class RunState:
     seconds: float = 0.0
     best: float = float('inf')
     history: list[dict[str, float]] = field(default_factory=list)
+    measured_on: str = ''
+    network: dict[str, Any] = field(default_factory=dict)
+
+    def measure_on(self, digest: str) -> bool:
+        """
+        Measure on these samples from now on.
+
+        :returns: whether they are others than before, so that the lowest error counts no more.
+        """
+        are_others = self.measured_on not in ('', digest)
+        if are_others:
+            self.best = float('inf')
+        self.measured_on = digest
+        return are_others
 
 
 @contextmanager
@@ -125,6 +145,23 @@ def load_run(
         ) from error
     except _UNFIT as error:
         raise CheckpointError(f'{complaint}: {error}') from error
+
+
+def check_network(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """
+    :param path: what is resumed from.
+    :param before: :data:`UNSHAPED` entries of its network, those that are known.
+    :param now: those of the network to train.
+    :raises CheckpointError: if one differs.
+    """
+    for name, value in now.items():
+        old = before.get(name, value)
+        if old != value:
+            raise CheckpointError(
+                f"cannot resume from '{path}': its network has {name} {old!r}, the one to train "
+                f'has {value!r}; expected the same (--set network_options.{name}={old}), or an '
+                'output folder of its own'
+            )
 
 
 def _differences(net: nn.Module, average: WeightAverage) -> dict[str, torch.Tensor]:

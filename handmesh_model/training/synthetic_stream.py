@@ -141,15 +141,15 @@ class SyntheticStream(PrefetchingStream[Batch]):
     Batches for one trainer. A thread of its own draws and augments them ahead of time.
 
     Which renders exist at a given moment depends on the speed of the machine, so two runs see the
-    same kind of data, not the same batches. The seeds depend on rank and step, so that a resumed
-    run sees new samples.
+    same kind of data, not the same batches. The seeds depend on rank and samples seen, so that a
+    resumed run sees new ones.
 
     :param config: the data section, with counts over all ranks.
     :param augmenter: varies each drawn sample.
     :param scale: lixels of the network.
     :param vertex_count: vertices of the mesh.
     :param batch_size: samples of each of this rank's batches.
-    :param key: seed, rank and first step.
+    :param key: seed, rank, and samples that all ranks have seen before.
     :param ranks: number of trainers that share the counts.
     """
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from handmesh_model.datasets.real_images import read_real_images
-from handmesh_model.errors import HandmeshError
+from handmesh_model.errors import ConfigError, HandmeshError
 from handmesh_model.losses import HandMeshLoss
 from handmesh_model.training import setup, stop_signals
 from handmesh_model.training.config import TrainingConfig
@@ -29,10 +29,18 @@ from handmesh_model.training.optimizers import build_optimizer, fit_device, set_
 from handmesh_model.training.precision import multiplies_bfloat16
 from handmesh_model.training.progress import Progress
 from handmesh_model.training.replayed_step import CudaRecorder, ReplayedStep
-from handmesh_model.training.run_state import LAST, RunState, alone_in, load_run, save_run
+from handmesh_model.training.run_state import (
+    LAST,
+    UNSHAPED,
+    RunState,
+    alone_in,
+    check_network,
+    load_run,
+    save_run,
+)
 from handmesh_model.training.schedule import ramp, rate_factor
 from handmesh_model.training.term_means import TermMeans
-from handmesh_model.training.validation import to_tensors, validate
+from handmesh_model.training.validation import samples_digest, to_tensors, validate
 
 BEST, LAST_WEIGHTS = 'best.safetensors', 'last.safetensors'
 CUDA_STOP_EVERY = 20
@@ -62,6 +70,7 @@ class Trainer:
     :param monitor_real: folder of labelled photographs that checkpoints are measured on, never
         trained on.
     :raises DatasetError: if it holds none.
+    :raises CheckpointError: if ``last.pt`` is damaged or of another network.
     """
 
     def __init__(
@@ -89,8 +98,12 @@ class Trainer:
         self.average = WeightAverage(self.net, reach) if config.ema_samples else None
         self.state = RunState()
         self.folder.mkdir(parents=True, exist_ok=True)
+        described = {name: getattr(self.net.config, name) for name in UNSHAPED}
         if resumed:
-            self.state = load_run(self.folder / LAST, self.net, self.average, self.optimizer)
+            path = self.folder / LAST
+            self.state = load_run(path, self.net, self.average, self.optimizer)
+            check_network(path, self.state.network, described)
+        self.state.network = described
         self.gradients = GradientBlock(self.net)
         self.norms = FrozenNorms(self.net, ranks.count)
         self.weights = setup.loss_weights(config)
@@ -115,7 +128,8 @@ class Trainer:
         unless it was SIGTERM; return.
 
         :param box: how long this start may take.
-        :raises ConfigError: if another run is at work in the output folder.
+        :raises ConfigError: if another run is at work in the output folder, or ranks find another
+            one there than others do.
         """
         with alone_in(self.folder) if self.ranks.is_first else nullcontext():
             return self._run(box)
@@ -130,8 +144,8 @@ class Trainer:
             if begins and self.config.init_weights and self._measures:
                 # The best weights of the run may well be those that it starts from.
                 self._validate()
-        self.ranks.barrier()
-        stream = build_stream(self.config, self.net, self.ranks, self.state.step)
+        self._agree_on_start()
+        stream = build_stream(self.config, self.net, self.ranks, self.state.samples)
         with stop_signals.asking(self._ask_to_stop):
             first = self.state.step
             try:
@@ -149,6 +163,15 @@ class Trainer:
             self._validate_last()
             self._progress.close()
         return self.state
+
+    def _agree_on_start(self) -> None:
+        """Wait for all ranks; each has looked by itself whether there is a run to go on with."""
+        least, most = self.ranks.span(self.state.step)
+        if least != most:
+            raise ConfigError(
+                f"output is '{self.folder}', where ranks find runs at the steps {least:.0f} to "
+                f'{most:.0f}; expected one folder that all machines share'
+            )
 
     def _validate_last(self) -> None:
         """Measure the weights of the end, unless they have been or a signal brought it about."""
@@ -289,6 +312,14 @@ class Trainer:
             f'{self.ranks.count} ranks on {self.ranks.device}, from sample {state.samples:,}'
         )
         self._validation_set = validation_samples(config, self.net, self.folder)
+        if self._validation_set is None:
+            return
+        best = state.best
+        if state.measure_on(samples_digest(self._validation_set)):
+            self._progress.say(
+                f'the validation samples are others than before: the lowest error, {best:.4g}, '
+                f'counts no more, and the next weights measured become {BEST}'
+            )
 
     def _log(self, means: dict[str, float], stream: Any) -> None:
         rate = float(self.optimizer.param_groups[0]['lr'])

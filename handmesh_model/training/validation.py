@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -67,6 +68,15 @@ def _kept_samples(cache: Path, key: np.ndarray) -> dict[str, np.ndarray] | None:
         return None
     fits = np.array_equal(stored.pop('key', np.zeros(0)), key)
     return stored if fits else None
+
+
+def samples_digest(samples: Mapping[str, np.ndarray]) -> str:
+    """A digest of samples, which tells whether figures are of the same ones."""
+    digest = hashlib.sha256()
+    for name, values in sorted(samples.items()):
+        digest.update(f'{name} {values.dtype} {values.shape}\n'.encode())
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()[:16]
 
 
 def to_tensors(

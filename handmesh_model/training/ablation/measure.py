@@ -17,11 +17,22 @@ from handmesh_model.metrics.silhouettes import ALIGNMENT_SIZE
 from handmesh_model.network import HandMeshNet
 from handmesh_model.rendering import PartRenderer
 from handmesh_model.training.config import TrainingConfig
-from handmesh_model.training.data import open_source, validation_samples
-from handmesh_model.training.setup import lixel_scale
+from handmesh_model.training.data import open_validation, validation_samples
+from handmesh_model.training.setup import lixel_scale, network_config
 from handmesh_model.training.validation import BATCH, to_tensors, validate
 
 DATASETS_ROOT_RELATIVE = ('obman',)
+
+
+def check_measurable(config: TrainingConfig) -> None:
+    """
+    Look whether there is what a run will be measured on.
+
+    :raises HandmeshError: if there is not, as of
+        :func:`handmesh_model.training.data.open_validation`, or without meshes.
+    """
+    if config.data.kind != 'synthetic':
+        open_validation(config, network_config(config))[0]
 
 
 def measure(
@@ -48,8 +59,7 @@ def measure(
 
 
 def _measure_records(config: TrainingConfig, net: HandMeshNet) -> dict[str, float]:
-    options = {**config.data.options, **config.validation.options}
-    source = open_source(config, net.config, options, varied=False)
+    source = open_validation(config, net.config)
     assert isinstance(source, HandDataset)
     count = min(config.validation.samples, len(source))
     records = [source.record(i * len(source) // count) for i in range(count)]

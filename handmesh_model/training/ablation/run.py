@@ -16,7 +16,7 @@ from handmesh_model.datasets.files import read_json
 from handmesh_model.errors import ConfigError, DatasetError
 from handmesh_model.evaluation.report import write_json
 from handmesh_model.output_files import written_beside
-from handmesh_model.training.ablation.measure import measure
+from handmesh_model.training.ablation.measure import check_measurable, measure
 from handmesh_model.training.ablation.variants import Cell
 from handmesh_model.training.config import ValidationConfig
 from handmesh_model.training.distributed import Ranks
@@ -97,6 +97,8 @@ def _train_and_measure(cell: Cell, ranks: Ranks, shared: Path) -> dict[str, floa
     # Others look at it meanwhile. With all digits, or the cell would not be its own again.
     with written_beside(cell.folder / CELL) as part:
         part.write_text(json.dumps(cell.description(), indent=1) + '\n')
+    # Not after hours.
+    check_measurable(cell.config)
     # The samples to measure on would only be drawn again for each cell.
     config = replace(cell.config, validation=ValidationConfig(samples=0))
     trainer = Trainer(config, ranks)

@@ -15,11 +15,12 @@ from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import (
     from_mapping,
     merge,
-    override_values,
+    override,
     read_own_values,
     read_values,
     to_mapping,
 )
+from handmesh_model.training.data import check_apart
 from handmesh_model.training.setup import loss_weights, network_config
 
 PREFIX = 'ablation_'
@@ -122,7 +123,7 @@ def make_cells(
     :raises ConfigError: for a wrong configuration.
     """
     check_range('seeds', seeds, 1)
-    plain = merge(read_values(base), override_values(overrides))
+    plain = override(read_values(base), overrides)
     runs = {}
     for name, path in variants.items():
         values = read_own_values(path)
@@ -130,6 +131,9 @@ def make_cells(
         values = merge(deepcopy(plain), values)
         # A run is measured when it has come to its end; one process trains it.
         config = from_mapping(TrainingConfig, {**values, 'ranks': 1})
+        # It is measured on these after hours.
+        check_range('validation.samples', config.validation.samples, 1)
+        check_apart(config)
         loss_weights(config)
         network_config(config)
         runs[name] = config

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import sys
 
 import cv2
@@ -176,6 +177,35 @@ def test_options_without_a_meaning_are_refused(
     assert evaluate(freihand, *arguments) == USER_ERROR
     assert f"{option} does not go with {dataset}: it is '{value}'" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_damaged_detector_is_named_where_it_is_needed(freihand, weights, tmp_path, capsys):
+    folder, out = tmp_path / 'damaged', tmp_path / 'out'
+    folder.mkdir()
+    shutil.copy(weights, folder / 'mesh.safetensors')
+    (folder / 'detector.safetensors').write_bytes(b'nothing')
+    arguments = (freihand, '--dataset', 'freihand', '--weights', folder, '--out', out)
+    assert evaluate(*arguments) == 0
+    capsys.readouterr()
+    assert evaluate(*arguments, '--boxes', 'detected') == USER_ERROR
+    assert f"'{folder}/detector.safetensors'" in capsys.readouterr().err
+    for key in ('xyz', 'verts'):
+        (freihand / f'evaluation_{key}.json').unlink()
+    assert evaluate(*arguments) == USER_ERROR
+    assert f"'{folder}/detector.safetensors'" in capsys.readouterr().err
+
+
+def test_pictures_of_an_earlier_evaluation_do_not_stay_beside_figures_without(
+    freihand, weights, tmp_path
+):
+    out = tmp_path / 'out'
+    arguments = (freihand, '--dataset', 'freihand', '--weights', weights, '--out', out)
+    assert evaluate(*arguments) == 0
+    assert (out / 'worst.png').is_file()
+    for key in ('xyz', 'verts'):
+        (freihand / f'evaluation_{key}.json').unlink()
+    assert evaluate(*arguments, '--boxes', 'image') == 0
+    assert [path.name for path in out.iterdir()] == ['results.json']
 
 
 def test_missing_weights(freihand, tmp_path, capsys):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from handmesh_model.cli import main as handmesh
 from handmesh_model.cli import train
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.distributed import FAILED, PeerError
@@ -55,6 +56,19 @@ def test_hours_are_more_than_none(
     monkeypatch.setattr(sys, 'argv', ['handmesh train', '/no/such.yaml', '--hours', hours])
     assert train.main() == 2
     assert f'--hours is {hours}, expected more than 0' in capsys.readouterr().err
+
+
+def test_packages_that_ranks_lack_are_told_before_they_start(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / 'run.yaml').write_text('network: none.yaml\noutput: run\n')
+    monkeypatch.setitem(sys.modules, 'tensorboard', None)
+    monkeypatch.setattr('handmesh_model.training.distributed.launch', lambda *arguments: 0)
+    monkeypatch.delenv('RANK')
+    assert handmesh(['train', str(tmp_path / 'run.yaml')]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith('handmesh train')
+    assert "needs the package tensorboard: pip install '.[train]'" in told
 
 
 def test_last_line_says_where_the_weights_are(

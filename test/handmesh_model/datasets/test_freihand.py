@@ -104,7 +104,7 @@ def test_evaluation_without_labels(freihand):
     topology = HandTopology.open_hand()
     bone = np.linalg.norm(topology.template_joints[10] - topology.template_joints[9])
     assert record.hand_size(topology) == pytest.approx(0.030 * topology.hand_size / bone)
-    with pytest.raises(IndexError, match='no mesh'):
+    with pytest.raises(DatasetError, match='no mesh'):
         dataset[2]
 
 

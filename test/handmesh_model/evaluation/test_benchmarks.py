@@ -8,13 +8,14 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from handmesh_model import hand_placing
 from handmesh_model.camera import project
 from handmesh_model.crop import CROP_MARGIN, apply_affine, image_from_crop, invert_affine
 from handmesh_model.datasets.egodexter import INTRINSICS as EGODEXTER
 from handmesh_model.datasets.egodexter import TipRecord
 from handmesh_model.datasets.records import HandRecord
 from handmesh_model.errors import ConfigError
-from handmesh_model.evaluation import benchmarks, estimates
+from handmesh_model.evaluation import benchmarks
 from handmesh_model.evaluation.benchmarks import (
     choose_boxes,
     evaluate_records,
@@ -198,7 +199,7 @@ def test_hands_are_placed_as_users_get_them(hand, monkeypatch, metric):
         asked.append(more)
         return place_in_camera(*points, **more)
 
-    monkeypatch.setattr(estimates, 'place_in_camera', place)
+    monkeypatch.setattr(hand_placing, 'place_in_camera', place)
     net = KnowingNet(hand, vertices, boxes, INTRINSICS)
     evaluate_records(NetworkRunner(net, metric_depth=metric), records, boxes)
     for more, box in zip(asked, boxes, strict=True):

@@ -1,6 +1,7 @@
 """The report on real photographs: what is printed, written and drawn."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -54,6 +55,37 @@ def test_report_files(real_folder, knowing_predictor, tmp_path, capsys):
         picture = cv2.imread(str(tmp_path / name))
         assert picture is not None
         assert picture.std() > 1
+
+
+@pytest.mark.parametrize('labelled', [True, False])
+def test_set_without_a_reliable_frame_has_no_curve(
+    real_folder, knowing_predictor, joint_mesh, tmp_path, capsys, labelled
+):
+    root, out = tmp_path / 'real', tmp_path / 'out'
+    ignored = () if labelled else ('labelled*',)
+    shutil.copytree(real_folder, root, ignore=shutil.ignore_patterns(*ignored))
+    path = root / 'clip_reference.npz'
+    with np.load(path) as stored:
+        arrays = {**stored, 'reliable': np.zeros(len(stored['files']), bool)}
+    np.savez(path, **arrays)
+    predictor = type(knowing_predictor)(root, joint_mesh)
+    table = report_real_images(predictor, root, out)
+    assert table['clip']['found'] == pytest.approx(2 / 3)
+    written = ['results.json', 'pck.png', 'worst_labelled.png'] if labelled else ['results.json']
+    assert sorted(path.name for path in out.iterdir()) == sorted(written)
+    assert f'{out}/{", ".join(written)}\n' in capsys.readouterr().out
+
+
+def test_pictures_of_an_earlier_evaluation_go_with_its_figures(
+    real_folder, knowing_predictor, tmp_path
+):
+    for name in ('worst.png', 'false_hands.png', 'worst_clip.png', 'mine.png'):
+        (tmp_path / name).write_bytes(b'old')
+    report_real_images(knowing_predictor, real_folder, tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    drawn = ['pck.png', 'results.json', 'worst_clip.png', 'worst_labelled.png']
+    assert names == ['mine.png', *drawn]
+    assert cv2.imread(str(tmp_path / 'worst_clip.png')) is not None
 
 
 def test_worst_come_first_and_unknown_ones_not_at_all(tmp_path):

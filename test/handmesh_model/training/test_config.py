@@ -79,6 +79,20 @@ def test_paths_on_the_command_line_belong_to_the_working_directory(
     assert load_training_config(path, ['topology=open']).topology == 'open'
 
 
+def test_an_empty_mapping_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
+    base = write(
+        tmp_path / 'base.yaml',
+        **SMALLEST,
+        losses={'mesh': 2.0, 'edge': 3.0},
+        loss_ramps={'mesh': [0, 1]},
+    )
+    config = load_training_config(base, ['loss_ramps={}', 'losses={}', 'losses.edge=4'])
+    assert config.loss_ramps == {}
+    assert config.losses == {'edge': 4.0}
+    top = write(tmp_path / 'top.yaml', extends='base.yaml', loss_ramps={})
+    assert load_training_config(top).loss_ramps == {}
+
+
 def test_numbers_that_yaml_takes_for_words_are_read(tmp_path: Path) -> None:
     path = tmp_path / 'run.yaml'
     more = 'total_samples: 1e6\noptimizer: {learning_rate: 9e-4, weight_decay: 1.5E1}\n'
@@ -120,6 +134,7 @@ def test_numbers_that_yaml_takes_for_words_are_read(tmp_path: Path) -> None:
         ),
         ({'optimizer': {'learning_rate': -1}}, r'optimizer\.learning_rate is -1'),
         ({'optimizer': {'beta2': 1.5}}, r'optimizer\.beta2 is 1\.5, expected 0 to 1'),
+        ({'optimizer': {'beta1': 1}}, r'optimizer\.beta1 is 1, expected less than 1'),
         ({'schedule': {'kind': 'linear'}}, "schedule.kind is 'linear', expected one of cosine"),
         ({'schedule': {'milestones': 3}}, r"'schedule\.milestones' is 3, expected a list"),
         ({'schedule': {'milestones': [0.5, 2]}}, r'schedule\.milestones\[1\] is 2'),
@@ -128,6 +143,13 @@ def test_numbers_that_yaml_takes_for_words_are_read(tmp_path: Path) -> None:
         ({'data': {'kind': 'freihand'}}, r"data\.root is '', expected where the freihand data"),
         ({'data': {'reuse': 0}}, r'data\.reuse is 0, expected at least'),
         ({'augmentation': {'blur': -2}}, r'augmentation\.blur is -2'),
+        ({'augmentation': {'mirror': 1.5}}, r'augmentation\.mirror is 1\.5, expected 0 to 1'),
+        ({'augmentation': {'grey': 3}}, r'augmentation\.grey is 3, expected 0 to 1'),
+        ({'augmentation': {'erase': 2}}, r'augmentation\.erase is 2, expected 0 to 1'),
+        (
+            {'augmentation': {'mirror': 0.3}, 'data': {'kind': 'freihand', 'root': 'somewhere'}},
+            r'augmentation\.mirror is 0\.3, expected none .* which data\.options\.augmentation',
+        ),
         ({'validation': {'every_samples': 0}}, r'validation\.every_samples is 0'),
         ({'losses': {'mesh': 'much'}}, r"'losses\.mesh' is 'much', expected float"),
         ({'loss_ramps': {'edge': [1]}}, r'loss_ramps\.edge is \[1\.0\]'),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,13 @@ import torch
 
 from handmesh_model.errors import ConfigError, DatasetError
 from handmesh_model.training.config import TrainingConfig, load_training_config
-from handmesh_model.training.data import build_stream, check_depth_axis, validation_samples
+from handmesh_model.training.data import (
+    build_stream,
+    check_apart,
+    check_depth_axis,
+    open_source,
+    validation_samples,
+)
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.setup import build_network, lixel_scale, loss_weights
 from handmesh_model.training.trainer import Trainer
@@ -122,7 +130,7 @@ def test_freihand_is_varied_anew_each_epoch_but_not_when_measured(
     config = paper_run(freihand, mano_like, tmp_path)
     net = build_network(config)
     # 10 samples of 4 versions: an epoch is 10 batches of 4.
-    first, second = build_stream(config, net, ALONE, 0), build_stream(config, net, ALONE, 10)
+    first, second = build_stream(config, net, ALONE, 0), build_stream(config, net, ALONE, 40)
     ours = np.concatenate([next(first)['joints'] for _ in range(10)])
     theirs = np.concatenate([next(second)['joints'] for _ in range(10)])
     for joints in ours:
@@ -161,6 +169,80 @@ def test_validation_must_differ_from_training(tiny_run: MakeRun) -> None:
         validation_samples(config, build_network(config), Path(config.output))
 
 
+@pytest.mark.parametrize(
+    ('ours', 'theirs'),
+    [
+        ('train', 'alignment'),
+        ('train', 'train-alignment'),
+        ('train-alignment', 'train'),
+        ('alignment', 'alignment'),
+    ],
+)
+def test_validation_on_training_pictures_is_refused(
+    freihand: Path, mano_like: Path, tmp_path: Path, ours: str, theirs: str
+) -> None:
+    splits = (f'data.options.split={ours}', f'validation.options.split={theirs}')
+    config = paper_run(freihand, mano_like, tmp_path, *splits)
+    told = f"split '{theirs}', which shares pictures with split '{ours}'"
+    with pytest.raises(ConfigError, match=told):
+        validation_samples(config, build_network(config), tmp_path)
+
+
+def test_splits_without_a_picture_in_common_are_told_apart(
+    freihand: Path, obman: Path, tiny_run: MakeRun
+) -> None:
+    for kind, ours, theirs in (
+        ('freihand', {}, {'split': 'evaluation'}),
+        ('freihand', {'split': 'train-alignment'}, {'split': 'alignment'}),
+        ('freihand', {}, {'split': 'train', 'root': 'another copy'}),
+        ('obman', {}, {'split': 'val'}),
+    ):
+        data = {'kind': kind, 'root': str(freihand), 'options': ours}
+        check_apart(tiny_run(data=data, validation={'samples': 2, 'options': theirs}))
+    data = {'kind': 'obman', 'root': str(obman)}
+    config = tiny_run(data=data, validation={'samples': 2, 'options': {'split': 'train'}})
+    with pytest.raises(ConfigError, match=r'expected val or test, or validation\.samples 0'):
+        check_apart(config)
+
+
+def test_validation_without_its_labels_is_named(
+    freihand: Path, mano_like: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(freihand, tmp_path / 'FreiHAND')
+    (root / 'evaluation/rgb').mkdir(parents=True)
+    shutil.copy(root / 'training/rgb/00000000.jpg', root / 'evaluation/rgb/00000000.jpg')
+    for name, content in (('K', [np.eye(3).tolist()]), ('scale', [0.03])):
+        (root / f'evaluation_{name}.json').write_text(json.dumps(content))
+    splits = ('data.options.split=train', 'validation.options.split=evaluation')
+    config = paper_run(root, mano_like, tmp_path / 'run', *splits)
+    with pytest.raises(DatasetError, match=r'00000000.* has no mesh'):
+        validation_samples(config, build_network(config), tmp_path)
+
+
+def test_no_augmentation_of_photographs_is_possible(
+    freihand: Path, mano_like: Path, tmp_path: Path
+) -> None:
+    config = paper_run(freihand, mano_like, tmp_path, 'data.options.augmentation=null')
+    net = build_network(config)
+    source = open_source(config, net.config, config.data.options, varied=True)
+    assert source.augmentation is None
+
+
+def test_validation_samples_of_a_renderer_of_ones_own_are_rendered_anew(
+    tiny_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caches: list[Path | None] = []
+    monkeypatch.setattr(
+        'handmesh_model.training.data.render_validation_set',
+        lambda *arguments: caches.append(arguments[-1]) or {},
+    )
+    net = build_network(tiny_run())
+    for renderer in ({}, {'renderer': 'my_hands:render'}):
+        config = tiny_run(data={'kind': 'synthetic', **renderer})
+        validation_samples(config, net, tmp_path)
+    assert caches == [tmp_path / 'validation.npz', None]
+
+
 def test_validation_without_a_sample_is_named(tiny_run: MakeRun) -> None:
     config = tiny_run(validation={'samples': 4, 'options': {'start': 16}})
     with pytest.raises(ConfigError, match=r"are \{'stop': 16, 'start': 16\}, which leave 0"):
@@ -191,6 +273,14 @@ def test_no_validation_is_possible(tiny_run: MakeRun) -> None:
             ConfigError,
             r"'data\.options\.augmentation\.scale' is 'big', expected float",
         ),
+        (
+            {'options': {'augmentation': 3}},
+            ConfigError,
+            r"'data\.options\.augmentation' is 3, expected a mapping, or null for none",
+        ),
+        ({'options': {'size': 64}}, ConfigError, r"'data\.options\.size' is 64, expected no such"),
+        ({'options': {'seed': 5}}, ConfigError, r"'data\.options\.seed' is 5, expected no such"),
+        ({'options': {'kind': 'obman'}}, ConfigError, r"'data\.options\.kind' is 'obman'"),
         ({'root': 'nowhere'}, DatasetError, "'nowhere' is no folder"),
     ],
 )

@@ -60,9 +60,9 @@ class Numbers:
         }
 
 
-def stream_from(step: int = 0, rank: int = 0, ranks: int = 1, **options: Any) -> DatasetStream:
+def stream_from(seen: int = 0, rank: int = 0, ranks: int = 1, **options: Any) -> DatasetStream:
     source = options.pop('source', Numbers())
-    return DatasetStream(source, LixelScale(64, 16), 4, (7, rank, step), ranks, **options)
+    return DatasetStream(source, LixelScale(64, 16), 4, (7, rank, seen), ranks, **options)
 
 
 def keys(stream: DatasetStream, batches: int) -> list[tuple[int, int]]:
@@ -100,8 +100,13 @@ def test_samples_with_a_mesh_come_first() -> None:
     assert batch['vertices'][:, 0, 0].tolist() == expected
 
 
-def test_a_later_step_starts_where_it_would_have_come_to() -> None:
-    assert keys(stream_from(step=3), 4) == keys(stream_from(), 7)[12:]
+def test_a_later_start_goes_on_where_it_would_have_come_to() -> None:
+    assert keys(stream_from(seen=12), 4) == keys(stream_from(), 7)[12:]
+
+
+def test_a_start_with_another_batch_size_leaves_out_none_and_repeats_none() -> None:
+    larger = DatasetStream(Numbers(), LixelScale(64, 16), 6, (7, 0, 8))
+    assert keys(stream_from(), 2) + keys(larger, 2) == keys(stream_from(), 5)
 
 
 def test_ranks_share_each_step() -> None:

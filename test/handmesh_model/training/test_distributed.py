@@ -96,7 +96,7 @@ def test_lost_rank_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> No
         raise RuntimeError('connection closed by peer')
 
     monkeypatch.setattr(distributed.dist, 'all_reduce', refuse)
-    for ask in (lambda ranks: ranks.most(1.0), Ranks.barrier):
+    for ask in (lambda ranks: ranks.most(1.0), lambda ranks: ranks.span(1.0)):
         with pytest.raises(PeerError, match=r'another rank is gone \(connection closed'):
             ask(Ranks(0, 2, torch.device('cpu')))
 
@@ -104,7 +104,16 @@ def test_lost_rank_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> No
 def test_one_rank_alone_asks_nobody() -> None:
     alone = Ranks(0, 1, torch.device('cpu'))
     assert alone.most(1.0, 0.3) == [1.0, 0.3]
-    alone.barrier()
+    assert alone.span(3.0) == (3.0, 3.0)
+
+
+def test_span_is_over_all_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_another_at_5(tensor: torch.Tensor, operation: object) -> None:
+        torch.maximum(tensor, torch.tensor([5.0, -5.0], dtype=tensor.dtype), out=tensor)
+
+    monkeypatch.setattr(distributed.dist, 'all_reduce', with_another_at_5)
+    pair = Ranks(0, 2, torch.device('cpu'))
+    assert (pair.span(3.0), pair.span(8.0)) == ((3.0, 5.0), (5.0, 8.0))
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])

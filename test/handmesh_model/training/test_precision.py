@@ -1,3 +1,4 @@
+import inspect
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -39,8 +40,20 @@ def test_a_pytorch_that_cannot_tell_computes_in_float32(monkeypatch: pytest.Monk
     assert not multiplies_bfloat16(CPU)
 
 
-def test_gpus_are_not_asked() -> None:
-    assert multiplies_bfloat16(torch.device('cuda'))
+@pytest.mark.parametrize('able', [True, False])
+def test_a_gpu_is_asked_for_more_than_emulation(
+    monkeypatch: pytest.MonkeyPatch, able: bool
+) -> None:
+    def is_bf16_supported(including_emulation: bool = True) -> bool:
+        return able or including_emulation
+
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', is_bf16_supported)
+    assert multiplies_bfloat16(torch.device('cuda')) is able
+
+
+def test_pytorch_can_be_asked_so() -> None:
+    parameters = inspect.signature(torch.cuda.is_bf16_supported).parameters
+    assert 'including_emulation' in parameters
 
 
 @pytest.mark.parametrize(('wanted', 'able'), WANTED_AND_ABLE)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tiny_runs import ALONE, MakeRun, train
+from tiny_runs import ALONE, CPU, MakeRun, train
 
 from handmesh_model.checkpoints import save_checkpoint
-from handmesh_model.errors import CheckpointError
+from handmesh_model.errors import CheckpointError, ConfigError
+from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.setup import build_network
 from handmesh_model.training.trainer import Trainer
 
@@ -86,6 +87,60 @@ def test_last_file_of_another_optimizer_is_named(tiny_run: MakeRun) -> None:
     train(tiny_run(), stop_after=1)
     with pytest.raises(CheckpointError, match=r"last\.pt': it lacks 'parts'"):
         Trainer(tiny_run(optimizer={'name': 'muon'}), ALONE)
+
+
+@pytest.mark.parametrize(('name', 'value'), [('depth_axis', 'camera'), ('offset', False)])
+def test_another_meaning_of_the_same_weights_is_named(
+    tiny_run: MakeRun, name: str, value: object
+) -> None:
+    first, _ = train(tiny_run(), stop_after=1)
+    before = getattr(first.net.config, name)
+    told = f'has {name} {before!r}, the one to train has {value!r}; .*_options.{name}={before}'
+    with pytest.raises(CheckpointError, match=told):
+        Trainer(tiny_run(network_options={name: value}), ALONE)
+
+
+def test_best_counts_for_the_samples_it_was_measured_on(
+    tiny_run: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tiny_run(total_samples=8))
+    forget = 'validation samples are others than before'
+    # An error that none can go below.
+    for options, kept in (({'start': 16, 'stop': 20}, True), ({'start': 17, 'stop': 20}, False)):
+        saved = torch.load(Path(tiny_run().output) / 'last.pt')
+        saved['state']['best'] = 0.0
+        torch.save(saved, Path(tiny_run().output) / 'last.pt')
+        capsys.readouterr()
+        validation = {'samples': 4, 'every_samples': 40, 'options': options}
+        samples = saved['state']['samples'] + 8
+        trainer, _ = train(tiny_run(total_samples=samples, validation=validation))
+        assert (trainer.state.best == 0) == kept
+        assert (forget in capsys.readouterr().out) != kept
+    assert trainer.state.best == trainer.state.history[-1]['lixel_error']
+
+
+def test_file_from_before_these_entries_is_gone_on_from(
+    tiny_run: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tiny_run(total_samples=8))
+    path = Path(tiny_run().output) / 'last.pt'
+    saved = torch.load(path)
+    saved['state']['best'] = 0.0
+    for name in ('measured_on', 'network'):
+        del saved['state'][name]
+    torch.save(saved, path)
+    trainer, _ = train(tiny_run(total_samples=16))
+    assert (trainer.state.samples, trainer.state.best) == (16, 0)
+    assert 'others than before' not in capsys.readouterr().out
+
+
+def test_ranks_that_find_different_runs_are_told_of_it(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(tiny_run(), Ranks(1, 2, CPU))
+    monkeypatch.setattr(Ranks, 'most', lambda ranks, step, less: [40.0, less])
+    with pytest.raises(ConfigError, match='at the steps 0 to 40; expected one folder that all'):
+        trainer.run()
 
 
 def test_last_file_of_another_network_is_named(tiny_run: MakeRun, tmp_path: Path) -> None:

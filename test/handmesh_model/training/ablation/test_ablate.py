@@ -218,6 +218,14 @@ def test_result_without_its_figures_is_named(
         run_cells([cell], ALONE, tmp_path)
 
 
+def test_lack_of_samples_to_measure_on_is_told_before_training(
+    cells: Callable[..., list[Cell]], trained: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match='which leave 0 samples, expected at least 1'):
+        run_cells(cells('validation.options.start=20'), ALONE, tmp_path)
+    assert trained == []
+
+
 def test_missing_configuration_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -263,7 +271,12 @@ def test_published_datasets_are_measured_in_their_pictures(
 ) -> None:
     config = tiny_run(
         topology=str(mano_like),
-        data={'kind': 'freihand', 'root': str(freihand), 'workers': 0},
+        data={
+            'kind': 'freihand',
+            'root': str(freihand),
+            'options': {'split': 'train-alignment'},
+            'workers': 0,
+        },
         validation={'samples': 2, 'options': {'split': 'alignment'}},
     )
     figures = measure(config, build_network(config), tmp_path, torch.device('cpu'))

@@ -51,6 +51,26 @@ def test_variants_by_themselves_extend_the_paper_s_training() -> None:
         assert bool(changed) == (name != 'full')
 
 
+@pytest.mark.parametrize(
+    ('override', 'message'),
+    [
+        ('validation.samples=0', r'validation\.samples is 0, expected at least 1'),
+        ('validation.options={}', r'validation\.options is \{\}, expected what tells'),
+    ],
+)
+def test_runs_that_could_not_be_measured_are_refused(
+    base: Path, tmp_path: Path, override: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_cells(base, find_variants(CONFIG), 1, tmp_path, [override])
+
+
+def test_runs_that_would_be_measured_on_what_they_trained_on_are_refused(tmp_path: Path) -> None:
+    paper, overrides = CONFIG / 'train_paper.yaml', ['data.options.split=train']
+    with pytest.raises(ConfigError, match=r"split 'alignment', which shares pictures"):
+        make_cells(paper, find_variants(CONFIG), 1, tmp_path, overrides)
+
+
 def test_each_variant_lacks_what_its_name_says(base: Path, tmp_path: Path) -> None:
     cells = by_variant(make_cells(base, find_variants(CONFIG), 1, tmp_path))
     nets: dict[str, HandMeshNet] = {k: build_network(cell.config) for k, cell in cells.items()}
