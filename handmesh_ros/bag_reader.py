@@ -22,10 +22,12 @@ from handmesh_model.extras import advice
 METADATA = 'metadata.yaml'
 MAX_CHUNK = 1 << 30
 """Bytes of one uncompressed chunk of messages."""
+MAX_OPEN = 2 << 30
+"""Bytes of the uncompressed chunks that are read at a time, since their times overlap."""
 MAX_METADATA = 16 << 20
 MAX_TOPICS = 10_000
 _EXPECTED = "expected none or chunks inside MCAP ('ros2 bag convert' writes it anew)"
-_LONGEST_WORD = 80
+LONGEST_WORD = 80
 """Characters of a stranger's text that are repeated."""
 _DATABASE = b'SQLite format 3\0'
 _COMPRESSED_FILE = re.compile(rb'\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18')
@@ -44,8 +46,8 @@ def opened_bag(path: Path) -> Iterator[Any]:
         from rosbags.rosbag2 import Reader
     except ImportError as error:
         raise ImageError(advice('a bag', ['rosbags'], 'bags')) from error
-    _limit_decompression()
     try:
+        _limit_decompression()
         _check_files(path)
         reader = Reader(path)
         reader.open()
@@ -56,6 +58,7 @@ def opened_bag(path: Path) -> Iterator[Any]:
     try:
         if len(reader.connections) > MAX_TOPICS:
             raise ImageError(f"bag '{path}' has more than {MAX_TOPICS} topics")
+        _check_chunks(reader, path)
         yield reader
     finally:
         reader.close()
@@ -107,7 +110,7 @@ def _check_files(path: Path) -> None:
         raise ImageError(
             f"'{path / METADATA}' has a {type(mode).__name__} as compression_mode, expected text"
         )
-    mode = mode[:_LONGEST_WORD]
+    mode = mode[:LONGEST_WORD]
     for name in metadata['relative_file_paths']:
         # Of a path, the library takes the name.
         file = path / PurePath(name).name
@@ -172,6 +175,31 @@ def _check_database(file: Path) -> None:
             raise ImageError(
                 f"bag '{file}' holds a computed {kind} '{name}', expected tables only"
             )
+
+
+def _check_chunks(reader: Any, bag: Path) -> None:
+    """
+    Refuse chunks that the library would keep unpacked together: those whose times overlap.
+
+    By what the index says of their times and sizes; the library goes by the same, file by file.
+    """
+    from rosbags.rosbag2.storage_mcap import McapReader
+
+    for file in reader.storage.storages if bag.is_dir() else [reader.storage]:
+        changes = []
+        for chunk in file.chunks if isinstance(file, McapReader) else ():
+            start = chunk.message_start_time
+            changes.append((start, -chunk.uncompressed_size))
+            changes.append((max(start, chunk.message_end_time), chunk.uncompressed_size))
+        size = 0
+        # Where one begins in the moment in which another ends, both are open: negative ones first.
+        for time, change in sorted(changes):
+            size -= change
+            if size > MAX_OPEN:
+                raise ImageError(
+                    f"bag '{bag}' has chunks of {size} bytes in all at the time {time} ns, at "
+                    f'most {MAX_OPEN} are read together'
+                )
 
 
 @lru_cache(maxsize=1)

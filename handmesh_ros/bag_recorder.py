@@ -2,8 +2,9 @@
 Records topics into a ROS 2 bag, as `ros2 bag record` does, also where that is not installed.
 
 Waits for each topic to be published, takes its messages as they are, and ends with a bag that
-`ros2 bag play`, Foxglove and folder_camera read: after ``duration``, or on SIGINT or SIGTERM.
-Where the disk is full it ends early, while there is room to finish the bag.
+`ros2 bag play`, Foxglove and folder_camera read: after ``duration``, or on SIGINT, SIGTERM or
+SIGHUP. With ``use_sim_time`` it begins with the first ``/clock``; of what comes before, it keeps
+what is latched. Where the disk is full it ends early, while there is room to finish the bag.
 """
 
 from __future__ import annotations
@@ -24,17 +25,21 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from handmesh_model.errors import ConfigError, OutputError
 from handmesh_ros import executable
 from handmesh_ros.bag_writer import STORAGES, BagWriter
+from handmesh_ros.camera_watch import matched_qos
+from handmesh_ros.image_input import matched_reliability
 from handmesh_ros.parameters import parameter
 from handmesh_ros.ros_parameters import ParameterServer
 
 _LOOK_PERIOD = 0.2
 """Seconds between two looks for topics that are not published yet."""
 _QUEUE = 100
+_MOST_HELD = 256 << 20
+"""Bytes of latched messages that are held until simulated time begins."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class BagRecorder(Node):
         if not self._missing:
             raise ConfigError("parameter 'topics' is empty, expected names of topics")
         self._writer = BagWriter(Path(self.settings.out).expanduser(), self.settings.storage)
+        self._held: list[tuple[str, bytes]] = []
+        self._bytes_held = self._left_out = 0
         # Simulated time may stand still, or be what is yet to be found.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_LOOK_PERIOD, self._look, clock=steady)
@@ -98,6 +105,9 @@ class BagRecorder(Node):
         self.get_logger().info(f"Bag '{self.settings.out}' holds {self._contents()}")
         for topic in sorted(self._missing):
             self.get_logger().warning(f"'{topic}' was never published")
+        left_out = self._left_out + len(self._held)
+        if left_out:
+            self.get_logger().warning(f'{left_out} messages from before /clock are left out')
 
     def _finish(self, why: str) -> None:
         """
@@ -118,7 +128,8 @@ class BagRecorder(Node):
         return ', '.join(f'{topic} {count}' for topic, count in counts) or 'nothing'
 
     def _look(self) -> None:
-        """Subscribe to what has come to be published."""
+        """Subscribe to what has come to be published, and see whether simulated time has begun."""
+        self._release(self.get_clock().now().nanoseconds)
         for topic in sorted(self._missing):
             publishers = self.get_publishers_info_by_topic(topic)
             if publishers:
@@ -127,16 +138,12 @@ class BagRecorder(Node):
 
     def _subscribe(self, topic: str, publishers: Sequence[Any]) -> None:
         kind = publishers[0].topic_type
-        offers = [publisher.qos_profile for publisher in publishers]
-        is_latched = all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers)
-        is_reliable = all(o.reliability == ReliabilityPolicy.RELIABLE for o in offers)
-        latched, volatile = DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE
-        reliable, best_effort = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
         qos = QoSProfile(
             depth=_QUEUE,
-            durability=latched if is_latched else volatile,
-            reliability=reliable if is_reliable else best_effort,
+            durability=matched_qos(publishers).durability,
+            reliability=matched_reliability(publishers),
         )
+        is_latched = qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
         try:
             package, _, name = kind.split('/')
             message = getattr(importlib.import_module(f'{package}.msg'), name)
@@ -144,14 +151,39 @@ class BagRecorder(Node):
         except (ImportError, AttributeError, ValueError, ConfigError) as error:
             self.get_logger().error(f"'{topic}' is not recorded: {error}")
             return
-        self.create_subscription(message, topic, self._keeper(topic), qos, raw=True)
+        self.create_subscription(message, topic, self._keeper(topic, is_latched), qos, raw=True)
         self.get_logger().info(f"Recording '{topic}' ({kind})")
 
-    def _keeper(self, topic: str) -> Callable[[bytes], None]:
+    def _keeper(self, topic: str, is_latched: bool) -> Callable[[bytes], None]:
         def keep(data: bytes) -> None:
-            self._writer.write(topic, self.get_clock().now().nanoseconds, bytes(data))
+            now = self.get_clock().now().nanoseconds
+            if now:
+                self._release(now)
+                self._writer.write(topic, now, bytes(data))
+            else:
+                self._hold(topic, bytes(data), is_latched)
 
         return keep
+
+    def _hold(self, topic: str, data: bytes, is_latched: bool) -> None:
+        """
+        Put off what comes while simulated time is 0, or the bag would begin in 1970.
+
+        What is not latched has been and gone when that time begins, as for `ros2 bag record`.
+        """
+        self.get_logger().warning('Waiting for the first /clock to record', once=True)
+        if is_latched and self._bytes_held + len(data) <= _MOST_HELD:
+            self._held.append((topic, data))
+            self._bytes_held += len(data)
+        else:
+            self._left_out += 1
+
+    def _release(self, now: int) -> None:
+        """Write what was put off, if there is a time by now."""
+        if now:
+            held, self._held = self._held, []
+            for topic, data in held:
+                self._writer.write(topic, now, data)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sqlite3
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import Any
 
 from handmesh_model.errors import ConfigError, OutputError
 from handmesh_model.extras import advice
-from handmesh_ros.bag_reader import means_another_file
+from handmesh_ros.bag_reader import brief, means_another_file
 
 try:
     import resource
@@ -21,8 +20,6 @@ except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
 STORAGES = ('mcap', 'sqlite3')
-_OTHER_PACKAGE = re.compile(r'^\s*(\w+)/\w+', re.MULTILINE)
-"""The package in the type of a field."""
 _RESERVE = 4 << 20
 """Bytes that are left free to finish a bag: MCAP messages up to 1 MiB that wait, and its index."""
 _INDEX_SHARE = 1024
@@ -70,7 +67,7 @@ class BagWriter:
         :param topic: absolute.
         :param kind: such as 'sensor_msgs/msg/Image'.
         :param is_latched: transient local, so that whoever replays the bag latches it again.
-        :raises ConfigError: if the definition of the message cannot be found.
+        :raises ConfigError: if the definition of the message cannot be found or understood.
         :raises OutputError: if it cannot be written; only closing is of use then.
         """
         from rosbags.typesys.base import TypesysError
@@ -159,31 +156,52 @@ def _store() -> Any:
 
 
 def _store_with(kind: str) -> Any:
-    """The definitions of all messages of ROS, and of the package of one that is not among them."""
+    """The definitions of all messages of ROS, and of one that is not among them."""
     store = _store()
     if kind not in store.types:
-        _register_package(store, kind.partition('/')[0])
+        _define(store, kind)
     if kind not in store.types:
         raise ConfigError(f"no definition of '{kind}' found in AMENT_PREFIX_PATH")
     return store
 
 
-def _register_package(store: Any, package: str) -> None:
-    """Read the definitions that an installed package brings, and those that it refers to."""
-    from rosbags.typesys import get_types_from_msg
+def _define(store: Any, kind: str) -> None:
+    """
+    Read the definition that an installed package brings, and those that it refers to.
 
-    for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
-        folder = Path(prefix) / 'share' / package / 'msg'
-        found = sorted(folder.glob('*.msg')) if prefix else []
-        if found:
-            types: dict[str, Any] = {}
-            others: set[str] = set()
-            for file in found:
-                text = file.read_text(encoding='utf-8')
-                types |= get_types_from_msg(text, f'{package}/msg/{file.stem}')
-                others.update(_OTHER_PACKAGE.findall(text))
-            store.register({name: t for name, t in types.items() if name not in store.types})
-            known = {name.partition('/')[0] for name in store.types}
-            for other in sorted(others - known):
-                _register_package(store, other)
+    No others: what is written in a way that rosbags does not understand matters only if needed.
+
+    :raises ConfigError: if it cannot be read.
+    """
+    package, _, name = kind.split('/')
+    for prefix in filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)):
+        file = Path(prefix) / 'share' / package / 'msg' / f'{name}.msg'
+        if file.is_file():
+            for other in _register(store, kind, file):
+                if other not in store.types:
+                    _define(store, other)
             return
+
+
+def _register(store: Any, kind: str, file: Path) -> list[str]:
+    """Read the definition in a file; the messages that it refers to."""
+    from rosbags.typesys import get_types_from_msg
+    from rosbags.typesys.base import TypesysError
+
+    try:
+        types = get_types_from_msg(file.read_text(encoding='utf-8'), kind)
+        store.register(types)
+    except (OSError, ValueError, TypesysError) as error:
+        raise ConfigError(f"cannot read the definition '{file}': {brief(error)}") from error
+    _, fields = types[kind]
+    return [name for _, field in fields if (name := _message_in(field))]
+
+
+def _message_in(field: Any) -> str | None:
+    """The message that a field holds, if it holds one or several."""
+    from rosbags.interfaces import Nodetype
+
+    node, content = field
+    if node in (Nodetype.ARRAY, Nodetype.SEQUENCE):
+        return _message_in(content[0])
+    return content if node == Nodetype.NAME else None

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from handmesh_model.errors import HandmeshError, ImageError, IntrinsicsError
-from handmesh_ros.bag_reader import METADATA, bag_messages, brief, opened_bag
-from handmesh_ros.source_camera import SourceCamera, camera_of_info
+from handmesh_ros.bag_reader import LONGEST_WORD, METADATA, bag_messages, brief, opened_bag
+from handmesh_ros.source_camera import SourceCamera, camera_of_info, sounds_rectified
 
 if TYPE_CHECKING:
     from handmesh_ros.calibration import Calibration
@@ -54,7 +54,8 @@ class Bag:
     :param rate: images a second, by the times of the first ones in the bag; 0 if there are too few
         to tell.
     :param camera: by the camera_info beside the images, if that is calibrated for images of their
-        size; region of interest and binning are taken off K and P.
+        size; region of interest and binning are taken off K and P. Of images whose topic says
+        that they are rectified, K is that of P, and there is no distortion.
     """
 
     path: Path
@@ -74,7 +75,7 @@ class Bag:
             wanted = _connections(reader, self.topic)
             for index, (connection, _, data) in enumerate(bag_messages(reader, wanted, self.path)):
                 try:
-                    yield index, _decode(connection.msgtype, data)
+                    yield index, _decode(_parse(connection.msgtype, data))
                 except ImageError as error:
                     warn(f"image {index} of '{self.topic}' in '{self.path}' is left out: {error}")
 
@@ -116,29 +117,52 @@ def _camera(
     found = _calibration(reader, topic, path, warn)
     if found is None:
         return None
-    message, calibration = found
-    size = _image_size(reader, topic, path)
+    info_topic, message, calibration = found
+    image = _first_image(reader, topic, path)
     try:
-        if size is not None:
-            calibration.check_size(*size)
+        if image is not None:
+            calibration.check_size(*image.size)
     except IntrinsicsError as error:
         warn(f"the camera matrix in bag '{path}' is not taken: {error}")
         return None
+    frames = message.header.frame_id, '' if image is None else image.frame
+    if all(frames) and frames[0] != frames[1]:
+        of_info, of_images = (frame[:LONGEST_WORD] for frame in frames)
+        warn(
+            f"camera_info on '{info_topic}' of bag '{path}' is in frame '{of_info}', the images "
+            f"on '{topic}' in '{of_images}': make sure that it is of the same camera"
+        )
     name = f"the camera of bag '{path}'"
-    return camera_of_info(
+    camera = camera_of_info(
         message, calibration.intrinsics, calibration.distortion, calibration.size, name
     )
+    if not sounds_rectified(topic):
+        return camera
+    if np.any(message.d):
+        warn(
+            f"images on '{topic}' of bag '{path}' sound rectified: P of '{info_topic}' is taken, "
+            'its distortion is not'
+        )
+    # R leads from the lens to images as they are already.
+    return replace(camera, rectification=np.eye(3))
 
 
-def _image_size(reader: Any, topic: str, path: Path) -> tuple[int, int] | None:
-    """Width and height of the first image that can be read; None if there is none."""
+class _FirstImage(NamedTuple):
+    size: tuple[int, int]
+    """Width and height."""
+    frame: str
+
+
+def _first_image(reader: Any, topic: str, path: Path) -> _FirstImage | None:
+    """What the first image that can be read is like; None if there is none."""
     images = bag_messages(reader, _connections(reader, topic), path)
     for connection, _, data in islice(images, _SEARCH):
         try:
-            height, width = _decode(connection.msgtype, data).shape[:2]
+            message = _parse(connection.msgtype, data)
+            height, width = _decode(message).shape[:2]
         except ImageError:
             continue
-        return width, height
+        return _FirstImage((width, height), message.header.frame_id)
     return None
 
 
@@ -184,13 +208,16 @@ def _parse(kind: str, data: bytes) -> Any:
         raise ImageError(f'not a {kind}: {brief(error)}') from error
 
 
-def _decode(kind: str, data: bytes) -> np.ndarray:
-    message = _parse(kind, data)
+def _decode(message: Any) -> np.ndarray:
+    """
+    :param message: an image, raw or compressed.
+    :raises ImageError: if it cannot be read.
+    """
     # They need sensor_msgs, which whoever plays images has.
     from handmesh_ros.compressed_images import compressed_image_to_rgb
     from handmesh_ros.images import image_to_rgb
 
-    if kind == COMPRESSED:
+    if message.__msgtype__ == COMPRESSED:
         return compressed_image_to_rgb(message)
     if message.width * message.height > MAX_PIXELS:
         raise ImageError(
@@ -201,8 +228,8 @@ def _decode(kind: str, data: bytes) -> np.ndarray:
 
 def _calibration(
     reader: Any, topic: str, path: Path, warn: Callable[[str], object]
-) -> tuple[Any, Calibration] | None:
-    """The camera_info in the images' namespace, or of the only one: message and meaning."""
+) -> tuple[str, Any, Calibration] | None:
+    """The camera_info in the images' namespace, or the only one: topic, message and meaning."""
     # Needs sensor_msgs, as for images.
     from handmesh_ros.calibration import camera_info_to_calibration
 
@@ -214,10 +241,11 @@ def _calibration(
         return None
     wanted = [c for c in infos if c.topic == (beside if beside in names else c.topic)]
     fault = ''
-    for _, _, data in islice(bag_messages(reader, wanted, path), _SEARCH):
+    for connection, _, data in islice(bag_messages(reader, wanted, path), _SEARCH):
         try:
             message = _parse(INFO, data)
-            return message, camera_info_to_calibration(message)
+            calibration = camera_info_to_calibration(message, sounds_rectified(topic))
+            return connection.topic, message, calibration
         except HandmeshError as error:
             fault = fault or str(error)
     if fault:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,9 +13,8 @@ from sensor_msgs.msg import CameraInfo
 
 from handmesh_model.errors import IntrinsicsError
 from handmesh_ros.calibration import Calibration, camera_info_to_calibration
+from handmesh_ros.source_camera import sounds_rectified
 
-_RECTIFIED = re.compile(r'(^|[/_])rect')
-"""As in image_rect, image_rect_color or rectified/image."""
 _SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Fits every publisher."""
 _LATCHED = QoSProfile(
@@ -195,7 +193,7 @@ class CameraWatch:
         )
         topic = self._image_topic()
         is_distorted = calibration is not None and calibration.distortion.size > 0
-        if is_distorted and _RECTIFIED.search(topic):
+        if is_distorted and sounds_rectified(topic):
             self._say(
                 f"images on '{topic}' sound rectified, but image_is_rectified is false and the "
                 'distortion in camera_info is undone: if they are rectified, set it to true'

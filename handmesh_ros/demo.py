@@ -124,10 +124,10 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     report = run_demo(open_source(options.source, topic=options.topic), options)
-    print(summary(report, Path(options.out)), flush=True)
     if not report['frames']['answered']:
         print('demo failed: no image was answered', file=sys.stderr, flush=True)
         return 1
+    print(summary(report, Path(options.out)), flush=True)
     return 0
 
 

@@ -16,7 +16,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,7 +28,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from handmesh_model.errors import ConfigError, ImageError
+from handmesh_model.errors import ConfigError
 from handmesh_ros import executable, sources
 from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.images import rgb_to_image
@@ -123,7 +123,7 @@ class FolderCamera(Node):
         with self._frames_file() as file:
             due = time.monotonic()
             end = due + (self.settings.duration or float('inf'))
-            for frame in self._frames():
+            for frame in self._source.play(self.settings.loop):
                 if not self._is_time(due):
                     continue
                 if time.monotonic() > end:
@@ -172,18 +172,6 @@ class FolderCamera(Node):
     def _is_answered(self, stamp: int) -> bool:
         end = time.monotonic() + ANSWER_TIMEOUT
         return self._wait_until(lambda: self._answered >= stamp, until=end)
-
-    def _frames(self) -> Iterator[sources.Frame]:
-        """:raises ImageError: if the source gives nothing any more."""
-        while True:
-            has_any = False
-            for frame in self._source.frames():
-                has_any = True
-                yield frame
-            if not has_any:
-                raise ImageError(f'{self._source.name} gives no pictures any more')
-            if not self.settings.loop:
-                return
 
     def _frames_file(self) -> TextIO:
         path = Path(self.settings.frames_file or os.devnull)

@@ -18,6 +18,9 @@ from handmesh_model.hand import HAND_SIZE_RANGE, SIDES
 ANY_SIDE = 'auto'
 """Value of ``side`` that leaves it to the network."""
 
+RATE_RANGE = (0.1, 240.0)
+"""Images a second that a source is played and filmed at."""
+
 Settings = TypeVar('Settings')
 
 
@@ -214,7 +217,7 @@ class CameraParameters:
         0.0,
         "Images a second; 0 takes the source's own rate, 10 for a folder.",
         low=0.0,
-        high=240.0,
+        high=RATE_RANGE[1],
         read_only=True,
     )
     duration: float = parameter(
@@ -278,7 +281,11 @@ class RecorderParameters:
         read_only=True,
     )
     rate: float = parameter(
-        10.0, 'Images a second of the video.', low=0.1, high=240.0, read_only=True
+        10.0,
+        'Images a second of the video.',
+        low=RATE_RANGE[0],
+        high=RATE_RANGE[1],
+        read_only=True,
     )
 
 

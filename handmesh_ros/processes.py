@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from handmesh_model.errors import HandmeshError
+from handmesh_ros import stop_signals
 from handmesh_ros.isolation import isolated_environment
 
 CANNOT_CONFIGURE = 'cannot configure'
@@ -70,7 +72,9 @@ class Child:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line)
-            print(f'{self.name:14} | {line.rstrip()}', flush=True)
+            # Where nobody listens any more, the child must not come to wait for somebody to.
+            with suppress(OSError):
+                print(f'{self.name:14} | {line.rstrip()}', flush=True)
 
     def is_alive(self) -> bool:
         """Whether the process still runs."""
@@ -81,8 +85,8 @@ class Child:
         return any(text in line for line in list(self.lines))
 
     def stop(self) -> int:
-        """Ask the process to end; see :func:`end_process`."""
-        return end_process(self.process)
+        """Ask the process to end; see :func:`end_processes`."""
+        return end_processes([self.process])[0]
 
 
 def end_process(process: subprocess.Popen[Any]) -> int:
@@ -94,6 +98,24 @@ def end_process(process: subprocess.Popen[Any]) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
+
+
+def end_processes(processes: Sequence[subprocess.Popen[Any]]) -> list[int]:
+    """
+    Ask processes to end, each when the one before has; their exit codes.
+
+    They may take their time. A signal does not keep any of them from being ended: it is passed
+    over at first, since it may be the very one that has led here, and later kills all.
+    """
+    begun = time.monotonic()
+
+    def hurry(number: int, frame: object) -> None:
+        if time.monotonic() - begun > stop_signals.IMPATIENCE:
+            for process in processes:
+                process.kill()
+
+    with stop_signals.handled_by(hurry):
+        return [end_process(process) for process in processes]
 
 
 def _yaml(value: object) -> str:
@@ -123,8 +145,13 @@ class Children:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        codes = {child.name: child.stop() for child in sorted(self._children, key=self._turn)}
-        failed = [f'{name} ended with code {code}' for name, code in codes.items() if code]
+        children = sorted(self._children, key=self._turn)
+        codes = end_processes([child.process for child in children])
+        failed = [
+            f'{child.name} ended with code {code}'
+            for child, code in zip(children, codes, strict=True)
+            if code
+        ]
         if failed and kind is None:
             raise DemoError(', '.join(failed))
 
@@ -202,14 +229,14 @@ def read_report(out: Path) -> dict[str, Any]:
 
 def run_as_command(run: Callable[[], int]) -> int:
     """
-    Run a demo; whoever ends it, by Ctrl-C or SIGTERM, ends its processes with it.
+    Run a demo; whoever ends it, by a signal to stop, ends its processes with it.
 
     :param run: gives the exit code.
     :returns: that code, 1 if the demo failed, which is said, 130 if it was stopped.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return run()
+        with stop_signals.handled_by(_interrupt):
+            return run()
     except (HandmeshError, DemoError, OSError) as error:
         print(f'demo failed: {error}', file=sys.stderr, flush=True)
         return 1

@@ -108,7 +108,8 @@ class ParameterServer(Generic[Settings]):
         return default
 
     def _overrides(self) -> dict[str, Parameter]:
-        return getattr(self._node, '_parameter_overrides', {})
+        # rclpy tells of them nowhere else; without the field, all would be passed over in silence.
+        return self._node._parameter_overrides
 
     def _warn_of_unknown(self) -> None:
         known = defaults(self._table)

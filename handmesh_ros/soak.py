@@ -20,7 +20,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,9 @@ class SoakNode(Node):
         if not self._spin(lambda: self._images.get_subscription_count() > 0, READY_TIMEOUT):
             raise DemoError(f'handmesh_node took no images within {READY_TIMEOUT:.0f} s')
         pid = child.process.pid
-        for i, rgb in zip(range(self._options.frames), self._pictures(), strict=False):
+        pictures = self._source.play(forever=True)
+        for i, frame in zip(range(self._options.frames), pictures, strict=False):
+            rgb = frame.rgb
             if not child.is_alive():
                 raise DemoError(f'handmesh_node ended with code {child.process.returncode}')
             if self._options.bad_every and i % self._options.bad_every == 0:
@@ -124,11 +126,6 @@ class SoakNode(Node):
                 print(soak.progress(), flush=True)
         # Diagnostics come once a second.
         self._spin(lambda: False, 2.5)
-
-    def _pictures(self) -> Iterator[Any]:
-        while True:
-            for frame in self._source.frames():
-                yield frame.rgb
 
     def _ask(self, rgb: Any) -> tuple[float | None, int]:
         """Seconds to the answer, None if none came; and how many hands there were."""

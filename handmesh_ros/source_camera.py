@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,14 @@ from handmesh_model.errors import ConfigError, HandmeshError
 
 PLUMB_BOB = 'plumb_bob'
 """The model that camera_calibration means where it names none, with five coefficients."""
+
+_RECTIFIED = re.compile(r'(^|[/_])rect')
+"""As in image_rect, image_rect_color or rectified/image."""
+
+
+def sounds_rectified(topic: str) -> bool:
+    """Whether the images of a topic are said by its name to be undistorted already."""
+    return bool(_RECTIFIED.search(topic))
 
 
 @dataclass(frozen=True, eq=False)

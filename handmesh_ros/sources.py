@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import handmesh_model
 from handmesh_model.errors import ConfigError, ImageError
 from handmesh_model.image_files import IMAGE_SUFFIXES, image_files
 from handmesh_ros import bags
+from handmesh_ros.parameters import RATE_RANGE
 from handmesh_ros.source_camera import SourceCamera, camera_of
 
 DEMO_CLIP = Path(handmesh_model.__file__).parent / 'assets' / 'demo_clip.mp4'
@@ -49,7 +52,7 @@ class Source:
 
     :param frames: starts from the first picture each time it is called.
     :param count: number of pictures, None where it is not known.
-    :param rate: pictures a second.
+    :param rate: pictures a second, within :data:`~handmesh_ros.parameters.RATE_RANGE`.
     :param camera: as a file beside the source, or a bag itself, tells it; None if none does.
     :param is_live: pictures come by themselves, each as it is taken.
     :param close: lets go of the device, if it is one; no pictures come afterwards.
@@ -70,6 +73,22 @@ class Source:
             return None
         return self.camera.intrinsics
 
+    def play(self, forever: bool) -> Iterator[Frame]:
+        """
+        The pictures once, or over and over.
+
+        :raises ImageError: if there are none, or none any more.
+        """
+        while True:
+            has_any = False
+            for frame in self.frames():
+                has_any = True
+                yield frame
+            if not has_any:
+                raise ImageError(f'{self.name} gives no pictures any more')
+            if not forever:
+                return
+
 
 Warn = Callable[[str], object]
 
@@ -78,16 +97,30 @@ def open_source(text: str, warn: Warn = print, topic: str = '') -> Source:
     """
     The source that a user named.
 
-    :param text: 'demo' or empty for the embedded clip, digits for a camera, else a path.
-    :param warn: told of each picture that cannot be read; the others are played.
+    :param text: 'demo' or empty for the embedded clip, digits or /dev/video and digits for a
+        camera, else a path.
+    :param warn: told of each picture that cannot be read, the others are played; and of a rate
+        that cannot be kept.
     :param topic: of the images, where the source is a bag with several.
     :raises ImageError: if there is no such thing, or nothing in it can be read.
+    :raises ConfigError: if a file beside the source holds something else than expected.
     """
+    source = _open(text, warn, topic)
+    rate = min(max(source.rate, RATE_RANGE[0]), RATE_RANGE[1])
+    if rate != source.rate:
+        warn(f'{source.name} has {source.rate:g} images a second, {rate:g} are played')
+    return replace(source, rate=rate)
+
+
+def _open(text: str, warn: Warn, topic: str) -> Source:
     if text in ('', 'demo'):
         return _video(DEMO_CLIP, 'the embedded demo clip')
     if text.isdecimal():
         return _camera(int(text))
     path = Path(text).expanduser()
+    device = re.fullmatch(r'/dev/video(\d+)', os.path.realpath(path))
+    if device:
+        return _camera(int(device[1]))
     if bags.is_bag(path):
         return _bag(path, topic, warn)
     if path.is_dir():
@@ -165,14 +198,25 @@ def _video(path: Path, title: str) -> Source:
     def frames() -> Iterator[Frame]:
         return _captured(_open_capture(str(path), title), path.name)
 
-    facts = _sidecar(path.with_suffix('.json'))
+    beside = path.with_suffix('.json')
+    facts = _sidecar(beside)
     return Source(
         str(path),
         frames,
         count if count > 0 else None,
-        float(facts.get('rate') or rate or FOLDER_RATE),
-        camera_of(facts, path.with_suffix('.json')),
+        _told_rate(facts, beside) or (rate if rate > 0 else FOLDER_RATE),
+        camera_of(facts, beside),
     )
+
+
+def _told_rate(facts: dict[str, Any], path: Path) -> float | None:
+    """Pictures a second by the file beside a video, if that tells it."""
+    rate = facts.get('rate')
+    if rate is None:
+        return None
+    if type(rate) not in (int, float) or not 0 < rate < math.inf:
+        raise ConfigError(f"'{path}' has rate {rate!r}, expected images a second, above 0")
+    return float(rate)
 
 
 def _camera(number: int) -> Source:

@@ -195,6 +195,41 @@ def test_files_outside_the_bag_are_not_opened(tmp_path, name):
         open_source(str(path))
 
 
+def test_chunks_that_would_be_open_together_are_refused(tmp_path, monkeypatch):
+    """Their times overlap, so that each waits, unpacked, for the others' messages."""
+    from rosbags.rosbag2 import storage_mcap
+
+    close = storage_mcap.McapWriter.close_chunk
+
+    def claim_to_last(writer):
+        writer.chunk.message_end_time += 10**10
+        close(writer)
+
+    # Each is a chunk of its own.
+    rgbs = [np.zeros((512, 800, 3), np.uint8)] * 4
+    limit = 3 * rgbs[0].nbytes
+    apart = pictures(tmp_path / 'apart', rgbs)
+    monkeypatch.setattr(storage_mcap.McapWriter, 'close_chunk', claim_to_last)
+    together = pictures(tmp_path / 'together', rgbs)
+    assert len(frames(open_source(str(together)))) == len(rgbs)
+    monkeypatch.setattr(bag_reader, 'MAX_OPEN', limit)
+    assert len(frames(open_source(str(apart)))) == len(rgbs)
+    for path in (together, next(together.glob('*.mcap'))):
+        with pytest.raises(ImageError, match=rf'chunks of \d+ bytes .* at most {limit} are read'):
+            open_source(str(path))
+
+
+def test_a_library_that_cannot_be_bounded_is_named(tmp_path, monkeypatch):
+    """As its releases before 0.11.7."""
+    from rosbags.rosbag2 import storage_mcap
+
+    path = pictures(tmp_path / 'bag', RGBS)
+    bag_reader._limit_decompression.cache_clear()
+    monkeypatch.delattr(storage_mcap, 'zstd')
+    with pytest.raises(ImageError, match=r'cannot read bag .* AttributeError: .*zstd'):
+        open_source(str(path))
+
+
 def chunked(path, compression, claimed, data):
     """An MCAP file of one chunk, with an index, whose size is what is claimed."""
 

@@ -12,13 +12,14 @@ pytest.importorskip('rclpy')
 pytest.importorskip('handmesh_ros.msg')
 
 import rclpy
+from rclpy.clock import ClockType
 from rclpy.executors import SingleThreadedExecutor
 from robot import TIMEOUT, parameters
 from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import Image
 
 from handmesh_model.errors import ConfigError, OutputError
-from handmesh_ros import bag_writer
+from handmesh_ros import bag_recorder, bag_writer
 from handmesh_ros.bag_recorder import BagRecorder
 
 MB = 10**6
@@ -41,6 +42,33 @@ def test_it_finds_topics_while_simulated_time_stands_still(tmp_path):
         recorder.destroy_node()
         camera.destroy_node()
         rclpy.shutdown()
+
+
+def test_nothing_is_recorded_as_of_1970(tmp_path, monkeypatch):
+    """Before the first /clock simulated time is 0; what is latched holds from the first on."""
+    monkeypatch.setattr(bag_recorder, '_MOST_HELD', 30)
+    rclpy.init(args=parameters(out=tmp_path / 'bag', topics='text', use_sim_time='true'))
+    recorder = BagRecorder()
+    try:
+        for topic in ('/plan', '/text'):
+            recorder._writer.add(topic, KIND)
+        latched, passing = recorder._keeper('/plan', True), recorder._keeper('/text', False)
+        for keep, data in ((latched, b'a' * 20), (passing, b'early'), (latched, b'b' * 20)):
+            keep(data)
+        recorder._look()
+        assert recorder._contents() == '/plan 0, /text 0'
+        now = rclpy.time.Time(seconds=7, clock_type=ClockType.ROS_TIME)
+        recorder.get_clock().set_ros_time_override(now)
+        recorder._look()
+        passing(b'late')
+        assert recorder._left_out == 2, 'one that is not latched, and one beyond the limit'
+    finally:
+        recorder._writer.close()
+        recorder.destroy_node()
+        rclpy.shutdown()
+    with Reader(tmp_path / 'bag') as reader:
+        messages = [(c.topic, time, data) for c, time, data in reader.messages()]
+    assert messages == [('/plan', 7 * 10**9, b'a' * 20), ('/text', 7 * 10**9, b'late')]
 
 
 def filled(path, storage='mcap'):

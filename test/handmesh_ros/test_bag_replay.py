@@ -122,10 +122,14 @@ def test_what_the_recorder_cannot_do_is_named(start, tmp_path):
 
 @pytest.fixture
 def packages(tmp_path, monkeypatch):
-    """A package whose messages refer to another one, and to one that is not installed."""
+    """Packages whose messages refer to others, to some not installed, or that are odd."""
+    bag_writer._store.cache_clear()
     for package, name, text in (
         ('arms', 'Arm', 'grippers/Gripper gripper\nstd_msgs/Header header\n'),
         ('arms', 'Lost', 'nowhere/Thing thing\n'),
+        ('arms', 'Odd', 'wstring<=3 s\n'),
+        ('arms', 'Pair', 'Odd[2] odd\n'),
+        ('arms', 'Chain', 'Arm[<=3] arms\n'),
         ('grippers', 'Gripper', 'float64 opening\n'),
     ):
         folder = tmp_path / 'share' / package / 'msg'
@@ -137,8 +141,18 @@ def packages(tmp_path, monkeypatch):
 def test_definitions_that_others_refer_to_are_found(packages, tmp_path):
     writer = bag_writer.BagWriter(tmp_path / 'bag')
     writer.add('/arm', 'arms/msg/Arm')
+    writer.add('/chain', 'arms/msg/Chain')
     with pytest.raises(ConfigError, match="definition of 'arms/msg/Lost' is incomplete"):
         writer.add('/lost', 'arms/msg/Lost')
+    writer.close()
+
+
+@pytest.mark.parametrize('kind', ['arms/msg/Odd', 'arms/msg/Pair'])
+def test_a_definition_that_rosbags_does_not_understand_is_named(packages, tmp_path, kind):
+    writer = bag_writer.BagWriter(tmp_path / 'bag')
+    with pytest.raises(ConfigError, match=r"cannot read the definition '.*Odd\.msg'"):
+        writer.add('/odd', kind)
+    writer.add('/arm', 'arms/msg/Arm')
     writer.close()
 
 

@@ -115,6 +115,42 @@ def test_a_distorted_camera_is_told_whole(tmp_path, model, lens):
     assert not said
 
 
+def test_rectified_images_have_the_camera_of_p_without_distortion(tmp_path):
+    projection = np.array([[280, 0, 90, -56], [0, 290, 45, 0], [0, 0, 1, 0]], float)
+    info = replace(
+        camera_info(MATRIX, distortion=[0.1, 0.02, 0, 0, 0], size=(32, 24)),
+        r=cv2.Rodrigues(np.array([0.01, 0.02, 0.03]))[0].ravel(),
+        p=projection.ravel(),
+    )
+    messages = [('/eye/camera_info', info)]
+    messages += [(f'/eye/{name}', image(RGBS[0])) for name in ('image_raw', 'image_rect_color')]
+    path = write(tmp_path / 'bag', messages)
+    said = []
+    camera = open_source(str(path), said.append, '/eye/image_rect_color').camera
+    np.testing.assert_array_equal(camera.intrinsics, projection[:, :3])
+    np.testing.assert_array_equal(camera.projection, projection)
+    np.testing.assert_array_equal(camera.rectification, np.eye(3))
+    assert not camera.is_distorted
+    (line,) = said
+    assert "'/eye/image_rect_color'" in line
+    assert 'sound rectified' in line
+    raw = open_source(str(path), said.append, '/eye/image_raw').camera
+    np.testing.assert_array_equal(raw.intrinsics, MATRIX)
+    assert raw.is_distorted
+    assert len(said) == 1
+
+
+def test_a_camera_info_of_another_frame_is_doubted(tmp_path):
+    other = replace(image(RGBS[0]), header=replace(header(0.0), frame_id='colour_eye'))
+    info = camera_info(MATRIX)
+    path = write(tmp_path / 'bag', [('/depth/camera_info', info), ('/color/image', other)])
+    said = []
+    assert open_source(str(path), said.append).camera is not None
+    (line,) = said
+    assert "on '/depth/camera_info' of bag" in line
+    assert "is in frame 'eye', the images on '/color/image' in 'colour_eye'" in line
+
+
 @pytest.mark.parametrize(
     ('changes', 'reason'),
     [

@@ -16,6 +16,7 @@ from robot import TIMEOUT
 from handmesh_ros import demo, processes
 from handmesh_ros.msg import Hand
 from handmesh_ros.outputs import TOPICS
+from handmesh_ros.record import Record
 
 FOLDER = Path(__file__).parent
 COUNT = 8
@@ -108,6 +109,13 @@ def test_demo_plays_records_and_reports(painted, pictures, tmp_path, capfd):
         x = arrays['joints_image'][seen][:, 0, 0]
         np.testing.assert_allclose(np.diff(x), 2.0, atol=0.7)
     assert 'images    8 of 8 answered, 0 dropped, hands in 75 %' in said
+
+
+def test_a_demo_without_an_answer_says_so(monkeypatch, pictures, capfd):
+    report = Record().report([{'frame': 0, 'stamp': 1}])
+    monkeypatch.setattr(demo, 'run_demo', lambda source, options: report)
+    assert demo.main(['--source', str(pictures)]) == 1
+    assert capfd.readouterr().err == 'demo failed: no image was answered\n'
 
 
 def test_missing_source_ends_at_once_and_is_named(tmp_path, capfd):

@@ -27,6 +27,7 @@ from handmesh_ros.ros_parameters import ParameterServer
 def test_what_is_read_once_is_refused_with_what_helps(life, said):
     guards, described = [], {}
     node = SimpleNamespace(
+        _parameter_overrides={},
         declare_parameter=lambda name, value, about, **_: described.update({name: about}),
         add_on_set_parameters_callback=guards.append,
     )
@@ -37,3 +38,10 @@ def test_what_is_read_once_is_refused_with_what_helps(life, said):
     assert server.settings.device == ('auto' if said else 'cpu')
     moment = 'configures' if life else 'starts'
     assert described['device'].additional_constraints == f'read when the node {moment}'
+
+
+def test_values_that_cannot_be_found_are_not_passed_over():
+    """Where rclpy keeps what users give is its own affair, and may change."""
+    node = SimpleNamespace(declare_parameter=lambda *_, **__: None)
+    with pytest.raises(AttributeError, match='_parameter_overrides'):
+        ParameterServer(node, NodeParameters)

@@ -3,12 +3,14 @@
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import pytest
 from painted_hands import paint
 
 from handmesh_ros import processes, soak
+from handmesh_ros.sources import Source
 
 FOLDER = Path(__file__).parent
 
@@ -39,3 +41,19 @@ def test_soak_counts_good_and_bad(painted, tmp_path):
     # One of them is a CameraInfo, and on a busy machine a good image may come before another.
     assert 1 <= int(report['counts']['faulty']) <= 5
     assert report['node exit code'] == 0
+
+
+def test_a_source_that_gives_nothing_ends_the_soak(monkeypatch, tmp_path):
+    calls, stopped = [], []
+
+    def frames():
+        calls.append(1)
+        assert len(calls) < 10, 'it would go on for ever'
+        return iter(())
+
+    child = SimpleNamespace(process=SimpleNamespace(pid=0), stop=lambda: stopped.append(1))
+    monkeypatch.setattr(soak.sources, 'open_source', lambda text: Source('it', frames, None, 1.0))
+    monkeypatch.setattr(soak.Child, 'start', lambda *_: child)
+    monkeypatch.setattr(soak.SoakNode, '_spin', lambda *_: True)
+    assert soak.main(['--frames', '60', '--out', str(tmp_path)]) == 1
+    assert stopped

@@ -75,6 +75,58 @@ def test_video_plays_with_its_rate_and_matrix(video):
     assert abs(int(frames[3].rgb[24, 32, 0]) - 120) < 12
 
 
+@pytest.mark.parametrize(('told', 'rate'), [(1000, 240.0), (240.02, 240.0), (0.05, 0.1), (7, 7.0)])
+def test_rates_are_those_that_can_be_played(video, told, rate):
+    video.with_suffix('.json').write_text(json.dumps({'rate': told}))
+    said = []
+    assert open_source(str(video), said.append).rate == rate
+    expected = f'{video} has {told:g} images a second, {rate:g} are played'
+    assert said == ([] if told == rate else [expected])
+
+
+@pytest.mark.parametrize('rate', ['30 fps', [30, 1], -5, 0, True, float('nan'), float('inf')])
+def test_a_rate_that_is_none_is_named(video, rate):
+    video.with_suffix('.json').write_text(json.dumps({'rate': rate}))
+    with pytest.raises(ConfigError, match=r"clip\.json' has rate .* images a second, above 0"):
+        open_source(str(video))
+
+
+def test_a_camera_may_be_named_by_its_device(monkeypatch, tmp_path):
+    class Capture:
+        def __init__(self, number):
+            assert number == 97
+
+        def isOpened(self):
+            return True
+
+        def grab(self):
+            return True
+
+        def get(self, _):
+            return 1000.0
+
+        def release(self):
+            pass
+
+    monkeypatch.setattr(cv2, 'VideoCapture', Capture)
+    link = tmp_path / 'usb-camera'
+    link.symlink_to('/dev/video97')
+    for text in ('/dev/video97', str(link)):
+        source = open_source(text)
+        assert (source.name, source.is_live, source.rate) == ('camera 97', True, 240.0)
+
+
+def test_a_source_is_played_once_or_until_it_gives_nothing(folder):
+    source = open_source(str(folder))
+    assert len(list(source.play(forever=False))) == 3
+    pictures = source.play(forever=True)
+    assert [next(pictures).index for _ in range(7)] == [0, 1, 2, 0, 1, 2, 0]
+    for file in folder.glob('*.png'):
+        file.unlink()
+    with pytest.raises(ImageError, match='gives no pictures any more'):
+        list(pictures)
+
+
 @pytest.mark.parametrize('kind', ['missing', 'empty folder', 'no video', 'no image', 'camera'])
 def test_what_cannot_be_played_is_named(tmp_path, kind):
     text = {

@@ -9,7 +9,7 @@ import pytest
 from handmesh_ros import stop_signals
 
 ROOT = Path(__file__).parents[2]
-BOTH = pytest.mark.parametrize('number', stop_signals.STOP_SIGNALS)
+EACH = pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 
 
 def run(script, number):
@@ -18,6 +18,8 @@ def run(script, number):
 import os, signal, sys, time
 from handmesh_ros import stop_signals
 number = signal.Signals({int(number)})
+# Who runs the tests with nohup has it ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def hit():
     os.kill(os.getpid(), number)
 {script}
@@ -27,7 +29,7 @@ def hit():
     return done.returncode, done.stdout.split(), done.stderr
 
 
-@BOTH
+@EACH
 def test_a_signal_among_the_imports_ends_with_0(number):
     code, said, errors = run(
         "stop_signals.end_at_once(); print('before', flush=True); hit(); print('after')", number
@@ -35,7 +37,7 @@ def test_a_signal_among_the_imports_ends_with_0(number):
     assert (code, said, errors) == (0, ['before'], '')
 
 
-@BOTH
+@EACH
 def test_a_signal_only_asks(number):
     script = """
 with stop_signals.asking():
@@ -46,7 +48,7 @@ with stop_signals.asking():
     assert run(script, number) == (0, ['False', 'True'], '')
 
 
-@BOTH
+@EACH
 def test_a_signal_repeated_later_ends_at_once(number):
     script = """
 stop_signals.IMPATIENCE = 0.05
@@ -58,6 +60,18 @@ with stop_signals.asking():
     print('never')
 """
     assert run(script, number) == (128 + number, ['asked'], '')
+
+
+def test_who_starts_a_process_with_nohup_has_it_stay():
+    script = """
+signal.signal(number, signal.SIG_IGN)
+stop_signals.end_at_once()
+hit()
+with stop_signals.asking():
+    hit()
+    print(stop_signals.is_stop_requested())
+"""
+    assert run(script, signal.SIGHUP) == (0, ['False'], '')
 
 
 def test_handlers_are_put_back():
