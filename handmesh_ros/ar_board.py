@@ -1,4 +1,4 @@
-"""The visualization_msgs markers that are to be drawn, as meshes; no node."""
+"""The visualization_msgs markers that are to be drawn, of all who publish some; no node."""
 
 from __future__ import annotations
 
@@ -8,54 +8,17 @@ from typing import Any
 import numpy as np
 from visualization_msgs.msg import Marker
 
-from handmesh_model.ar import meshes
-from handmesh_model.ar.meshes import Mesh
 from handmesh_model.ar.renderer import PlacedMesh
+from handmesh_model.brief import brief
+from handmesh_ros.ar_markers import LIFETIME
+from handmesh_ros.ar_shapes import Shape, shape_of_marker
 from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.transforms import transform_to_matrix
 
 MAX_MARKERS = 1000
-MAX_TRIANGLES = 100_000
-_UNIT = {
-    Marker.CUBE: lambda: meshes.box(1.0, 1.0, 1.0),
-    Marker.SPHERE: lambda: meshes.sphere(0.5),
-    Marker.CYLINDER: lambda: meshes.cylinder(0.5, 1.0),
-}
-_LISTS = {
-    Marker.CUBE_LIST: lambda: meshes.box(1.0, 1.0, 1.0),
-    # Many and small: coarse ones will do.
-    Marker.SPHERE_LIST: lambda: meshes.sphere(0.5, 1),
-}
+"""That are kept; new ones beyond are not drawn."""
+_LISTS = (Marker.CUBE_LIST, Marker.SPHERE_LIST, Marker.TRIANGLE_LIST)
 Where = Callable[[str], np.ndarray | None]
-
-
-def mesh_of_marker(marker: Any) -> Mesh | None:
-    """
-    The shape of a marker: a cube, sphere, cylinder, list of cubes or spheres, or triangles.
-
-    :returns: None for other kinds, and where a number is not one.
-    """
-    scale = np.array([marker.scale.x, marker.scale.y, marker.scale.z], dtype=np.float64)
-    if not (np.isfinite(scale).all() and (scale > 0).all()):
-        return None
-    if marker.type in _UNIT:
-        return _UNIT[marker.type]().scaled(scale)
-    points = np.array([(p.x, p.y, p.z) for p in marker.points], dtype=np.float64).reshape(-1, 3)
-    if not len(points) or not np.isfinite(points).all():
-        return None
-    if marker.type in _LISTS:
-        mesh = _LISTS[marker.type]().scaled(scale)
-        return mesh.repeated(points[: MAX_TRIANGLES // len(mesh.faces)])
-    if marker.type == Marker.TRIANGLE_LIST:
-        count = min(len(points) // 3, MAX_TRIANGLES)
-        faces = np.arange(3 * count).reshape(-1, 3)
-        return meshes.make_mesh(points[: 3 * count] * scale, faces) if count else None
-    return None
-
-
-def _color_of(marker: Any) -> Any:
-    """The std_msgs/ColorRGBA that a marker is painted in: the first of a list's own, if it has."""
-    return marker.colors[0] if marker.colors and marker.type not in _UNIT else marker.color
 
 
 class ObjectBoard:
@@ -63,14 +26,19 @@ class ObjectBoard:
     Keeps the markers of all who publish some, as RViz does.
 
     What one message brought stands together: its stamp tells for which image it is.
+
+    :param patience: seconds after which one who fell silent is not waited for any more.
+    :ivar lacks: what was not drawn when the board was last asked, a line for each kind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = LIFETIME) -> None:
+        self._patience = patience
         self._markers: dict[tuple[str, int], tuple[Any, float]] = {}
-        self._stamps: dict[str, int] = {}
-        self._heard: dict[str, float] = {}
-        self._shapes: dict[tuple[str, int], tuple[object, Mesh | None]] = {}
-        self.not_drawn: set[int] = set()
+        # By namespace: its newest stamp, and when a marker of it came last.
+        self._heard: dict[str, tuple[int, float]] = {}
+        self._shapes: dict[tuple[str, int], tuple[Any, Shape]] = {}
+        self._overflowed_at = -np.inf
+        self.lacks: set[str] = set()
 
     def take(self, array: Any, now: float) -> None:
         """
@@ -78,8 +46,9 @@ class ObjectBoard:
 
         :param now: seconds of a clock that does not go back.
         """
-        for marker in array.markers[:MAX_MARKERS]:
+        for marker in array.markers:
             key = (marker.ns, marker.id)
+            _, added = self._heard.get(marker.ns, (0, -np.inf))
             if marker.action == Marker.DELETEALL:
                 self._forget([k for k in self._markers if not marker.ns or k[0] == marker.ns])
             elif marker.action == Marker.DELETE:
@@ -87,24 +56,30 @@ class ObjectBoard:
             elif key in self._markers or len(self._markers) < MAX_MARKERS:
                 lifetime = marker.lifetime.sec + marker.lifetime.nanosec * 1e-9
                 self._markers[key] = (marker, now + lifetime if lifetime > 0 else np.inf)
-                self._heard[marker.ns] = now
-            self._stamps[marker.ns] = stamp_to_nanoseconds(marker.header.stamp)
+                added = now
+            else:
+                self._overflowed_at = now
+            self._heard[marker.ns] = (stamp_to_nanoseconds(marker.header.stamp), added)
+        self._heard = {
+            namespace: heard
+            for namespace, heard in self._heard.items()
+            if now - heard[1] < self._patience
+        }
 
     def _forget(self, keys: Sequence[tuple[str, int]]) -> None:
         for key in keys:
             self._markers.pop(key, None)
             self._shapes.pop(key, None)
 
-    def is_behind(self, stamp: int, since: int, now: float, patience: float) -> bool:
+    def is_behind(self, stamp: int, since: int, now: float) -> bool:
         """
         Whether somebody who keeps step with the images has not come to this one yet.
 
         :param stamp: of the image, nanoseconds; ``since`` the oldest stamp that counts as in step.
-        :param patience: seconds after which one who fell silent is not waited for any more.
         """
         return any(
-            since <= newest < stamp and now - self._heard.get(namespace, -np.inf) < patience
-            for namespace, newest in self._stamps.items()
+            since <= newest < stamp and now - added < self._patience
+            for newest, added in self._heard.values()
         )
 
     def placed(self, image_frame: str, where: Where, now: float) -> list[PlacedMesh]:
@@ -114,26 +89,44 @@ class ObjectBoard:
         :param where: tells (4, 4) image frame from another frame, or None.
         """
         self._forget([key for key, (_, end) in self._markers.items() if end < now])
+        self.lacks = set()
+        if now - self._overflowed_at < self._patience:
+            self.lacks.add(f'markers beyond the first {MAX_MARKERS} are not drawn')
         things = []
         for key, (marker, _) in self._markers.items():
+            shape = self._shape(key, marker)
             pose = transform_to_matrix(marker.pose)
+            lack = shape.lack
+            if pose is None and not lack:
+                lack = 'with a pose that is no rigid motion are not drawn'
+            if lack:
+                self.lacks.add(f'markers in {brief(marker.ns)} {lack}')
+            if shape.mesh is None or pose is None:
+                continue
             frame = marker.header.frame_id
             base = np.eye(4) if frame == image_frame else where(frame)
-            mesh = self._mesh(key, marker)
-            if mesh is None:
-                self.not_drawn.add(marker.type)
-            elif pose is not None and base is not None:
+            if base is not None:
                 color = _color_of(marker)
                 rgb = (color.r, color.g, color.b)
-                things.append(PlacedMesh(mesh, base @ pose, rgb, float(color.a)))
+                things.append(PlacedMesh(shape.mesh, base @ pose, rgb, float(color.a)))
         return things
 
-    def _mesh(self, key: tuple[str, int], marker: Any) -> Mesh | None:
+    def _shape(self, key: tuple[str, int], marker: Any) -> Shape:
         """The marker's shape, made anew only when it changed."""
-        if marker.points:
-            return mesh_of_marker(marker)
-        shape = (marker.type, marker.scale.x, marker.scale.y, marker.scale.z)
         known = self._shapes.get(key)
-        if known is None or known[0] != shape:
-            known = self._shapes[key] = (shape, mesh_of_marker(marker))
+        if known is None or not _is_same_shape(known[0], marker):
+            known = self._shapes[key] = (marker, shape_of_marker(marker))
         return known[1]
+
+
+def _is_same_shape(known: Any, marker: Any) -> bool:
+    """Whether two markers surely have the same shape; points are not compared, being many."""
+    if marker is known:
+        return True
+    has_points = marker.type in _LISTS or known.type in _LISTS
+    return not has_points and (marker.type, marker.scale) == (known.type, known.scale)
+
+
+def _color_of(marker: Any) -> Any:
+    """The std_msgs/ColorRGBA that a marker is painted in: the first of a list's own, if it has."""
+    return marker.colors[0] if marker.colors and marker.type in _LISTS else marker.color

@@ -3,7 +3,8 @@ A panel of virtual buttons that fingertips press.
 
 Listens to ``hands``, publishes ``button_events`` (ButtonEvent) and, to be seen, ``objects``
 (MarkerArray). The panel hangs in the camera's frame, in a TF frame, or on a hand, whose own
-fingers then press nothing; see docs/ar.md.
+fingers then press nothing. Once no hands come any more, and when the node ends, what is pressed is
+released; see docs/ar.md.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ if __name__ == '__main__':
     stop_signals.end_at_once()
 
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from visualization_msgs.msg import MarkerArray
@@ -32,6 +36,10 @@ from handmesh_ros.ar_parameters import ButtonsParameters
 from handmesh_ros.conversions import SIDES, stamp_to_nanoseconds
 from handmesh_ros.ros_parameters import ParameterServer
 from handmesh_ros.transforms import TransformListener
+
+_LOOK_PERIOD = 0.1
+_LAST_WORD = 0.5
+"""Seconds at most until everybody has heard what is released at the end."""
 
 
 class ArButtonsNode(Node):
@@ -48,15 +56,40 @@ class ArButtonsNode(Node):
         self._panel: Panel = load_panel(settings.panel)
         self._buttons = ButtonPanel(self._panel)
         self._is_shown = False
+        self._last_header: Any = None
+        self._last_heard = -np.inf
         self._transforms = TransformListener(self)
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         self._events = self.create_publisher(msg.ButtonEvent, 'button_events', qos)
         self._objects = self.create_publisher(MarkerArray, 'objects', qos)
         self.create_subscription(msg.HandArray, 'hands', self._on_hands, 10)
+        # Not in simulated time, which stands still when a camera of it does.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_LOOK_PERIOD, self._watch_for_silence, clock=steady)
         names = ', '.join(button.name for button in self._panel.buttons)
         self.get_logger().info(f'Ready: buttons {names}')
 
+    def destroy_node(self) -> None:
+        """Release what is pressed before ROS takes the publishers away."""
+        if self.context.ok():
+            self._release()
+            self._events.wait_for_all_acked(Duration(seconds=_LAST_WORD))
+        super().destroy_node()
+
+    def _watch_for_silence(self) -> None:
+        if time.monotonic() - self._last_heard > self._server.settings.silence:
+            self._release()
+
+    def _release(self) -> None:
+        """Let everything go, dated as the last hands were."""
+        self._say(self._buttons.reset(), self._last_header)
+
+    def _say(self, events: Sequence[ButtonEvent], header: Any) -> None:
+        for event in events:
+            self._events.publish(_event_message(event, header))
+
     def _on_hands(self, message: Any) -> None:
+        self._last_header, self._last_heard = message.header, time.monotonic()
         hands = seen_hands(message)
         pose, holder = self._place(hands, message.header)
         if pose is None:
@@ -73,8 +106,7 @@ class ArButtonsNode(Node):
                 )
             ]
             events = self._buttons.update(tips)
-        for event in events:
-            self._events.publish(_event_message(event, message.header))
+        self._say(events, message.header)
         self._draw(pose, message.header)
 
     def _place(

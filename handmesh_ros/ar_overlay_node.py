@@ -30,8 +30,7 @@ from handmesh_model.errors import HandmeshError
 from handmesh_model.extras import need
 from handmesh_ros import executable, msg
 from handmesh_ros.ar_hands import seen_hands, surface_of
-from handmesh_ros.ar_markers import LIFETIME
-from handmesh_ros.ar_pairing import Pair, Pairing
+from handmesh_ros.ar_pairing import MAX_SECONDS, Pair, Pairing
 from handmesh_ros.ar_parameters import OverlayParameters
 from handmesh_ros.camera_watch import CameraWatch
 from handmesh_ros.conversions import stamp_to_nanoseconds
@@ -62,7 +61,7 @@ class ArOverlayNode(Node):
         self._server = ParameterServer(self, OverlayParameters)
         self._picture = _picture(self._server.check().layout, lambda text: self._warn(text))
         self._pairing = Pairing()
-        self._overdue = 0
+        self._overdue = self._late = 0
         self._warned: dict[str, float] = {}
         self._transforms = TransformListener(self)
         self._camera = CameraWatch(
@@ -116,6 +115,12 @@ class ArOverlayNode(Node):
     def _on_hands(self, message: Any) -> None:
         stamp = stamp_to_nanoseconds(message.header.stamp)
         self._pairing.put_hands(stamp, seen_hands(message), time.monotonic())
+        if self._pairing.late > self._late:
+            self._late = self._pairing.late
+            self._warn(
+                f"'{HANDS}' came after its image was shown without hands, as 'silence' is short: "
+                f'images wait longer from now on, up to {MAX_SECONDS:g} s'
+            )
         self._draw_what_is_ready()
 
     def _on_objects(self, message: MarkerArray) -> None:
@@ -137,7 +142,7 @@ class ArOverlayNode(Node):
             return True
         second = 10**9
         board = self._picture.board
-        return not board.is_behind(pair.stamp, pair.stamp - second, now, LIFETIME)
+        return not board.is_behind(pair.stamp, pair.stamp - second, now)
 
     def _show(self, pair: Pair, now: float) -> None:
         """Draw and publish one image."""
@@ -146,7 +151,7 @@ class ArOverlayNode(Node):
             self._warn('no usable camera_info: objects have no place in the image')
             return
         if pair.hands is None:
-            self._warn(f"nothing comes on '{HANDS}': objects are drawn over everything")
+            self._warn(f"nothing comes on '{HANDS}' in time: objects are drawn over everything")
         header = pair.image.header
         hands = pair.hands or []
         # Of an image without a stamp all that is known is that it is new.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,10 @@ MAX_SECONDS = 3.0
 """Seconds that an image waits for its hands at most, once a newer one is there."""
 MAX_BYTES = 256 << 20
 """Memory of all images that wait."""
+_MAX_TIMES = 256
+"""Images of which it is known when they came."""
+_RECENT = 8
+"""Answers by which it is judged how long the next one may take."""
 
 
 @dataclass(eq=False)
@@ -42,20 +47,28 @@ class Pairing:
 
     :ivar dropped: images that were never taken.
     :ivar overdue: those of them that were given up because too long or too much was waiting.
+    :ivar late: hands that came after their image, or a later one, had been taken without any.
     """
 
     def __init__(self) -> None:
         self._pairs: dict[int, Pair] = {}
         self._done = -1
         self._alone_since: float | None = None
+        self._is_bare = False
+        self._came: dict[int, float] = {}
+        self._delays: deque[float] = deque(maxlen=_RECENT)
         self.dropped = 0
         self.overdue = 0
+        self.late = 0
 
     def put_image(self, stamp: int, image: Any, now: float, size: int = 0) -> None:
         """Lay down an image of this many bytes."""
         if self._alone_since is None:
             self._alone_since = now
         pair = self._pair(stamp, now)
+        self._came[stamp] = now
+        if len(self._came) > _MAX_TIMES:
+            del self._came[next(iter(self._came))]
         if pair is not None:
             self.dropped += pair.image is not None
             pair.image, pair.since, pair.size = image, now, size
@@ -64,6 +77,13 @@ class Pairing:
     def put_hands(self, stamp: int, hands: Any, now: float) -> None:
         """Lay down the hands of an image, which may not have come yet."""
         self._alone_since = None
+        came = None if stamp == UNSTAMPED else self._came.pop(stamp, None)
+        if came is not None:
+            self._delays.append(now - came)
+            if stamp <= self._done:
+                # However old, it is no jump of time: its image is known.
+                self.late += self._is_bare
+                return
         pair = self._pair(stamp, now)
         if pair is not None:
             pair.hands, pair.hands_since = hands, now
@@ -75,6 +95,7 @@ class Pairing:
                 return None
             # A jump back by more than a second: a clip starts over, or time does.
             self._pairs.clear()
+            self._came.clear()
             self._done = -1
         return self._pairs.setdefault(stamp, Pair(stamp, since=now))
 
@@ -109,11 +130,15 @@ class Pairing:
         Take the newest pair that is ready, if one is.
 
         An image without hands is ready once images have come for longer than ``silence`` seconds
-        and no hands at all.
+        and no hands at all; or, where answers take longer than that, for twice as long as the last
+        ones did, as far as images wait at all.
 
         :param is_complete: whether all has come that a pair with hands waits for.
         """
-        is_silent = self._alone_since is not None and now - self._alone_since > silence
+        wanted = min(2 * max(self._delays, default=0.0), MAX_SECONDS)
+        is_silent = self._alone_since is not None and (
+            now - self._alone_since > max(silence, wanted)
+        )
         for pair in self.waiting():
             if is_silent if pair.hands is None else is_complete(pair):
                 self.finish(pair)
@@ -126,4 +151,4 @@ class Pairing:
             other = self._pairs.pop(stamp)
             self.dropped += other is not pair and other.image is not None
         if pair.stamp != UNSTAMPED:
-            self._done = pair.stamp
+            self._done, self._is_bare = pair.stamp, pair.hands is None

@@ -35,7 +35,8 @@ class OverlayParameters:
     )
     silence: float = parameter(
         0.5,
-        "Seconds without any message on 'hands/raw' after which images are shown without hands.",
+        "Seconds without any message on 'hands/raw' after which images are shown without hands; "
+        'where these take longer to come, up to 3 s are waited by itself.',
         low=0.05,
         high=60.0,
     )
@@ -74,6 +75,12 @@ class ButtonsParameters:
         low=0.0,
         high=60.0,
     )
+    silence: float = parameter(
+        0.5,
+        "Seconds without any message on 'hands' after which what is pressed is released.",
+        low=0.05,
+        high=60.0,
+    )
 
 
 @dataclass(frozen=True)
@@ -85,3 +92,8 @@ class ArRecorderParameters:
         30.0, 'Images a second of the video.', low=0.1, high=240.0, read_only=True
     )
     caption: str = parameter('', 'A line written into each picture.', read_only=True)
+    things: str = parameter(
+        'ar_physics_node',
+        "Namespace of the markers on 'objects' whose places are kept: the physics node's name.",
+        read_only=True,
+    )

@@ -81,7 +81,9 @@ class ArPhysicsNode(Node):
                 'hands carry no stamp (0): no time passes between them, objects stand still',
                 once=True,
             )
-        self._world.advance(stamp_to_seconds(message.header.stamp), bodies)
+        why = self._world.advance(stamp_to_seconds(message.header.stamp), bodies)
+        if why:
+            self.get_logger().warning(f'everything starts anew: {why}', throttle_duration_sec=10.0)
         self._objects.publish(world_markers(self._world, message.header, self.get_name()))
 
     def _shape_of(self, hand: SeenHand) -> HandShape:

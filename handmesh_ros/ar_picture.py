@@ -82,8 +82,8 @@ class ArPicture:
         self, image_frame: str, hands: Sequence[SeenHand], where: Where, now: float
     ) -> list[PlacedMesh]:
         objects = self.board.placed(image_frame, where, now)
-        for kind in self.board.not_drawn:
-            self._warn(f"markers of type {kind} on 'objects' are not drawn")
+        for lack in self.board.lacks:
+            self._warn(f"'objects': {lack}")
         for ornament in self.ornaments:
             base = _base_of(ornament, hands, where)
             if base is not None:

@@ -2,8 +2,9 @@
 Writes down what the AR nodes show and say.
 
 Writes to the folder ``out``: ar_overlay.mp4, contact_sheet.png, events.json (the buttons),
-objects.npz (where the physics node's things were, by stamp) and report.json. Ends, with everything
-written, after SIGINT or SIGTERM: once no more comes, or after two seconds if more does.
+objects.npz (where the things of the namespace ``things`` were, by stamp) and report.json. Ends,
+with everything written, after SIGINT or SIGTERM: once no more comes, or after two seconds if more
+does.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from handmesh_ros.conversions import SIDES, stamp_to_nanoseconds
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.record import Film, Tally
 from handmesh_ros.ros_parameters import ParameterServer
+from handmesh_ros.stamps import UNSTAMPED
 
 READY = 'Recorder ready'
 """Logged once somebody publishes the picture; whoever starts a camera may wait for it."""
@@ -82,7 +84,8 @@ class ArRecorder(Node):
     def _on_picture(self, message: Image) -> None:
         self._count('ar_overlay')
         stamp = stamp_to_nanoseconds(message.header.stamp)
-        self._latencies.append((self.get_clock().now().nanoseconds - stamp) * 1e-6)
+        if stamp != UNSTAMPED:
+            self._latencies.append((self.get_clock().now().nanoseconds - stamp) * 1e-6)
         rgb = image_to_rgb(message)
         if self.settings.caption:
             rgb = rgb.copy()
@@ -100,7 +103,7 @@ class ArRecorder(Node):
     def _on_objects(self, message: MarkerArray) -> None:
         self._count('objects')
         for marker in message.markers:
-            if marker.ns == 'ar_physics_node' and marker.type != Marker.SPHERE_LIST:
+            if marker.ns == self.settings.things and marker.type != Marker.SPHERE_LIST:
                 place = marker.pose.position
                 stamp = stamp_to_nanoseconds(marker.header.stamp)
                 self._places.append((stamp, marker.id, (place.x, place.y, place.z)))

@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from handmesh_model.ar.clips import write_performance
+from handmesh_model.ar.clips import is_written, write_performance
 from handmesh_model.ar.performances import PERFORMANCES, RATE
 from handmesh_model.output_files import write_picture
 from handmesh_ros.processes import (
@@ -36,6 +36,9 @@ CONFIG = Path(__file__).resolve().parent.parent / 'config'
 _SEED = 3
 _CAPTIONS = {TRUTH: 'true hands of the clip', NETWORK: 'hands found by the network'}
 _FOREARM = 0.3
+_PATIENCE = 20.0
+"""Seconds without hands that are no silence: a network's first answer takes some, on a busy
+machine."""
 _ENDING = ('ar_recorder',)
 _WRITTEN = ('report.json', 'ar_overlay.mp4', 'contact_sheet.png', 'events.json')
 
@@ -60,7 +63,9 @@ SCENES = {
     'pour': Scene('pour', (('ar_physics_node', {'stage': 'pour'}),)),
     'push': Scene('push', (('ar_physics_node', {'stage': 'cube'}),)),
     'pinch': Scene('pinch', (('ar_physics_node', {'stage': 'cube'}),)),
-    'touch': Scene('press', (('ar_buttons_node', {'panel': 'walkie_talkie'}),)),
+    'touch': Scene(
+        'press', (('ar_buttons_node', {'panel': 'walkie_talkie', 'silence': _PATIENCE}),)
+    ),
 }
 
 
@@ -74,11 +79,11 @@ def config_file(name: str) -> Path:
 
 
 def make_clip(name: str, folder: Path) -> Path:
-    """The clip of a performance, rendered unless it is there."""
-    path = folder / f'{name}.mp4'
-    if not path.with_suffix('.npz').is_file():
+    """The clip of a performance, rendered unless it is there as it would be now."""
+    path, performance = folder / f'{name}.mp4', PERFORMANCES[name]()
+    if not is_written(path, performance, _SEED):
         print(f'rendering the clip {name}', flush=True)
-        write_performance(path, PERFORMANCES[name](), _SEED)
+        write_performance(path, performance, _SEED)
     return path
 
 
@@ -135,17 +140,16 @@ def _overlay(scene: Scene) -> dict[str, object]:
         'layout': str(config_file(scene.layout)) if scene.layout else '',
         'forearm_length': _FOREARM,
         'objects_wait': 2.0,
-        # The network's first answer takes seconds on a busy machine.
-        'silence': 20.0,
+        'silence': _PATIENCE,
     }
 
 
-def overview(folders: Sequence[Path], columns: int = 5) -> np.ndarray:
+def overview(folders: Sequence[Path], columns: int = 5) -> np.ndarray | None:
     """
-    One row of pictures for each scene.
+    One row of pictures for each scene that has some.
 
-    :param folders: with an ar_overlay.mp4 each.
-    :returns: (H, W, 3) uint8 RGB.
+    :param folders: where an ar_overlay.mp4 is looked for.
+    :returns: (H, W, 3) uint8 RGB; None if there are no pictures at all.
     """
     rows = []
     for folder in folders:
@@ -159,7 +163,7 @@ def overview(folders: Sequence[Path], columns: int = 5) -> np.ndarray:
         if frames:
             chosen = np.linspace(0, len(frames) - 1, columns + 2)[1:-1].round().astype(int)
             rows.append(np.hstack([frames[i] for i in chosen]))
-    return np.vstack(rows)[..., ::-1]
+    return np.vstack(rows)[..., ::-1] if rows else None
 
 
 def run(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -178,8 +182,9 @@ def run(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
             folder = out / hands / name
             folder.mkdir(parents=True, exist_ok=True)
             reports[f'{name}/{hands}'] = run_scene(name, hands, clip, folder, options)
-        folders = [out / hands / name for name in options.scenes]
-        write_picture(out / f'contact_sheet_{hands}.png', overview(folders))
+        sheet = overview([out / hands / name for name in options.scenes])
+        if sheet is not None:
+            write_picture(out / f'contact_sheet_{hands}.png', sheet)
     text = json.dumps(reports, indent=2) + '\n'
     (out / 'report.json').write_text(text, encoding='utf-8')
     return reports

@@ -1,5 +1,6 @@
 """
 Frames heard on /tf: tf2_ros's buffer where it is installed, else a small one of the same use.
+Both forget what they knew when time jumps back.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from handmesh_ros.stamps import JUMP, UNSTAMPED
 KEPT_SECONDS = 10.0
 _DEEPEST = 64
 _KEPT = 2000
+_AUTHORITY = 'handmesh_ros'
+"""Whom tf2 is told to have its frames from."""
 
 
 @dataclass(eq=False)
@@ -151,26 +154,45 @@ class TransformListener:
     """
     Hears frames for a node.
 
+    tf2_ros's own listener is not used: its buffer forgets when the system's clock jumps back, but
+    not when a recording starts over, whose frames are then too old for it.
+
     :param node: the subscriptions are made there.
     """
 
     def __init__(self, node: Any) -> None:
         self._tree = FrameTree()
         self._buffer: Any = None
+        self._newest: dict[str, int] = {}
+        add = self._tree.add
         if has_module('tf2_ros'):
             import tf2_ros
 
             self._buffer = tf2_ros.Buffer()
-            self._listener = tf2_ros.TransformListener(self._buffer, node)
-            return
+            add = self._add_to_buffer
         from rclpy.qos import DurabilityPolicy, QoSProfile
         from tf2_msgs.msg import TFMessage
 
         latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        node.create_subscription(TFMessage, '/tf', lambda m: self._tree.add(m.transforms), 100)
+        node.create_subscription(TFMessage, '/tf', lambda m: add(m.transforms), 100)
         node.create_subscription(
-            TFMessage, '/tf_static', lambda m: self._tree.add(m.transforms, True), latched
+            TFMessage, '/tf_static', lambda m: add(m.transforms, True), latched
         )
+
+    def _add_to_buffer(self, transforms: Iterable[Any], static: bool = False) -> None:
+        """As :meth:`FrameTree.add`; static frames outlive a clearing here, too."""
+        put = self._buffer.set_transform_static if static else self._buffer.set_transform
+        for message in transforms:
+            child, stamp = message.child_frame_id, message.header.stamp
+            nanoseconds = stamp.sec * 10**9 + stamp.nanosec
+            newest = self._newest.get(child, UNSTAMPED)
+            if not static and _is_jump(nanoseconds, newest):
+                self._buffer.clear()
+                self._newest.clear()
+                newest = UNSTAMPED
+            if not static:
+                self._newest[child] = max(nanoseconds, newest)
+            put(message, _AUTHORITY)
 
     def lookup(self, target: str, source: str, stamp: int, tolerance: float) -> np.ndarray | None:
         """See :meth:`FrameTree.lookup`."""

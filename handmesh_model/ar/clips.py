@@ -96,7 +96,7 @@ def write_performance(path: Path, performance: Performance, seed: int) -> None:
         writer.write(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
     writer.release()
     facts = {
-        'made_by': f'handmesh_model.ar.clips, performance {performance.name}, seed {seed}',
+        'made_by': _made_by(performance, seed),
         'intrinsics': clip_intrinsics().tolist(),
         'width': WIDTH,
         'height': HEIGHT,
@@ -110,6 +110,33 @@ def write_performance(path: Path, performance: Performance, seed: int) -> None:
         vertices_camera=truth.vertices_camera,
         sides=np.array(truth.sides),
     )
+
+
+def is_written(path: Path, performance: Performance, seed: int) -> bool:
+    """
+    Whether a clip is there, whole, and what :func:`write_performance` would write.
+
+    :param path: of the video.
+    """
+    if not path.is_file():
+        return False
+    try:
+        facts = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
+        truth = read_truth(path.with_suffix('.npz'))
+    except (OSError, ValueError, DatasetError):
+        return False
+    ours = truth_of(performance)
+    return (
+        isinstance(facts, dict)
+        and facts.get('made_by') == _made_by(performance, seed)
+        and truth.sides == ours.sides
+        and np.array_equal(truth.joints_camera, ours.joints_camera)
+        and np.array_equal(truth.vertices_camera, ours.vertices_camera)
+    )
+
+
+def _made_by(performance: Performance, seed: int) -> str:
+    return f'handmesh_model.ar.clips, performance {performance.name}, seed {seed}'
 
 
 def read_truth(path: Path) -> Truth:

@@ -79,7 +79,7 @@ def _ornament(table: Table, folder: Path) -> Ornament:
         mesh,
         table.frame(),
         pose,
-        table.vector('color', Ornament.color),
+        table.color('color', Ornament.color),
         table.number('opacity', 1.0, 0, 1),
     )
     table.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,11 @@ MAX_FACES = 100_000
 MAX_VERTICES = 300_000
 MAX_NEIGHBOURS = 10_000_000
 """Pairs of faces around the same vertex, which the normals take time for: a second or two."""
+MAX_REACH = 1e4
+"""Metres of a vertex off the origin, which numbers of 32 bits still tell from its neighbours."""
 _MAX_NODES = 1_000
+_MAX_ENTRIES = 8 * MAX_VERTICES
+"""Of a .glb: entries of all arrays; places, normals, colours and more for each vertex."""
 _GLB_MAGIC, _GLB_JSON = b'glTF', 0x4E4F534A
 
 
@@ -57,7 +62,14 @@ def load_mesh(path: str | Path, scale: float = 1.0) -> Mesh:
     except Exception as error:  # trimesh raises many kinds
         raise MeshFileError(f"mesh '{path}' is damaged: {error}") from error
     _check_arrays(vertices, faces, path)
-    return make_mesh(vertices * scale, faces, colors)
+    vertices = vertices * scale
+    reach = float(np.abs(vertices).max())
+    if not reach <= MAX_REACH:
+        raise MeshFileError(
+            f"mesh '{path}' with a scale of {scale:g} reaches {reach:g} m from its origin, "
+            f'expected up to {MAX_REACH:g}'
+        )
+    return make_mesh(vertices, faces, colors)
 
 
 def _read(path: Path) -> bytes:
@@ -80,7 +92,10 @@ def _read(path: Path) -> bytes:
 
 
 def _check_glb(data: bytes, path: Path) -> None:
-    """Refuse what would grow on reading: long accessors, many nodes, nodes in circles."""
+    """
+    Refuse what would grow on reading: long accessors, many nodes, nodes in circles, and what is
+    small in the file for being used many times.
+    """
     try:
         magic, _, _ = struct.unpack_from('<4sII', data, 0)
         length, kind = struct.unpack_from('<II', data, 12)
@@ -93,7 +108,8 @@ def _check_glb(data: bytes, path: Path) -> None:
         counts = [int(accessor['count']) for accessor in facts.get('accessors', ())]
         children = [list(node.get('children', ())) for node in facts.get('nodes', ())]
         outside = [buffer for buffer in facts.get('buffers', ()) if 'uri' in buffer]
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        totals = _glb_totals(facts, counts)
+    except (TypeError, LookupError, ValueError, AttributeError, OverflowError) as error:
         raise MeshFileError(f"mesh '{path}' is damaged: {error!r}") from error
     if outside:
         raise MeshFileError(f"mesh '{path}' refers to another file, expected all data inside")
@@ -105,6 +121,36 @@ def _check_glb(data: bytes, path: Path) -> None:
         raise MeshFileError(f"mesh '{path}' has {len(children)} nodes, expected up to 1000")
     if not _is_forest(children):
         raise MeshFileError(f"mesh '{path}' has nodes that are not a tree")
+    for what, count, most in totals:
+        if count > most:
+            raise MeshFileError(f"mesh '{path}' has {count} {what}, expected up to {most}")
+
+
+def _glb_totals(facts: dict[str, Any], counts: list[int]) -> list[tuple[str, int, int]]:
+    """
+    What a .glb comes to once it is read, each primitive as often as nodes show it.
+
+    :param counts: entries of each accessor.
+    :returns: of each kind its name, how many there are, and how many may be.
+    """
+    shown = Counter(node.get('mesh') for node in facts.get('nodes', ()))
+    parts = [
+        (primitive, max(1, shown[number]))
+        for number, mesh in enumerate(facts.get('meshes', ()))
+        for primitive in mesh['primitives']
+    ]
+    attributes = [(part['attributes'], times) for part, times in parts]
+    indices = [(counts[part['indices']], times) for part, times in parts if 'indices' in part]
+    views = facts.get('bufferViews', ())
+    return [
+        ('primitives', sum(times for _, times in parts), _MAX_NODES),
+        ('vertices', sum(times * counts[a['POSITION']] for a, times in attributes), MAX_VERTICES),
+        ('corners of triangles', sum(times * count for count, times in indices), 3 * MAX_FACES),
+        ('entries of attributes', sum(counts[i] for a, _ in attributes for i in a.values()),
+         _MAX_ENTRIES),
+        ('entries of arrays', sum(counts), _MAX_ENTRIES),
+        ('bytes of buffer views', sum(abs(int(v['byteLength'])) for v in views), MAX_BYTES),
+    ]  # fmt: skip
 
 
 def _is_forest(children: list[list[Any]]) -> bool:

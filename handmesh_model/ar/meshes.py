@@ -118,11 +118,17 @@ def _from_trimesh(shape: trimesh.Trimesh) -> Mesh:
 
 
 @lru_cache(maxsize=64)
-def box(x: float, y: float, z: float) -> Mesh:
-    """A box of these sides, metres, around its middle."""
+def box(x: float, y: float, z: float, detail: int = 2) -> Mesh:
+    """
+    A box of these sides, metres, around its middle.
+
+    :param detail: 12 * 4 ** detail faces. Large ones would be bent by a lens at their corners
+        alone.
+    """
     solid = trimesh.creation.box((x, y, z))
-    # Large faces would be bent by a lens at their corners alone.
-    return _from_trimesh(solid.subdivide().subdivide())
+    for _ in range(detail):
+        solid = solid.subdivide()
+    return _from_trimesh(solid)
 
 
 @lru_cache(maxsize=64)

@@ -150,8 +150,8 @@ def panel_from_facts(facts: Any, source: str) -> Panel:
         table.frame(),
         table.vector('position', Panel.position),
         table.rotation('rpy_degrees', np.diag([1.0, -1.0, -1.0])),
-        table.vector('size', Panel.size),
-        table.vector('color', Panel.color),
+        table.vector('size', Panel.size, 0.0005, 10.0),
+        table.color('color', Panel.color),
         table.number('travel', Panel.travel, 0.001, 0.05),
         table.number('press_depth', Panel.press_depth, 0.0005, 0.05),
         table.number('release_depth', Panel.release_depth, 0, 0.05),
@@ -169,7 +169,7 @@ def _button(table: Table, number: int) -> Button:
         table.text('name', f'button_{number}'),
         (x, y),
         (size[0], size[1]),
-        table.vector('color', Button.color),
+        table.color('color', Button.color),
     )
     table.close()
     return button

@@ -2,7 +2,8 @@
 Virtual objects drawn into a camera image, behind what of the hands is nearer, pixel by pixel.
 
 Objects and hands go into two z-buffers with 2 x 2 samples a pixel. An object is painted where its
-sample is nearer than the hand's; the share of such samples blends it with the image.
+sample is nearer than the hand's; the share of such samples blends it with the image. Translucent
+objects are painted over the others; of several, one behind the other, the nearest alone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class PlacedMesh:
 
     :param camera_from_object: (4, 4) rigid, metres.
     :param color: RGB 0..1, as on a screen; not used where the mesh has colours.
-    :param opacity: 0..1.
+    :param opacity: 0..1; above 1 is taken for 1.
     """
 
     mesh: Mesh
@@ -138,7 +139,6 @@ class ArRenderer:
             buffer.fill(empty)
         offset = np.array([SAMPLES * x0, SAMPLES * y0, 0], dtype=np.float32)
         points -= offset
-        rasterize(points, things.faces, buffers[0], buffers[1])
         for hand in hands:
             faces = np.ascontiguousarray(hand.faces, dtype=np.int32)
             seen = project_faces(camera, faces, (hand.vertices_camera,), size)
@@ -146,11 +146,18 @@ class ArRenderer:
         towards = np.asarray(self.light.towards, dtype=np.float32)
         towards /= max(float(np.linalg.norm(towards)), 1e-9)
         strengths = (self.light.key, self.light.ambient, self.light.gloss)
-        blend(
-            canvas[y0:y1, x0:x1], cover[y0:y1, x0:x1], *buffers[:3], points, things.faces,
-            vertices, normals, colors, opacity,
-            np.float32(self.hand_margin), towards, np.array(strengths, dtype=np.float32),
-        )  # fmt: skip
+        for is_in_layer in (opacity >= 1, opacity < 1):
+            if not is_in_layer.any():
+                continue
+            # The depths stay, so that what is solid hides what is translucent, but not otherwise.
+            faces = things.faces[is_in_layer]
+            buffers[1].fill(NO_FACE)
+            rasterize(points, faces, buffers[0], buffers[1])
+            blend(
+                canvas[y0:y1, x0:x1], cover[y0:y1, x0:x1], *buffers[:3], points, faces,
+                vertices, normals, colors, opacity[is_in_layer],
+                np.float32(self.hand_margin), towards, np.array(strengths, dtype=np.float32),
+            )  # fmt: skip
         return canvas, cover
 
 
@@ -166,15 +173,20 @@ class _Gathered:
 
 
 def _gather(objects: Sequence[PlacedMesh]) -> _Gathered | None:
-    shown = [thing for thing in objects if thing.opacity > 0 and len(thing.mesh.faces)]
-    if not shown:
-        return None
     vertices, normals, faces, colors, opacity = [], [], [], [], []
     count = 0
-    for thing in shown:
-        mesh, pose = thing.mesh, np.asarray(thing.camera_from_object, dtype=np.float32)
-        rotation = pose[:3, :3].T
-        vertices.append(mesh.vertices @ rotation + pose[:3, 3])
+    for thing in objects:
+        mesh = thing.mesh
+        if not (thing.opacity > 0 and len(mesh.faces)):
+            continue
+        # Places and sizes that messages bring may be beyond what 32 bits hold.
+        with np.errstate(over='ignore', invalid='ignore'):
+            pose = np.asarray(thing.camera_from_object, dtype=np.float32)
+            rotation = pose[:3, :3].T
+            moved = mesh.vertices @ rotation + pose[:3, 3]
+        if not np.isfinite(moved).all():
+            continue
+        vertices.append(moved)
         normals.append(mesh.normals @ rotation)
         faces.append(mesh.faces + np.int32(count))
         if mesh.colors is None:
@@ -182,8 +194,10 @@ def _gather(objects: Sequence[PlacedMesh]) -> _Gathered | None:
             colors.append(np.broadcast_to(color, mesh.vertices.shape))
         else:
             colors.append(mesh.colors)
-        opacity.append(np.full(len(mesh.faces), thing.opacity, dtype=np.float32))
+        opacity.append(np.full(len(mesh.faces), min(thing.opacity, 1.0), dtype=np.float32))
         count += len(mesh.vertices)
+    if not vertices:
+        return None
     # A screen's numbers are about the square root of light.
     linear = np.square(np.clip(np.concatenate(colors), 0, 1)).astype(np.float32)
     return _Gathered(

@@ -96,4 +96,4 @@ def blend(
                 canvas[y, x, 0] = np.uint8((1 - share) * canvas[y, x, 0] + share * r + 0.5)
                 canvas[y, x, 1] = np.uint8((1 - share) * canvas[y, x, 1] + share * g + 0.5)
                 canvas[y, x, 2] = np.uint8((1 - share) * canvas[y, x, 2] + share * b + 0.5)
-                cover[y, x] = share
+                cover[y, x] += (1 - cover[y, x]) * share

@@ -157,7 +157,7 @@ def _thing(table: Table) -> Thing:
         np.radians(table.number('yaw_degrees', 0.0, -360, 360)),
         table.number('mass', Thing.mass, 0.001, 10),
         table.number('friction', Thing.friction, 0, 5),
-        table.vector('color', Thing.color),
+        table.color('color', Thing.color),
     )
     table.close()
     return thing
@@ -171,7 +171,7 @@ def _stream(table: Table) -> Stream:
         table.number('spread', Stream.spread, 0, 0.2),
         table.number('rate', Stream.rate, 0.1, 1000),
         table.number('speed', Stream.speed, 0, 5),
-        table.vector('color', Stream.color),
+        table.color('color', Stream.color),
     )
     table.close()
     return stream

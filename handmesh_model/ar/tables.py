@@ -62,7 +62,8 @@ class Table:
 
     def rows(self, key: str, most: int) -> list[Any]:
         """A list of so many entries at most; empty if it is left out."""
-        value = self.take(key) or []
+        value = self.take(key)
+        value = [] if value is None else value
         if not isinstance(value, list) or len(value) > most:
             raise ConfigError(f"{self.source}: '{key}' is no list of up to {most} entries")
         return value
@@ -90,12 +91,18 @@ class Table:
             )
         return tuple(self._number(key, v, low, high) for v in value)
 
-    def vector(self, key: str, default: Vector) -> Vector:
-        """Three numbers, of which none is beyond 100."""
+    def vector(
+        self, key: str, default: Vector, low: float = -100.0, high: float = 100.0
+    ) -> Vector:
+        """Three numbers within bounds."""
         if key not in self:
             return default
-        x, y, z = self.numbers(key, 3, -100, 100)
+        x, y, z = self.numbers(key, 3, low, high)
         return x, y, z
+
+    def color(self, key: str, default: Vector) -> Vector:
+        """RGB, 0 to 1."""
+        return self.vector(key, default, 0.0, 1.0)
 
     def rotation(self, key: str, default: np.ndarray) -> np.ndarray:
         """(3, 3) of roll, pitch and yaw in degrees, about fixed x, y and z, as in URDF."""

@@ -31,6 +31,9 @@ MAX_GAP = 0.25
 """Seconds between two images beyond which hands are put down anew, without a way in between."""
 MAX_SPEED = 4.0
 """Metres a second; a hand that is said to move faster was seen wrongly, and is put down anew."""
+JUMP_BACK = 1.0
+"""Seconds back from which on time itself has jumped, as when a recording starts over; less is one
+message being late."""
 _BONES = len(BONES)
 _FALLEN = 0.6
 """Metres below the floor at which a ball is poured again and a thing put back."""
@@ -61,7 +64,7 @@ class HandWorld:
         self._model = mujoco.MjModel.from_xml_string(world_xml(stage))
         self._data = mujoco.MjData(self._model)
         self._slots = [_Slot(i) for i in range(MAX_HANDS)]
-        self._rng = np.random.default_rng(seed)
+        self._seed = seed
         self._ball_count = 0 if stage.stream is None else stage.stream.count
         self._poured_at = np.full(self._ball_count, -np.inf)
         self._owed = 0.0
@@ -74,7 +77,7 @@ class HandWorld:
         self._ball_speeds = speeds[hand_bodies + things :]
         self._start = joints.copy()
         self._geoms = {kind: _geoms(self._model, kind) for kind in ('hand', 'thing', 'ball')}
-        mujoco.mj_forward(self._model, self._data)
+        self.reset()
 
     # What is seen of it
 
@@ -104,28 +107,35 @@ class HandWorld:
     # What happens to it
 
     def reset(self) -> None:
-        """Everything as it was at the start; for time that jumped back."""
+        """Everything as it was at the start, chance included; for time that jumped back."""
         mujoco.mj_resetData(self._model, self._data)
+        self._rng = np.random.default_rng(self._seed)
         self._poured_at[:] = -np.inf
         self._owed, self.time = 0.0, None
         for slot in self._slots:
             self._leave(slot)
+        mujoco.mj_forward(self._model, self._data)
 
-    def advance(self, time: float, hands: Sequence[WorldHand]) -> None:
+    def advance(self, time: float, hands: Sequence[WorldHand]) -> str:
         """
         Let time pass until the hands are where they are seen now.
 
         Between two images hands move evenly. After a gap longer than :data:`MAX_GAP`, or for a
         hand that is new, the hand is put down where it is.
 
-        :param time: seconds, of the image; earlier than the last one starts everything anew.
+        :param time: seconds, of the image. If it is earlier than the last one, no time passes;
+            by :data:`JUMP_BACK` or more, everything starts anew.
+        :returns: why everything has started anew; empty if it has not.
         """
-        if self.time is not None and time < self.time:
+        why = ''
+        if self.time is not None and time <= self.time - JUMP_BACK:
+            why = f'time went back by {self.time - time:.1f} s'
             self.reset()
-        span = 0.0 if self.time is None else time - self.time
+        before = time if self.time is None else self.time
+        self.time = max(time, before)
+        span = self.time - before
         is_gap = span > MAX_GAP
         span = min(span, MAX_GAP)
-        self.time = time
         targets = self._assign(hands)
         moves = [self._aim(slot, targets.get(slot.number), span, is_gap) for slot in self._slots]
         step = THING_STEP if self.stage.stream is None else STREAM_STEP
@@ -144,7 +154,9 @@ class HandWorld:
                 self._drive(slot, move, 1.0)
                 slot.positions, slot.quaternions = move.positions[1], move.quaternions[1]
         if not np.isfinite(self._data.qpos).all():
+            why = 'the simulation came to numbers that are not finite'
             self.reset()
+        return why
 
     def _assign(self, hands: Sequence[WorldHand]) -> dict[int, WorldHand]:
         """A slot for each hand, the same as before where it had one."""

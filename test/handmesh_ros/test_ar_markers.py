@@ -10,8 +10,9 @@ from handmesh_model.ar.panels import load_panel
 from handmesh_model.ar.stage import cube_stage, pour_stage
 from handmesh_model.ar.world import HandWorld
 from handmesh_ros import ar_markers
-from handmesh_ros.ar_board import ObjectBoard, mesh_of_marker
+from handmesh_ros.ar_board import MAX_MARKERS, ObjectBoard
 from handmesh_ros.ar_markers import panel_markers, world_markers
+from handmesh_ros.ar_shapes import shape_of_marker
 
 
 def marker(kind=Marker.CUBE, scale=(0.1, 0.2, 0.3), number=0, namespace='a', stamp=1, **fields):
@@ -26,6 +27,10 @@ def marker(kind=Marker.CUBE, scale=(0.1, 0.2, 0.3), number=0, namespace='a', sta
 
 def nowhere(frame):
     return None
+
+
+def mesh_of_marker(marker):
+    return shape_of_marker(marker).mesh
 
 
 def points(*rows):
@@ -70,6 +75,112 @@ def test_what_cannot_be_drawn_is_none():
     assert mesh_of_marker(marker(Marker.SPHERE_LIST, points=points((np.nan, 0, 0)))) is None
 
 
+def grid(count):
+    """So many places, 1 m apart along x."""
+    return points(*((number, 0, 1) for number in range(count)))
+
+
+@pytest.mark.parametrize(('kind', 'most'), [(Marker.CUBE_LIST, 8333), (Marker.SPHERE_LIST, 5000)])
+def test_long_lists_are_drawn_whole_and_longer_ones_cut_with_a_word(kind, most):
+    def drawn(count):
+        shape = shape_of_marker(marker(kind, (0.5,) * 3, points=grid(count)))
+        return np.ptp(shape.mesh.vertices[:, 0]), shape.lack
+
+    for count in (100, 2000, most):
+        extent, lack = drawn(count)
+        assert (extent > count - 1, lack) == (True, '')
+    extent, lack = drawn(most + 1)
+    assert extent < most
+    assert lack == f'with more than {most} points: the rest is not drawn'
+
+
+def test_lists_are_as_fine_as_there_is_room():
+    few, many = (mesh_of_marker(marker(Marker.CUBE_LIST, points=grid(n))) for n in (520, 521))
+    assert (len(few.faces), len(many.faces)) == (520 * 192, 521 * 12)
+
+
+def test_triangles_that_are_too_many_are_cut_with_a_word(monkeypatch):
+    monkeypatch.setattr('handmesh_ros.ar_shapes.MAX_TRIANGLES', 2)
+    shapes = [shape_of_marker(marker(Marker.TRIANGLE_LIST, points=grid(n))) for n in (6, 7, 9)]
+    assert [len(shape.mesh.faces) for shape in shapes] == [2, 2, 2]
+    assert [shape.lack for shape in shapes] == [
+        '',
+        'with points left over from triangles: the rest is not drawn',
+        'with more than 2 triangles: the rest is not drawn',
+    ]
+
+
+def test_board_says_what_it_does_not_draw_and_why():
+    board = ObjectBoard()
+    board.take(
+        MarkerArray(
+            markers=[
+                marker(Marker.ARROW),
+                marker(Marker.SPHERE_LIST, number=1),
+                marker(scale=(0.1, 0.0, 0.1), number=2),
+                marker(number=3),
+            ]
+        ),
+        0.0,
+    )
+    board._markers['a', 3][0].pose.orientation.w = 0.0
+    assert board.placed('camera', nowhere, 0.0) == []
+    assert board.lacks == {
+        "markers in 'a' of type 0 are not drawn",
+        "markers in 'a' with a scale that is not positive are not drawn",
+        "markers in 'a' with a pose that is no rigid motion are not drawn",
+    }
+    board.take(MarkerArray(markers=[marker(number=n) for n in range(4)]), 1.0)
+    assert len(board.placed('camera', nowhere, 1.0)) == 4
+    assert not board.lacks
+
+
+def test_board_says_that_there_are_too_many_markers():
+    board = ObjectBoard()
+    board.take(MarkerArray(markers=[marker(number=n) for n in range(MAX_MARKERS + 1)]), 0.0)
+    assert len(board.placed('camera', nowhere, 0.0)) == MAX_MARKERS
+    assert board.lacks == {f'markers beyond the first {MAX_MARKERS} are not drawn'}
+    # Those that go are heard of wherever in the message they are.
+    gone = [marker(number=n) for n in range(MAX_MARKERS + 1)]
+    for message in gone:
+        message.action = Marker.DELETE
+    gone[0].id = MAX_MARKERS + 1
+    board.take(MarkerArray(markers=gone), 5.0)
+    (left,) = board._markers
+    assert left == ('a', 0)
+    board.placed('camera', nowhere, 5.0)
+    assert not board.lacks
+
+
+def test_board_makes_a_shape_of_points_once_for_each_message():
+    board = ObjectBoard()
+
+    def mesh(message=None):
+        if message is not None:
+            board.take(MarkerArray(markers=[message]), 0.0)
+        (thing,) = board.placed('camera', nowhere, 0.0)
+        return thing.mesh
+
+    first = mesh(marker(Marker.TRIANGLE_LIST, points=grid(3)))
+    assert mesh() is first
+    second = mesh(marker(Marker.TRIANGLE_LIST, points=grid(6)))
+    assert (len(first.faces), len(second.faces)) == (1, 2)
+    # A solid that only moves keeps its shape from message to message.
+    solid = mesh(marker())
+    assert mesh(marker(stamp=2)) is solid
+    assert mesh(marker(scale=(1.0, 1.0, 1.0))) is not solid
+
+
+def test_board_forgets_who_is_not_waited_for():
+    board = ObjectBoard(patience=1.0)
+    for number in range(100):
+        gone = marker(namespace=f'{number}')
+        gone.action = Marker.DELETE
+        array = [marker(namespace=f'{number}'), gone]
+        board.take(MarkerArray(markers=array), number / 10)
+    assert len(board._heard) <= 11
+
+
 def test_board_keeps_replaces_and_forgets():
     board = ObjectBoard()
     board.take(MarkerArray(markers=[marker(number=0), marker(number=1)]), 0.0)
@@ -108,14 +219,14 @@ def test_board_asks_for_other_frames():
 
 
 def test_board_tells_who_is_behind():
-    board = ObjectBoard()
+    board = ObjectBoard(patience=1.0)
     second = 10**9
     board.take(MarkerArray(markers=[marker(stamp=10)]), 0.0)
-    assert board.is_behind(11 * second, 9 * second, 0.1, 1.0)
-    assert not board.is_behind(10 * second, 9 * second, 0.1, 1.0)
+    assert board.is_behind(11 * second, 9 * second, 0.1)
+    assert not board.is_behind(10 * second, 9 * second, 0.1)
     # Out of step with the images, or silent for long: not waited for.
-    assert not board.is_behind(99 * second, 98 * second, 0.1, 1.0)
-    assert not board.is_behind(11 * second, 9 * second, 5.0, 1.0)
+    assert not board.is_behind(99 * second, 98 * second, 0.1)
+    assert not board.is_behind(11 * second, 9 * second, 5.0)
 
 
 def test_world_in_markers_and_back():

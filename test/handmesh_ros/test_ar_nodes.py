@@ -13,13 +13,13 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
-from handmesh_model.ar import clips
+from handmesh_model.ar import clips, world
 from handmesh_model.ar.buttons import TIP_RADIUS
 from handmesh_model.ar.panels import load_panel
 from handmesh_model.ar.performances import RATE, pinch
 from handmesh_model.ar.stage import cube_stage
 from handmesh_model.topology import HandTopology
-from handmesh_ros import ar_buttons_node, ar_overlay_node, ar_physics_node
+from handmesh_ros import ar_buttons_node, ar_overlay_node, ar_physics_node, stamps
 from handmesh_ros.conversions import hands_to_msg, stamp_to_nanoseconds, topology_to_msg
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.msg import ButtonEvent, HandArray
@@ -218,7 +218,20 @@ def test_overlay_goes_on_at_full_rate_without_hands(stagehand):
         stagehand.rest(1 / rate)
     # Half a second of silence is waited for; the rest leaves room for a busy machine.
     assert len(stagehand.got['ar_overlay']) > shown / 2
-    assert "nothing comes on 'hands/raw': objects are drawn over everything" in said
+    assert "nothing comes on 'hands/raw' in time: objects are drawn over everything" in said
+
+
+def test_overlay_says_that_hands_come_later_than_the_silence(stagehand):
+    node = stagehand.run(ar_overlay_node.ArOverlayNode)
+    stagehand.calibrate(node, width=32, height=24)
+    stagehand.wait(lambda: stagehand.images.get_subscription_count() > 0)
+    said = []
+    node._warn = said.append
+    header = stagehand.show(np.full((24, 32, 3), 90, np.uint8), START, frame_id=FRAME)
+    stagehand.answer('ar_overlay', header.stamp)
+    stagehand.show_hands([], START)
+    why = "'hands/raw' came after its image was shown without hands, as 'silence' is short"
+    stagehand.wait(lambda: any(text.startswith(why) for text in said), what='the reason')
 
 
 def test_overlay_goes_on_while_simulated_time_stands_still(stagehand):
@@ -264,17 +277,57 @@ def test_physics_says_once_that_time_stands_still_without_stamps(ros, acted, cap
         node.destroy_node()
 
 
+def test_physics_takes_for_a_jump_what_the_other_nodes_do():
+    assert round(world.JUMP_BACK * 1e9) == stamps.JUMP
+
+
+def test_physics_logs_that_it_starts_anew(ros, acted, capfd):
+    node = ar_physics_node.ArPhysicsNode()
+    said = 'everything starts anew: time went back by 1.5 s'
+    try:
+        for stamp, count in ((START, 0), (START - 0.5, 0), (START - 1.5, 1)):
+            header = Header(stamp=time_of(stamp), frame_id=FRAME)
+            node._on_hands(hands_to_msg(acted[0], header))
+            assert capfd.readouterr().err.count(said) == count
+    finally:
+        node.destroy_node()
+
+
+def finger_at(hand, depth):
+    """The hand with its index finger so deep in the second button of the keypad, metres."""
+    panel = load_panel('keypad')
+    x, y = panel.buttons[1].center
+    place = panel.pose @ [x, y, panel.travel - depth + TIP_RADIUS, 1]
+    shift = place[:3] - hand.joints_camera[8]
+    return type(hand)(**{**vars(hand), 'joints_camera': hand.joints_camera + shift})
+
+
+@pytest.mark.parametrize('is_silence', [True, False])
+def test_buttons_are_released_when_hands_stop_and_when_the_node_ends(stagehand, acted, is_silence):
+    node = stagehand.run(ar_buttons_node.ArButtonsNode)
+    (hand,) = acted[0]
+    said = stagehand.got['button_events']
+    for step, depth in enumerate([-0.02, 0.005]):
+        stagehand.markers_of(stagehand.show_hands([finger_at(hand, depth)], START + step))
+    stagehand.wait(lambda: said, what='the press')
+    if not is_silence:
+        assert len(said) == 1
+        stagehand.executor.remove_node(stagehand.nodes.pop())
+        node.destroy_node()
+    stagehand.wait(lambda: len(said) > 1, what='the release')
+    assert [event.event for event in said] == [ButtonEvent.PRESSED, ButtonEvent.RELEASED]
+    assert said[1].header.stamp == time_of(START + 1)
+    stagehand.rest(0.3)
+    assert len(said) == 2
+
+
 def test_buttons_on_the_topics(stagehand, acted):
     stagehand.run(ar_buttons_node.ArButtonsNode)
     panel = load_panel('keypad')
     (hand,) = acted[0]
-    x, y = panel.buttons[1].center
     said = stagehand.got['button_events']
     for step, depth in enumerate([-0.02, 0.005, -0.02]):
-        place = panel.pose @ [x, y, panel.travel - depth + TIP_RADIUS, 1]
-        shift = place[:3] - hand.joints_camera[8]
-        moved = type(hand)(**{**vars(hand), 'joints_camera': hand.joints_camera + shift})
-        header = stagehand.show_hands([moved], START + step)
+        header = stagehand.show_hands([finger_at(hand, depth)], START + step)
         markers = stagehand.markers_of(header)
         assert len(markers) == 1 + len(panel.buttons)
     stagehand.wait(lambda: len(said) == 2, what='two events')

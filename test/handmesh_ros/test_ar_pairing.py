@@ -88,6 +88,41 @@ def test_hands_that_fall_silent_are_not_waited_for_any_more():
         assert (pair is not None and pair.image == number) == is_shown, number
 
 
+@pytest.mark.parametrize('latency', [0.7, 1.4])
+def test_hands_that_take_longer_than_the_silence_are_waited_for_next_time(latency):
+    """A slow network: it takes the newest image whenever it is done with the one before."""
+    pairing, rate, answers, shown = Pairing(), 30, 0, []
+    every = round(latency * rate)
+    for number in range(20 * every):
+        now = number / rate
+        pairing.put_image(round((1000 + now) * SECOND), number, now)
+        if number and number % every == 0:
+            asked = number - every
+            pairing.put_hands(round((1000 + asked / rate) * SECOND), asked, now)
+            answers += 1
+        pair = pairing.take(now, SILENCE, always)
+        if pair is not None:
+            shown.append((pair.image, pair.hands))
+    with_hands = [pair for pair in shown if pair[1] is not None]
+    assert all(image == hands for image, hands in with_hands)
+    # Of the first two only comes out that they are slow.
+    assert len(with_hands) >= answers - 2
+    assert 1 <= pairing.late <= 2
+    assert len(shown) < len(with_hands) + 2 * every
+
+
+def test_once_slow_hands_are_fast_the_silence_is_short_again():
+    pairing = Pairing()
+    pairing.put_image(1, 'image', 0.0)
+    pairing.put_hands(1, 'hands', 2.0)
+    for number in range(2, 12):
+        pairing.put_image(number, 'image', float(number))
+        pairing.put_hands(number, 'hands', number + 0.1)
+        pairing.take(number + 0.1, SILENCE, always)
+    pairing.put_image(20, 'bare', 20.0)
+    assert pairing.take(20.0 + SILENCE + 0.01, SILENCE, always).image == 'bare'
+
+
 def test_a_pause_of_the_camera_is_no_silence_of_the_hands():
     pairing = Pairing()
     pairing.put_image(1, 'before', 0.0)

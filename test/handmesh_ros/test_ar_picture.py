@@ -9,6 +9,7 @@ pytest.importorskip('handmesh_ros.msg')
 
 from hands import hand_at
 from std_msgs.msg import Header
+from visualization_msgs.msg import Marker, MarkerArray
 
 from handmesh_model.errors import IntrinsicsError
 from handmesh_model.topology import HandTopology
@@ -43,6 +44,14 @@ def test_images_of_another_size_than_was_calibrated_are_refused(picture):
     assert draw(picture).shape == GRAY.shape
     with pytest.raises(IntrinsicsError, match='of 160 x 120 pixels, the image has 80 x 60'):
         draw(picture, GRAY[::2, ::2])
+
+
+def test_what_is_not_drawn_of_the_markers_is_told(picture, said):
+    picture.surface = surface_of(topology_to_msg(HandTopology.open_hand()))
+    arrow = Marker(type=Marker.ARROW, ns='a')
+    picture.board.take(MarkerArray(markers=[arrow]), 0.0)
+    draw(picture)
+    assert said == ["'objects': markers in 'a' of type 0 are not drawn"]
 
 
 @pytest.mark.parametrize('forearm_length', [0.0, 0.3])

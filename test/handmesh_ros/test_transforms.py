@@ -1,5 +1,6 @@
 """Frames in time: the stand-in for tf2_ros's buffer."""
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from handmesh_ros.transforms import FrameTree, transform_to_matrix
+from handmesh_ros import transforms
+from handmesh_ros.transforms import FrameTree, TransformListener, transform_to_matrix
 
 SECOND = 10**9
 
@@ -106,6 +108,67 @@ def test_frames_that_are_no_motion_are_ignored():
     tree = FrameTree()
     tree.add([broken])
     assert tree.lookup('a', 'b', 0, 1) is None
+
+
+class Tf2Buffer:
+    """Keeps of tf2_ros's buffer what counts when time jumps: what is too old is not taken."""
+
+    def __init__(self):
+        self.moving, self.static = {}, {}
+
+    def set_transform(self, message, authority):
+        stamp = message.header.stamp.sec
+        known = self.moving.setdefault(message.child_frame_id, [])
+        if not known or stamp > known[-1] - 10:
+            known.append(stamp)
+
+    def set_transform_static(self, message, authority):
+        self.static[message.child_frame_id] = message
+
+    def clear(self):
+        self.moving.clear()
+
+
+@pytest.fixture
+def with_tf2(monkeypatch):
+    """A listener where tf2_ros is installed, and its subscriptions' callbacks."""
+    callbacks = {}
+    node = SimpleNamespace(
+        create_subscription=lambda kind, topic, callback, qos: callbacks.update({topic: callback})
+    )
+    monkeypatch.setitem(sys.modules, 'tf2_ros', SimpleNamespace(Buffer=Tf2Buffer))
+    monkeypatch.setattr(transforms, 'has_module', lambda name: name == 'tf2_ros')
+    listener = TransformListener(node)
+
+    def hear(topic, *heard):
+        callbacks[topic](SimpleNamespace(transforms=list(heard)))
+
+    return listener._buffer, hear
+
+
+def test_with_tf2_a_recording_that_starts_over_is_believed_at_once(with_tf2):
+    buffer, hear = with_tf2
+    hear('/tf_static', transform('world', 'table', (5.0, 0, 0)))
+    for stamp in (100, 101, 140):
+        hear(
+            '/tf',
+            transform('world', 'cup', (1.0, 0, 0), stamp * SECOND),
+            transform('world', 'plate', (1.0, 0, 0), stamp * SECOND),
+        )
+    hear('/tf', transform('world', 'cup', (2.0, 0, 0), 100 * SECOND))
+    assert buffer.moving == {'cup': [100]}
+    hear('/tf', transform('world', 'cup', (2.0, 0, 0), 101 * SECOND))
+    assert buffer.moving == {'cup': [100, 101]}
+    assert list(buffer.static) == ['table']
+
+
+def test_with_tf2_late_frames_and_publishers_that_lag_forget_nothing(with_tf2):
+    buffer, hear = with_tf2
+    hear('/tf', transform('world', 'cup', (1.0, 0, 0), 102 * SECOND))
+    hear('/tf', transform('world', 'cup', (1.0, 0, 0), 102 * SECOND - 9 * SECOND // 10))
+    hear('/tf', transform('world', 'cup', (1.0, 0, 0), 0))
+    hear('/tf', transform('world', 'plate', (1.0, 0, 0), 95 * SECOND))
+    assert buffer.moving == {'cup': [102, 101], 'plate': [95]}
 
 
 def test_stand_in_agrees_with_tf2():

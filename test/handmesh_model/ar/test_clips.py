@@ -48,6 +48,20 @@ def test_clip_and_truth_are_written_and_read(tmp_path):
     assert hand.box.x_min < hand.joints_image[9, 0] < hand.box.x_max
 
 
+def test_a_clip_is_that_of_its_performance_and_seed_only_if_it_is(tmp_path):
+    whole = pinch()
+    short = Performance('pinch', whole.frames[40:42], ('right',))
+    path = tmp_path / 'pinch.mp4'
+    assert not clips.is_written(path, short, 3)
+    clips.write_performance(path, short, 3)
+    assert clips.is_written(path, short, 3)
+    assert not clips.is_written(path, short, 4)
+    assert not clips.is_written(path, Performance('push', short.frames, short.sides), 3)
+    assert not clips.is_written(path, Performance('pinch', whole.frames[41:43], ('right',)), 3)
+    path.with_suffix('.json').write_text('[]')
+    assert not clips.is_written(path, short, 3)
+
+
 def test_truth_that_does_not_fit_is_refused(tmp_path):
     path = tmp_path / 'a.npz'
     with pytest.raises(DatasetError, match='cannot read truth'):

@@ -92,6 +92,17 @@ BAD = {
     'circle.glb': (glb({'nodes': [{'children': [1]}, {'children': [0]}]}), 'not a tree'),
     'shared.glb': (glb({'nodes': [{'children': [2]}, {'children': [2]}, {}]}), 'not a tree'),
     'no_count.glb': (glb({'accessors': [{}]}), 'damaged'),
+    'endless.glb': (glb({'accessors': [{'count': float('inf')}]}), 'damaged'),
+    'no_place.glb': (
+        glb({'accessors': [], 'meshes': [{'primitives': [{'attributes': {'POSITION': 3}}]}]}),
+        'damaged',
+    ),
+    'far.obj': (TRIANGLE.replace('v 1 0 0', 'v 1e39 0 0'), 'reaches 1e.39 m'),
+    'views.glb': (
+        glb({'bufferViews': [{'buffer': 0, 'byteLength': 1 << 20}] * 40}),
+        'bytes of buffer views',
+    ),
+    'arrays.glb': (glb({'accessors': [{'count': 250_000}] * 10}), '2500000 entries of arrays'),
 }
 
 
@@ -102,6 +113,59 @@ def test_bad_files_are_named_and_refused(tmp_path, name):
     with pytest.raises(MeshFileError, match=reason) as caught:
         load_mesh(path)
     assert str(path) in str(caught.value)
+
+
+def shared(primitives, nodes=1, **part):
+    """A .glb whose primitives all use the same 9,000 vertices, shown by so many nodes."""
+    part = {'attributes': {'POSITION': 0, 'NORMAL': 0}, 'indices': 1, **part}
+    return glb(
+        {
+            'asset': {'version': '2.0'},
+            'accessors': [
+                {'bufferView': 0, 'componentType': 5126, 'count': 9_000, 'type': 'VEC3'},
+                {'bufferView': 1, 'componentType': 5125, 'count': 9_000, 'type': 'SCALAR'},
+            ],
+            'bufferViews': [
+                {'buffer': 0, 'byteLength': 108_000},
+                {'buffer': 0, 'byteOffset': 108_000, 'byteLength': 36_000},
+            ],
+            'buffers': [{'byteLength': 144_000}],
+            'meshes': [{'primitives': [part] * primitives}],
+            'nodes': [{'mesh': 0}] * nodes,
+            'scenes': [{'nodes': list(range(nodes))}],
+        },
+        bytes(108_000) + np.arange(9_000, dtype='<u4').tobytes(),
+    )
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        (shared(40), 'has 360000 vertices'),
+        (shared(1, nodes=40), 'has 360000 vertices'),
+        (shared(20, 3), 'has 540000 vertices'),
+        (shared(20, attributes={'POSITION': 0} | {f'_{n}': 0 for n in range(20)}),
+         'has 3780000 entries of attributes'),
+        (shared(1001), 'has 1001 primitives'),
+    ],
+)  # fmt: skip
+def test_what_is_used_many_times_is_refused_before_it_is_read(
+    tmp_path, monkeypatch, content, reason
+):
+    monkeypatch.setattr(mesh_files.trimesh, 'load', lambda *_, **__: pytest.fail('it is read'))
+    with pytest.raises(MeshFileError, match=reason):
+        load_mesh(write(tmp_path / 'shared.glb', content))
+
+
+def test_vertices_may_be_shared_within_bounds(tmp_path):
+    assert len(load_mesh(write(tmp_path / 'two.glb', shared(2, 2))).faces) == 12_000
+
+
+def test_scales_that_lead_too_far_are_refused(tmp_path):
+    path = write(tmp_path / 'a.obj', TRIANGLE)
+    assert load_mesh(path, 1e4).vertices.max() == 1e4
+    with pytest.raises(MeshFileError, match=r'with a scale of 20000 reaches 20000 m'):
+        load_mesh(path, 2e4)
 
 
 def test_missing_and_large_files_are_refused(tmp_path, monkeypatch):

@@ -156,6 +156,57 @@ def test_opacity_blends_with_the_image():
     np.testing.assert_allclose(clear[120, 160], blended, atol=2)
 
 
+def wall(depth, color, opacity=1.0):
+    return PlacedMesh(meshes.box(0.5, 0.5, 0.01), at([0, 0, depth]), color, opacity)
+
+
+def test_what_is_translucent_shows_what_is_solid_behind_it():
+    white = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    renderer, camera = ArRenderer(WIDTH, HEIGHT), Camera(INTRINSICS)
+    red, green = wall(1.0, (1.0, 0, 0)), wall(0.9, (0, 1.0, 0), 0.25)
+
+    def middle(*objects):
+        image, cover = renderer.draw_with_cover(white, camera, objects, [])
+        return image[120, 160].astype(float), cover[120, 160]
+
+    solid, _ = middle(red)
+    clear, cover = middle(green)
+    assert cover == pytest.approx(0.25)
+    for order in ((red, green), (green, red)):
+        both, cover = middle(*order)
+        # The green lets a quarter less of the red through, as it does of the white.
+        np.testing.assert_allclose(both, clear + 0.75 * (solid - 255), atol=3)
+        assert cover == pytest.approx(1.0)
+    hidden, _ = middle(red, wall(1.1, (0, 1.0, 0), 0.25))
+    np.testing.assert_array_equal(hidden, solid)
+
+
+def test_opacity_beyond_one_is_solid():
+    white = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    renderer, camera = ArRenderer(WIDTH, HEIGHT), Camera(INTRINSICS)
+    images = [
+        renderer.draw_with_cover(white, camera, [wall(1.0, (0.2, 0.5, 0.1), opacity)], [])
+        for opacity in (1.0, 5.0)
+    ]
+    np.testing.assert_array_equal(images[0][0], images[1][0])
+    assert images[1][1].max() == 1
+
+
+@pytest.mark.parametrize('far', [1e39, 1e300, np.inf, np.nan])
+def test_things_whose_numbers_are_beyond_bounds_are_left_out(far):
+    image = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    mesh = meshes.box(0.5, 0.5, 0.01)
+    with np.errstate(over='ignore', invalid='ignore'):
+        stretched = PlacedMesh(mesh.scaled(np.array([1.0, far, 1.0])), at([0, 0, 1.0]))
+    moved = PlacedMesh(mesh, at([far, 0, 1.0]))
+    renderer, camera = ArRenderer(WIDTH, HEIGHT), Camera(INTRINSICS)
+    np.testing.assert_array_equal(renderer.draw(image, camera, [stretched, moved], []), image)
+    near = wall(1.0, (1.0, 0, 0))
+    np.testing.assert_array_equal(
+        renderer.draw(image, camera, [moved, near], []), renderer.draw(image, camera, [near], [])
+    )
+
+
 def sphere_aside(degrees, camera):
     """Pixels (N, 2) that a small sphere so far off the axis, to the right, is painted on."""
     angle = np.radians(degrees)

@@ -43,6 +43,12 @@ BAD_STAGES = {
     'key': ({'flour': 1}, "unknown 'flour'"),
     'list': ([1, 2], 'expected keys and values'),
     'stream': ({'stream': {'count': 10**9}}, "'count' is 1000000000"),
+    'colour': (
+        {'things': [{'size': [0.1, 0.1, 0.1], 'color': [90, 40, 20]}]},
+        "'color' is 90, expected 0 to 1",
+    ),
+    'jet colour': ({'stream': {'color': [0, 0, -1]}}, "'color' is -1, expected 0 to 1"),
+    'no list': ({'things': 0}, "'things' is no list"),
 }
 
 
@@ -126,7 +132,21 @@ def test_panels_with_such_lists_are_refused_as_well():
     assert len(str(caught.value)) < 500
 
 
+def test_panels_of_no_extent_or_colour_are_refused():
+    buttons = [{'center': [0, 0]}]
+    with pytest.raises(ConfigError, match=r"'size' is -0.1, expected 0.0005 to 10"):
+        panel_from_facts({'buttons': buttons, 'size': [0.1, -0.1, 0.01]}, 'p.yaml')
+    with pytest.raises(ConfigError, match=r"'size' is 0, expected 0.0005 to 10"):
+        panel_from_facts({'buttons': buttons, 'size': [0.1, 0.1, 0]}, 'p.yaml')
+    with pytest.raises(ConfigError, match="'color' is 90, expected 0 to 1"):
+        panel_from_facts({'buttons': buttons, 'color': [90, 40, 20]}, 'p.yaml')
+    with pytest.raises(ConfigError, match="'color' is 255, expected 0 to 1"):
+        panel_from_facts({'buttons': [{'center': [0, 0], 'color': [0, 0, 255]}]}, 'p.yaml')
+
+
 def test_bad_layouts_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="'color' is 90, expected 0 to 1"):
+        layout_from_facts({'objects': [{'size': [1, 1, 1], 'color': [90, 4, 2]}]}, 'l', tmp_path)
     with pytest.raises(ConfigError, match="no 'objects'"):
         layout_from_facts({}, 'layout.yaml', tmp_path)
     with pytest.raises(ConfigError, match=r"objects.0. has unknown 'colour'"):
