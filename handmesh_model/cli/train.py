@@ -68,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if 'RANK' not in os.environ:
         return launch(_command(arguments), config.ranks, config.threads)
-    from handmesh_model.training.trainer import TimeBox, Trainer
+    from handmesh_model.training.run_clock import TimeBox
+    from handmesh_model.training.trainer import Trainer
 
     ranks = join_ranks()
     trainer = Trainer(config, ranks, arguments.monitor_real)

@@ -19,16 +19,18 @@ from handmesh_model.losses import HandMeshLoss
 from handmesh_model.training import setup, stop_signals
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import to_mapping
-from handmesh_model.training.data import SampleStream, build_stream, validation_samples
+from handmesh_model.training.data import SampleStream, build_stream
 from handmesh_model.training.dataset_stream import dead_workers_reported
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.frozen_norms import FrozenNorms
 from handmesh_model.training.gradients import GradientBlock
+from handmesh_model.training.measuring import Measurer
 from handmesh_model.training.optimizers import build_optimizer, fit_device, set_rate
 from handmesh_model.training.precision import multiplies_bfloat16
 from handmesh_model.training.progress import Progress
 from handmesh_model.training.replayed_step import CudaRecorder, ReplayedStep
+from handmesh_model.training.run_clock import NO_LIMIT, RunClock, TimeBox
 from handmesh_model.training.run_state import (
     LAST,
     UNSHAPED,
@@ -40,7 +42,7 @@ from handmesh_model.training.run_state import (
 )
 from handmesh_model.training.schedule import ramp, rate_factor
 from handmesh_model.training.term_means import TermMeans
-from handmesh_model.training.validation import samples_digest, to_tensors, validate
+from handmesh_model.training.validation import to_tensors
 
 BEST, LAST_WEIGHTS = 'best.safetensors', 'last.safetensors'
 CUDA_STOP_EVERY = 20
@@ -48,17 +50,6 @@ CUDA_STOP_EVERY = 20
 Steps between two looks at whether any rank is to stop and how much of the time is spent, where
 asking costs a synchronization.
 """
-
-
-@dataclasses.dataclass(frozen=True)
-class TimeBox:
-    """
-    :param hours: length of this start; None for no limit.
-    :param finish: whether the schedule is to come to its end with the time.
-    """
-
-    hours: float | None = None
-    finish: bool = False
 
 
 class Trainer:
@@ -92,7 +83,6 @@ class Trainer:
         resumed = (self.folder / LAST).is_file()
         net = setup.build_network(config, resumed)
         self.net = setup.fastest_layout(net.to(ranks.device))
-        self.scale = setup.lixel_scale(self.net)
         self.optimizer = build_optimizer(config.optimizer, self.net, self._half)
         reach = config.ema_samples / config.batch_size
         self.average = WeightAverage(self.net, reach) if config.ema_samples else None
@@ -122,7 +112,7 @@ class Trainer:
         best = self.folder / BEST
         return best if best.is_file() else self.folder / LAST_WEIGHTS
 
-    def run(self, box: TimeBox = TimeBox()) -> RunState:
+    def run(self, box: TimeBox = NO_LIMIT) -> RunState:
         """
         Train until the planned samples are done, the time is up, or SIGTERM comes; save; measure,
         unless it was SIGTERM; return.
@@ -135,13 +125,11 @@ class Trainer:
             return self._run(box)
 
     def _run(self, box: TimeBox) -> RunState:
-        self._box, self._began, self._before = box, time.monotonic(), self.state.seconds
-        self._start_progress = self.state.samples / self.config.total_samples
-        self._agreed_elapsed = 0.0
+        self._clock = RunClock(box, self.state, self.config.total_samples)
         if self.ranks.is_first:
             self._prepare_logging()
             begins = not self.state.samples and not self.state.history
-            if begins and self.config.init_weights and self._measures:
+            if begins and self.config.init_weights and self._measurer.has_any:
                 # The best weights of the run may well be those that it starts from.
                 self._validate()
         self._agree_on_start()
@@ -177,7 +165,7 @@ class Trainer:
         """Measure the weights of the end, unless they have been or a signal brought it about."""
         history = self.state.history
         is_measured = bool(history) and history[-1]['samples'] == self.state.samples
-        if not self._measures or self._stop or is_measured:
+        if not self._measurer.has_any or self._stop or is_measured:
             return
 
         def leave() -> None:
@@ -199,7 +187,7 @@ class Trainer:
             means.add(terms)
             if self.state.step % self.config.log_every == 0:
                 self._log(means.take(), stream)
-            if self._validation_due():
+            if self._measurer.is_due(self.state.samples):
                 self._validate()
             if time.monotonic() - saved > self.config.checkpoint_minutes * 60:
                 self._save()
@@ -211,7 +199,7 @@ class Trainer:
         torch.manual_seed(
             config.seed * 1_000_003 + state.step * self.ranks.count + self.ranks.rank
         )
-        progress = self._run_progress()
+        progress = self._clock.progress(state.samples)
         factor = rate_factor(config.schedule, state.samples, progress)
         set_rate(self.optimizer, config.optimizer.learning_rate * factor)
         weights = self.criterion.weights = self._ramped_weights()
@@ -224,7 +212,7 @@ class Trainer:
             terms = self._update(batch)
         state.step += 1
         state.samples += config.batch_size
-        state.seconds = self._before + time.monotonic() - self._began
+        state.seconds = self._clock.seconds()
         if self.average is not None and self.ranks.is_first:
             self.average.update(self.net)
         return terms
@@ -261,43 +249,18 @@ class Trainer:
         }
         return dataclasses.replace(self.weights, **factors) if factors else self.weights
 
-    def _elapsed(self) -> float:
-        """Share 0..1 of this start's time that is spent; 0 without a limit."""
-        if self._box.hours is None:
-            return 0.0
-        return (time.monotonic() - self._began) / max(self._box.hours * 3600, 1e-9)
-
-    def _run_progress(self) -> float:
-        """Share 0..1 of the schedule that is done."""
-        planned = self.state.samples / self.config.total_samples
-        if not self._box.finish:
-            return planned
-        # Ranks must not go by clocks of their own: with rates of their own, their weights part.
-        elapsed = self._elapsed() if self.ranks.count == 1 else self._agreed_elapsed
-        start = self._start_progress
-        return max(planned, start + (1 - start) * elapsed)
-
     def _done(self) -> bool:
         if self.state.samples >= self.config.total_samples:
             return True
         if self._on_cuda and self.ranks.count > 1 and self.state.step % CUDA_STOP_EVERY:
             return False
-        stop, self._agreed_elapsed = self.ranks.most(float(self._stop), self._elapsed())
+        stop, self._clock.agreed = self.ranks.most(float(self._stop), self._clock.elapsed())
         if stop:  # of another rank, perhaps
             self._stop = True
-        return bool(stop) or self._agreed_elapsed >= 1
+        return bool(stop) or self._clock.agreed >= 1
 
     def _ask_to_stop(self) -> None:
         self._stop = True
-
-    def _validation_due(self) -> bool:
-        every, batch = self.config.validation.every_samples, self.config.batch_size
-        is_due = self.state.samples // every > (self.state.samples - batch) // every
-        return self._measures and is_due
-
-    @property
-    def _measures(self) -> bool:
-        return self._validation_set is not None or self.monitor_real is not None
 
     def _prepare_logging(self) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -311,11 +274,9 @@ class Trainer:
             f'{sum(p.numel() for p in self.net.parameters()) / 1e6:.2f} M parameters, '
             f'{self.ranks.count} ranks on {self.ranks.device}, from sample {state.samples:,}'
         )
-        self._validation_set = validation_samples(config, self.net, self.folder)
-        if self._validation_set is None:
-            return
-        best = state.best
-        if state.measure_on(samples_digest(self._validation_set)):
+        self._measurer = Measurer(config, self.net, self.folder, self.monitor_real)
+        digest, best = self._measurer.digest, state.best
+        if digest is not None and state.measure_on(digest):
             self._progress.say(
                 f'the validation samples are others than before: the lowest error, {best:.4g}, '
                 f'counts no more, and the next weights measured become {BEST}'
@@ -325,21 +286,16 @@ class Trainer:
         rate = float(self.optimizer.param_groups[0]['lr'])
         for name, value in means.items():
             self._board.add_scalar(f'train/{name}', value, self.state.samples)
-        left = None if self._box.hours is None else self._box.hours * 3600 * (1 - self._elapsed())
         shown = {'loss': means.pop('total'), **means, 'lr': rate}
         if hasattr(stream, 'rendered') and stream.rendered:
             shown['reuse'] = stream.drawn / stream.rendered
-        speed = self._progress.update(self.state.samples, shown, left)
+        speed = self._progress.update(self.state.samples, shown, self._clock.seconds_left())
         self._board.add_scalar('train/images_per_second', speed, self.state.samples)
         self._board.add_scalar('train/learning_rate', rate, self.state.samples)
 
     def _validate(self) -> None:
         net = self.net.eval() if self.average is None else self.average.net
-        figures: dict[str, float] = {}
-        if self._validation_set is not None:
-            figures |= validate(net, self._validation_set, self.scale, self.ranks.device)
-        if self.monitor_real is not None:
-            figures |= _measure_photographs(net, self.monitor_real)
+        figures = self._measurer.measure(net, self.ranks.device)
         for name, value in figures.items():
             self._board.add_scalar(f'validation/{name}', value, self.state.samples)
         line = '  '.join(f'{name} {value:.4g}' for name, value in figures.items())
@@ -365,10 +321,3 @@ class Trainer:
             **figures,
         }
         save_checkpoint(self.folder / name, net, {k: str(value) for k, value in facts.items()})
-
-
-def _measure_photographs(net: Any, folder: Path) -> dict[str, float]:
-    from handmesh_model.evaluation.real_images import evaluate_network_on_real
-
-    figures = evaluate_network_on_real(net, folder)
-    return {f'real_{k}': float(v) for k, v in figures.items() if isinstance(v, (int, float))}

@@ -37,9 +37,10 @@ from handmesh_model.training.data import build_stream
 from handmesh_model.training.distributed import Ranks, launch
 from handmesh_model.training.gradients import GradientBlock
 from handmesh_model.training.optimizers import build_optimizer
+from handmesh_model.training.run_clock import RunClock, TimeBox
 from handmesh_model.training.run_state import LAST, alone_in
 from handmesh_model.training.schedule import rate_factor
-from handmesh_model.training.trainer import CUDA_STOP_EVERY, TimeBox, Trainer
+from handmesh_model.training.trainer import CUDA_STOP_EVERY, Trainer
 from handmesh_model.training.validation import to_tensors
 
 
@@ -73,12 +74,13 @@ def test_time_box_ends_the_run_and_the_schedule(
 ) -> None:
     seconds = itertools.count()
     clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
-    monkeypatch.setattr('handmesh_model.training.trainer.time', clock)
+    for module in ('run_clock', 'trainer'):
+        monkeypatch.setattr(f'handmesh_model.training.{module}.time', clock)
     trainer = Trainer(tiny_run(total_samples=10_000, validation={'samples': 0}), ALONE)
-    state = trainer.run(TimeBox(40 / 3600, finish=True))
+    state = trainer.run(TimeBox(25 / 3600, finish=True))
     assert 16 < state.samples < 80
     assert trainer.optimizer.param_groups[0]['lr'] < 0.1 * 2e-3
-    assert state.seconds == pytest.approx(40, abs=6)
+    assert state.seconds == pytest.approx(25, abs=4)
 
 
 def test_signal_to_every_process_of_a_run_saves_it(
@@ -190,8 +192,7 @@ def test_loss_weights_are_configuration(tiny_run: MakeRun) -> None:
 
 def prepare(trainer: Trainer) -> bool:
     """What run() sets before the first step."""
-    trainer._box, trainer._began, trainer._before = TimeBox(), 0.0, 0.0
-    trainer._start_progress = 0.0
+    trainer._clock = RunClock(TimeBox(), trainer.state, trainer.config.total_samples)
     return True
 
 
@@ -333,8 +334,8 @@ def test_ranks_go_by_one_clock(
 ) -> None:
     trainer = Trainer(tiny_run(), Ranks(1, 2, CPU))
     trainer._on_cuda = on_cuda
-    trainer._box, trainer._began = TimeBox(1.0, finish=True), time.monotonic()
-    trainer._start_progress = trainer._agreed_elapsed = 0.0
+    box = TimeBox(1.0, finish=True)
+    trainer._clock = RunClock(box, trainer.state, trainer.config.total_samples)
     asked: list[tuple[float, ...]] = []
 
     def most(ranks: Ranks, *values: float) -> list[float]:
@@ -345,7 +346,7 @@ def test_ranks_go_by_one_clock(
     shares = []
     for trainer.state.step in range(2 * CUDA_STOP_EVERY if on_cuda else 2):
         assert not trainer._done()
-        shares.append(trainer._run_progress())
+        shares.append(trainer._clock.progress(trainer.state.samples))
     # Where asking is dear, what was agreed holds until the next time.
     each = CUDA_STOP_EVERY if on_cuda else 1
     assert shares == [0.25] * each + [0.5] * each
@@ -357,14 +358,15 @@ def test_ranks_go_by_one_clock(
 TWO_CLOCKS = """
 import itertools, json, sys
 from types import SimpleNamespace
-from handmesh_model.training import trainer as module
+from handmesh_model.training import run_clock
 from handmesh_model.training.config import load_training_config
 from handmesh_model.training.distributed import join_ranks
+from handmesh_model.training.trainer import Trainer
 
 ranks = join_ranks()
 ticks = itertools.count(step=1 + 2 * ranks.rank)
-module.time = SimpleNamespace(monotonic=lambda: float(next(ticks)))
-trainer = module.Trainer(load_training_config(sys.argv[1]), ranks)
+run_clock.time = SimpleNamespace(monotonic=lambda: float(next(ticks)))
+trainer = Trainer(load_training_config(sys.argv[1]), ranks)
 rates, step = [], trainer._step
 
 def noted(batch):
@@ -373,7 +375,7 @@ def noted(batch):
     return terms
 
 trainer._step = noted
-trainer.run(module.TimeBox(60 / 3600, finish=True))
+trainer.run(run_clock.TimeBox(60 / 3600, finish=True))
 weights = sum(p.double().sum().item() for p in trainer.net.parameters())
 with open(f'{sys.argv[1]}.{ranks.rank}', 'w') as file:
     json.dump([weights, *rates], file)
