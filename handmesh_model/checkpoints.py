@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from handmesh_model.errors import CheckpointError, TopologyError
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.output_files import written_beside
 from handmesh_model.topology import HandTopology
+from handmesh_model.zip_bounds import check_stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -160,12 +162,13 @@ def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
 
 def read_torch_file(path: str | Path, complaint: str) -> Any:
     """
-    The contents of a file of :func:`torch.save`; nothing in it is executed.
+    The contents of a file of :func:`torch.save`; nothing in it is executed, or unpacked.
 
     :param complaint: what to say, before the reason, if it cannot be read.
     :raises CheckpointError: if it is missing or damaged.
     """
     try:
+        check_stored(path)
         return torch.load(path, map_location='cpu', weights_only=True)
     # A damaged file raises whatever pickle, struct, zipfile and torch stumble over.
     except Exception as error:
@@ -183,12 +186,12 @@ def state_in_float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def weights_path(path_or_name: str | Path) -> Path:
     """
-    File of a shipped name, or the path itself.
+    File of a shipped name, or the path itself; ``~`` is the user's home.
 
     :raises CheckpointError: if there is no such file.
     """
     shipped = SHIPPED.get(str(path_or_name))
-    path = WEIGHTS_FOLDER / shipped if shipped else Path(path_or_name)
+    path = WEIGHTS_FOLDER / shipped if shipped else Path(os.path.expanduser(path_or_name))
     if not path.is_file():
         names = ', '.join(f"'{name}'" for name in SHIPPED)
         raise CheckpointError(f"no weights file '{path}'; give a file or one of {names}")

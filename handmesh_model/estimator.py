@@ -23,6 +23,8 @@ from handmesh_model.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from handmesh_model.network.config import NetworkConfig
 
+_SETTLED_IOU = 0.7
+"""Overlap from which two crops show about the same."""
 CLEAR_SIDE_ODDS = 2.0
 """Log-odds by which the network must prefer the other side to overrule the one that was given."""
 
@@ -113,6 +115,10 @@ class HandEstimator:
         self.refine = refine
         self._picture = DeviceImage(rgb)
         return self._picture
+
+    def close(self) -> None:
+        """Share the opened picture no more: its array may hold another one from now on."""
+        self._picture = None
 
     def picture(self, rgb: np.ndarray) -> DeviceImage:
         """The opened picture if it is this very array, else one for this call alone."""
@@ -224,3 +230,38 @@ def same_hand(a: Estimate, b: Estimate) -> bool:
     distance = np.linalg.norm(a.joints_image - b.joints_image, axis=1).mean()
     near = distance < 0.15 * min(a.box.diagonal, b.box.diagonal)
     return bool(near) or intersection_over_union(a.box, b.box) > 0.65
+
+
+def recropped(estimate: Estimate) -> HandBox:
+    """The box for another look at the same hand: its mesh's, of a size not far from the last."""
+    box, before = estimate.box, estimate.source
+    side, side_before = box.longer_side, before.longer_side
+    wanted = min(max(side, 0.5 * side_before), 2.0 * side_before)
+    grow = (wanted - side) / 2
+    return replace(
+        before,
+        x_min=box.x_min - grow,
+        y_min=box.y_min - grow,
+        x_max=box.x_max + grow,
+        y_max=box.y_max + grow,
+        side=estimate.side,
+    )
+
+
+def is_settled(estimate: Estimate) -> bool:
+    """Whether another crop around the mesh would be about the same crop."""
+    return intersection_over_union(_square(estimate.box), _square(estimate.source)) > _SETTLED_IOU
+
+
+def _square(box: HandBox) -> HandBox:
+    (x, y), half = box.center, box.longer_side / 2
+    return HandBox(x - half, y - half, x + half, y + half)
+
+
+def without_duplicates(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """Estimates by falling presence, those left out that show the hand of a better one."""
+    kept: list[Estimate] = []
+    for estimate in sorted(estimates, key=lambda e: -e.presence):
+        if not any(same_hand(estimate, other) for other in kept):
+            kept.append(estimate)
+    return kept

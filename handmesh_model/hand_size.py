@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handmesh_model.distance import MEASURED_SIZE_SPREAD
 from handmesh_model.errors import CalibrationError
 from handmesh_model.hand import HAND_SIZE_RANGE, Hand, ScaleSource, TrackState
 from handmesh_model.tag_plane import Plane
@@ -52,10 +53,12 @@ class HandSizeMeter:
         hand = self._hand(hands)
         if hand is None:
             return
-        if hand.scale_source is ScaleSource.DEPTH:
+        if hand.scale_source is not ScaleSource.DEPTH:
+            self._misses[hand.scale_note or 'there was no depth image to go with the image'] += 1
+        elif is_sure(hand):
             self._sizes.append(hand.hand_size)
         else:
-            self._misses[hand.scale_note or 'there was no depth image to go with the image'] += 1
+            self._misses['the depth image did not tell its distance for sure'] += 1
 
     def see_plane(self, hands: Sequence[Hand], plane: Plane | None) -> None:
         """A frame with a hand that lies flat on a plane, or None where the plane was not seen."""
@@ -114,6 +117,17 @@ class HandSizeMeter:
                 f'frame, expected {LARGEST_SPREAD:.0%} at most: keep it still and open'
             )
         return HandSize(middle, spread, len(sizes))
+
+
+def is_sure(hand: Hand) -> bool:
+    """
+    Whether a depth image has told a hand's distance, and so its size, well enough to be kept.
+
+    Where it may have been something before the hand, the covariance says so.
+    """
+    limit = MEASURED_SIZE_SPREAD * hand.wrist_pose[2, 3]
+    is_small = bool(hand.wrist_covariance[2, 2] <= limit**2)
+    return hand.scale_source is ScaleSource.DEPTH and is_small
 
 
 def size_on_plane(hand: Hand, plane: Plane) -> float:

@@ -17,7 +17,11 @@ LARGEST_FILE = 64 * 2**20
 """Bytes: MANO's right hand has 4 MB."""
 MOST_OPCODES = 1_000_000
 """Each can make an object of a hundred bytes; an array takes some ten of them, however large."""
+MOST_TUPLES = 10_000
+"""Of those that hold something: an array takes some five. Python finds the hash of one by going
+through all that are in it, one in the other, and would die of hundreds of thousands."""
 _OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
+_TUPLES = ('TUPLE', 'TUPLE1', 'TUPLE2', 'TUPLE3')
 _MEMO_ENTRIES = ('PUT', 'BINPUT', 'LONG_BINPUT')
 
 
@@ -27,7 +31,8 @@ def bounded_pickle(path: str | Path) -> io.BytesIO:
 
     :returns: its contents, for an unpickler.
     :raises OSError: if it cannot be read.
-    :raises pickle.UnpicklingError: if it is too large, or declares more than it holds.
+    :raises pickle.UnpicklingError: if it is too large, declares more than it holds, or has more
+        tuples than honest ones do.
     :raises ValueError: if it is damaged otherwise.
     """
     with open(path, 'rb') as file:
@@ -40,7 +45,7 @@ def bounded_pickle(path: str | Path) -> io.BytesIO:
 
 def _check(data: bytes) -> None:
     stream = io.BytesIO(data)
-    frame_end = 0
+    frame_end = tuples = 0
     for count in range(MOST_OPCODES):
         start = stream.tell()
         opcode = _OPCODES.get(stream.read(1).decode('latin1'))
@@ -57,6 +62,9 @@ def _check(data: bytes) -> None:
         # Picklers count the entries.
         if opcode.name in _MEMO_ENTRIES and number > count:
             raise pickle.UnpicklingError(f'memo entry {number}, expected at most {count}')
+        tuples += opcode.name in _TUPLES
+        if tuples > MOST_TUPLES:
+            raise pickle.UnpicklingError(f'it has more than {MOST_TUPLES} tuples')
         if opcode.name == 'STOP':
             return
     raise pickle.UnpicklingError(f'it has more than {MOST_OPCODES} opcodes')

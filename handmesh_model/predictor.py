@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
@@ -11,18 +12,23 @@ from typing import Any
 import numpy as np
 
 from handmesh_model.backends import choose_device, create_backend
-from handmesh_model.boxes import intersection_over_union
-from handmesh_model.camera import check_intrinsics, straighten
 from handmesh_model.checkpoints import load_network
 from handmesh_model.crop import check_box, check_image
-from handmesh_model.depth_image import DepthView, check_depth
 from handmesh_model.detector import HandDetector, load_detector
-from handmesh_model.errors import BackendError, ConfigError, IntrinsicsError
-from handmesh_model.estimator import Estimate, HandEstimator, same_hand
+from handmesh_model.errors import BackendError, ConfigError
+from handmesh_model.estimator import (
+    Estimate,
+    HandEstimator,
+    is_settled,
+    recropped,
+    without_duplicates,
+)
 from handmesh_model.hand import HAND_SIZE_RANGE, SIDES, Hand, HandBox, Side
-from handmesh_model.placement import PIXEL_NOISE, has_metric_depth, place_in_camera
+from handmesh_model.hand_placing import place_estimate
+from handmesh_model.placement import has_metric_depth
 from handmesh_model.stopwatch import Stopwatch
 from handmesh_model.topology import HandTopology
+from handmesh_model.view import View
 from handmesh_model.weight_files import chosen_weights, weight_files
 
 PRESENCE_THRESHOLD = 0.5
@@ -30,8 +36,6 @@ PRESENCE_THRESHOLD = 0.5
 SPARE_CANDIDATES = 2
 """Boxes beyond ``max_hands`` that the mesh network gets to judge: it tells hands from other things
 better than the detector does."""
-_SETTLED_IOU = 0.7
-_BEYOND_LENS = 'the hand is too far off the camera axis for its lens to tell where it is'
 
 
 class HandMeshPredictor:
@@ -159,16 +163,30 @@ class HandMeshPredictor:
             well on the picture, and joints come from it. :attr:`Hand.refined` says which it is.
         :raises ImageError: if picture or boxes cannot be used.
         :raises ShapeError: if an array has another shape.
-        :raises IntrinsicsError: if there can be no such camera, or none is given for the depth.
+        :raises IntrinsicsError: if there can be no such camera or lens, or no camera is given for
+            the depth or the lens.
         """
         rgb = check_image(rgb)
-        intrinsics, depth = check_view(rgb, intrinsics, depth)
+        view = View.of(rgb, intrinsics, distortion, fisheye, depth)
         if boxes is not None:
             boxes = [check_box(box, rgb.shape[1], rgb.shape[0]) for box in boxes]
+        with self.working_on(rgb, refine):
+            estimates = self._find(rgb) if boxes is None else self._look_at(rgb, boxes)
+            return [self.place_in(view, estimate) for estimate in estimates]
+
+    @contextmanager
+    def working_on(self, rgb: np.ndarray, refine: bool = True) -> Iterator[None]:
+        """
+        Work on a picture, while other threads wait; its array may be used for another one after.
+
+        :param rgb: and ``refine``: as for :meth:`begin`.
+        """
         with self.lock:
             self.begin(rgb, refine)
-            estimates = self._find(rgb) if boxes is None else self._look_at(rgb, boxes)
-            return [self.place(e, intrinsics, distortion, fisheye, depth) for e in estimates]
+            try:
+                yield
+            finally:
+                self.estimator.close()
 
     def begin(self, rgb: np.ndarray, refine: bool = True) -> None:
         """
@@ -213,7 +231,7 @@ class HandMeshPredictor:
         if self.side is None:
             estimates = self.estimator.with_likelier_sides(rgb, estimates)
         estimates = [e for e in estimates if e.presence >= PRESENCE_THRESHOLD / 2]
-        off = [i for i, estimate in enumerate(estimates) if not _is_settled(estimate)]
+        off = [i for i, estimate in enumerate(estimates) if not is_settled(estimate)]
         again = self.estimator.estimate(rgb, [recropped(estimates[i]) for i in off])
         for i, estimate in zip(off, again, strict=True):
             if estimate.presence >= estimates[i].presence - 0.1:
@@ -233,119 +251,32 @@ class HandMeshPredictor:
         """
         Give an estimate its place in space.
 
-        :param intrinsics: and ``depth``: checked by :func:`check_view`, or None.
+        :param intrinsics: and the others: as :class:`handmesh_model.view.View` has them, checked.
+        :param measured_size: as for :meth:`place_in`.
+        """
+        view = View(intrinsics, distortion, fisheye, depth)
+        return self.place_in(view, estimate, measured_size)
+
+    def place_in(self, view: View, estimate: Estimate, measured_size: float | None = None) -> Hand:
+        """
+        Give an estimate its place in space.
+
         :param measured_size: metres from wrist to middle knuckle that depth told of this hand
             before; comes before :attr:`hand_size` where there is no depth.
         """
         with self.stopwatch('place'):
-            return self._place(estimate, intrinsics, distortion, fisheye, depth, measured_size)
-
-    def _place(
-        self,
-        estimate: Estimate,
-        intrinsics: np.ndarray | None,
-        distortion: np.ndarray | None,
-        fisheye: bool,
-        depth: np.ndarray | None,
-        measured_size: float | None,
-    ) -> Hand:
-        points, note = (estimate.joints_image, estimate.vertices_image), ''
-        if intrinsics is not None and distortion is not None:
-            straight = straighten(*points, intrinsics, distortion, fisheye)
-            if straight is None:
-                intrinsics, note = None, _BEYOND_LENS
-            else:
-                points = straight
-        placement = place_in_camera(
-            points[0],
-            estimate.joints_depth,
-            points[1],
-            estimate.vertices_depth,
-            side=estimate.side,
-            topology=self.topology,
-            intrinsics=intrinsics,
-            hand_size=self.hand_size,
-            measured_size=measured_size,
-            confidence=estimate.confidence,
-            pixel_noise=PIXEL_NOISE * estimate.crop_side,
-            # The depth image is registered to the picture as it came, distortion and all.
-            depth=None if depth is None else DepthView(depth, estimate.vertices_image),
-            metric_depth=has_metric_depth(self.topology),
-            depth_axis=self.estimator.depth_axis,
-        )
-        return Hand(
-            side=estimate.side,
-            score=estimate.presence,
-            box=estimate.box,
-            joints_image=estimate.joints_image,
-            joints_confidence=estimate.confidence,
-            vertices_image=estimate.vertices_image,
-            joints_camera=placement.joints_camera,
-            vertices_camera=placement.vertices_camera,
-            wrist_pose=placement.wrist_pose,
-            wrist_covariance=placement.wrist_covariance,
-            scale_source=placement.scale_source,
-            hand_size=placement.hand_size,
-            scale_note=note or placement.scale_note,
-            track_id=estimate.source.track_id,
-            refined=estimate.refined,
-        )
+            return place_estimate(
+                estimate,
+                view,
+                topology=self.topology,
+                metric_depth=has_metric_depth(self.topology),
+                depth_axis=self.estimator.depth_axis,
+                hand_size=self.hand_size,
+                measured_size=measured_size,
+            )
 
     def close(self) -> None:
         """Let go of memory and devices; no thread may use the predictor any more."""
         # Without the lock: a network that hangs would hold it for ever.
         self.backend.close()
         self._detector = None
-
-
-def check_view(
-    rgb: np.ndarray, intrinsics: np.ndarray | None, depth: np.ndarray | None
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """
-    Camera matrix and depth image of a picture, if they can be used.
-
-    :param rgb: (H, W, 3).
-    :raises IntrinsicsError: if there can be no such camera, or there is depth without one.
-    :raises ImageError: if depth has another type, or ShapeError if it has another size.
-    """
-    matrix = None if intrinsics is None else check_intrinsics(intrinsics)
-    if depth is None:
-        return matrix, None
-    if matrix is None:
-        raise IntrinsicsError('depth is given without intrinsics, expected both or no depth')
-    return matrix, check_depth(depth, *rgb.shape[:2])
-
-
-def recropped(estimate: Estimate) -> HandBox:
-    """The box for another look at the same hand: its mesh's, of a size not far from the last."""
-    box, before = estimate.box, estimate.source
-    side, side_before = box.longer_side, before.longer_side
-    wanted = min(max(side, 0.5 * side_before), 2.0 * side_before)
-    grow = (wanted - side) / 2
-    return replace(
-        before,
-        x_min=box.x_min - grow,
-        y_min=box.y_min - grow,
-        x_max=box.x_max + grow,
-        y_max=box.y_max + grow,
-        side=estimate.side,
-    )
-
-
-def _is_settled(estimate: Estimate) -> bool:
-    """Whether another crop around the mesh would be about the same crop."""
-    return intersection_over_union(_square(estimate.box), _square(estimate.source)) > _SETTLED_IOU
-
-
-def _square(box: HandBox) -> HandBox:
-    (x, y), half = box.center, box.longer_side / 2
-    return HandBox(x - half, y - half, x + half, y + half)
-
-
-def without_duplicates(estimates: Sequence[Estimate]) -> list[Estimate]:
-    """Estimates by falling presence, those left out that show the hand of a better one."""
-    kept: list[Estimate] = []
-    for estimate in sorted(estimates, key=lambda e: -e.presence):
-        if not any(same_hand(estimate, other) for other in kept):
-            kept.append(estimate)
-    return kept

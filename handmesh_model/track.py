@@ -9,10 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from handmesh_model.boxes import scaled
-from handmesh_model.estimator import Estimate, other_side
-from handmesh_model.hand import Hand, HandBox, ScaleSource, Side, TrackState
-from handmesh_model.placement import MEASURED_SIZE_SPREAD
-from handmesh_model.predictor import recropped
+from handmesh_model.estimator import Estimate, other_side, recropped
+from handmesh_model.hand import Hand, HandBox, Side, TrackState
+from handmesh_model.hand_size import is_sure
 
 _VOTE_LIMIT = 2.0
 """Log-odds that one look at both sides can add to or take from the trust in a track's side."""
@@ -109,9 +108,7 @@ class Track:
     def take_place(self, hand: Hand) -> None:
         """Remember where the hand is, and its size if a depth image has told it for sure."""
         self.hand = hand
-        limit = MEASURED_SIZE_SPREAD * hand.wrist_pose[2, 3]
-        is_sure = hand.wrist_covariance[2, 2] <= limit**2
-        if hand.scale_source is ScaleSource.DEPTH and is_sure:
+        if is_sure(hand):
             self._sizes.append(hand.hand_size)
 
     def take_side(self, side: Side) -> None:

@@ -11,11 +11,18 @@ import numpy as np
 from handmesh_model.boxes import intersection_over_union, is_near
 from handmesh_model.crop import check_box, check_image
 from handmesh_model.errors import ConfigError
-from handmesh_model.estimator import Estimate, likelier, mirrored, same_hand
+from handmesh_model.estimator import (
+    Estimate,
+    likelier,
+    mirrored,
+    same_hand,
+    without_duplicates,
+)
 from handmesh_model.hand import Hand, HandBox, TrackState
 from handmesh_model.looks import Look, crowded, doubtful, settle_sides, told_apart
-from handmesh_model.predictor import HandMeshPredictor, check_view, without_duplicates
+from handmesh_model.predictor import HandMeshPredictor
 from handmesh_model.track import Track
+from handmesh_model.view import View
 
 _SMALLEST_HAND = 24.0
 """Pixels of the picture below which no fingers can be told apart, and textures look like hands."""
@@ -85,12 +92,14 @@ class HandTracker:
         """Forget all tracks; ids go on counting."""
         with self.predictor.lock:
             self._tracks: list[Track] = []
+            self._gone: list[Track] = []
+            """Ended by a gap, and not said to be lost yet: the first frame after it may fail."""
             self._last_stamp = -np.inf
             self._last_search = -np.inf
 
     def take_over(self, other: HandTracker) -> None:
         """Go on with the hands of another tracker, which is not used afterwards."""
-        self._tracks = other._tracks
+        self._tracks, self._gone = other._tracks, other._gone
         self._last_stamp, self._last_search = other._last_stamp, other._last_search
 
     def update(
@@ -118,31 +127,28 @@ class HandTracker:
         :raises ImageError: and the others of :meth:`HandMeshPredictor.predict`.
         """
         rgb = check_image(rgb)
-        matrix, depth = check_view(rgb, intrinsics, depth)
+        view = View.of(rgb, intrinsics, distortion, fisheye, depth)
         if boxes is not None:
             boxes = [check_box(box, rgb.shape[1], rgb.shape[0]) for box in boxes]
-        with self.predictor.lock:
-            self.predictor.begin(rgb, refine)
+        with self.predictor.working_on(rgb, refine):
             if stamp < self._last_stamp:
                 self.reset()
-            gone = self._end_after_gap(stamp)
+            self._end_after_gap(stamp)
             self._last_stamp = stamp
             self._advance(rgb, stamp, boxes)
-            hands = [
-                self._hand(track, stamp, matrix, distortion, fisheye, depth)
-                for track in [*gone, *self._tracks]
-            ]
+            hands = [self._hand(track, stamp, view) for track in [*self._gone, *self._tracks]]
+            self._gone = []
             self._tracks = [track for track in self._tracks if track.state is not TrackState.LOST]
             return hands
 
-    def _end_after_gap(self, stamp: float) -> list[Track]:
-        """Tracks that end because no frame came for so long that any hand there now is new."""
+    def _end_after_gap(self, stamp: float) -> None:
+        """End all tracks if no frame came for so long that any hand there now is new."""
         if stamp - self._last_stamp <= max(self.settings.hold_time, _LONGEST_GAP):
-            return []
-        gone, self._tracks = self._tracks, []
-        for track in gone:
+            return
+        for track in self._tracks:
             track.state = TrackState.LOST
-        return gone
+        self._gone += self._tracks
+        self._tracks = []
 
     def _advance(self, rgb: np.ndarray, stamp: float, boxes: Sequence[HandBox] | None) -> None:
         """Bring the tracks to this frame: one run of the network for old and new ones together."""
@@ -266,20 +272,10 @@ class HandTracker:
                         track.doubt()
                 self._tracks.append(Track(next(self._ids), estimate, stamp))
 
-    def _hand(
-        self,
-        track: Track,
-        stamp: float,
-        intrinsics: np.ndarray | None,
-        distortion: np.ndarray | None,
-        fisheye: bool,
-        depth: np.ndarray | None,
-    ) -> Hand:
+    def _hand(self, track: Track, stamp: float, view: View) -> Hand:
         hand = track.hand
         if track.state is TrackState.TRACKED or hand is None:
-            hand = self.predictor.place(
-                track.estimate, intrinsics, distortion, fisheye, depth, track.size
-            )
+            hand = self.predictor.place_in(view, track.estimate, track.size)
             box = replace(hand.box, track_id=track.track_id)
             hand = replace(hand, box=box, track_id=track.track_id)
             track.take_place(hand)

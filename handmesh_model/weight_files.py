@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,8 @@ def weight_files(weights: str | Path) -> tuple[Path, Path]:
     :raises CheckpointError: if there is no such file.
     """
     # A folder that happens to be called like shipped weights is not meant.
-    is_folder = str(weights) not in SHIPPED and Path(weights).is_dir()
-    mesh = weights_path(Path(weights) / MESH_FILE if is_folder else weights)
+    path = Path(os.path.expanduser(weights))
+    is_folder = str(weights) not in SHIPPED and path.is_dir()
+    mesh = weights_path(path / MESH_FILE if is_folder else weights)
     own = mesh.parent / DETECTOR_FILE
     return mesh, own if own.is_file() else weights_path('open').parent / DETECTOR_FILE

@@ -14,6 +14,8 @@ SILENCE = 2.0
 COUNTS = ('received', 'processed', 'dropped', 'stale', 'unwatched', 'faulty', 'failed')
 STUCK = 10.0
 """Seconds that one image may take before the network is taken to hang."""
+_IMAGE_FAULTS = ('image', 'serving')
+"""Kinds of fault by which an image gets no answer, though the network does not fail."""
 _STREAM_FAULTS = ('qos', 'frame', 'age', 'boxes', 'time')
 """Kinds of fault of the image stream that it goes on with."""
 
@@ -58,9 +60,9 @@ def images(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
         status.message = f'{facts.state}: images are not taken'
     elif facts.idle:
         status.message = f'{facts.idle}: images are not taken'
-    elif monitor.is_present('image'):
+    elif failed := [kind for kind in _IMAGE_FAULTS if monitor.is_present(kind)]:
         status.level = DiagnosticStatus.ERROR
-        status.message = monitor.faults()['image'].text
+        status.message = monitor.faults()[failed[0]].text
     elif monitor.silence('received') > SILENCE:
         status.level = DiagnosticStatus.STALE
         silence = monitor.faults().get('silence')
@@ -77,7 +79,7 @@ def images(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
     for what in ('received', 'processed'):
         _add(status, f'{what} a second', f'{monitor.rate(what):.1f}')
     _add_times(status, monitor, ('image age', 'latency'))
-    _add_faults(status, monitor, ('image', *_STREAM_FAULTS))
+    _add_faults(status, monitor, (*_IMAGE_FAULTS, *_STREAM_FAULTS))
     return status
 
 

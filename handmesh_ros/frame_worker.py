@@ -14,11 +14,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from handmesh_model.errors import BackendError, HandmeshError, ImageError, IntrinsicsError
-from handmesh_model.hand import Hand, HandBox, TrackState
+from handmesh_model.hand import Hand, HandBox, ScaleSource, TrackState
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.camera_changes import CameraChanges
 from handmesh_ros.compressed_images import compressed_image_to_rgb
-from handmesh_ros.conversions import is_finite
+from handmesh_ros.conversions import is_finite, stamp_to_nanoseconds
 from handmesh_ros.depth_stream import DepthStream
 from handmesh_ros.hand_size_service import HandSizeService
 from handmesh_ros.image_times import ImageTimes
@@ -97,7 +97,8 @@ class FrameWorker:
         self._times = ImageTimes(surroundings.now, surroundings.fault, monitor)
         self._changes = CameraChanges()
         self._recovery = Recovery()
-        self._is_broken = False
+        self._is_broken = self._is_inferring = False
+        self._origin: int | None = None
         self._forget = threading.Event()
         self._busy_since = float('inf')
         self.refined: bool | None = None
@@ -123,6 +124,7 @@ class FrameWorker:
         self._tracker.reset()
         self._steadier.reset()
         self._outputs.reset()
+        self._origin = None
 
     def forget(self) -> None:
         """Forget all hands before the next image."""
@@ -168,21 +170,23 @@ class FrameWorker:
             except ImageError as error:
                 self._monitor.count('faulty')
                 self._node.fault('image', str(error))
-            except HandmeshError as error:
-                self._fail(str(error))
             except Exception as error:  # the thread must outlive whatever an image brings about
                 if not self._node.is_alive():
                     return  # somebody has ended ROS in the middle of this image
-                where = traceback.format_exc(limit=-2)
-                self._fail(f'{type(error).__name__}: {error}\n{where}')
+                self._fail(error)
             finally:
                 self._busy_since = float('inf')
+                self._is_inferring = False
 
-    def _fail(self, text: str) -> None:
-        """Say what went wrong with an image; nothing is published of it."""
+    def _fail(self, error: Exception) -> None:
+        """Say what went wrong with an image; a network that it went wrong in may be replaced."""
+        text = str(error)
+        if not isinstance(error, HandmeshError):
+            text = f'{type(error).__name__}: {error}\n{traceback.format_exc(limit=-2)}'
         self._monitor.count('failed')
-        self._node.fault('inference', text)
-        attempt = self._recovery.note_failure()
+        self._node.fault('inference' if self._is_inferring else 'serving', text)
+        # Another network would not help against what happens before or after it.
+        attempt = self._recovery.note_failure() if self._is_inferring else 0
         if attempt:
             self._load_anew(attempt)
 
@@ -221,7 +225,10 @@ class FrameWorker:
         depth = self._depth_of(message.header, rgb, camera, settings)
         # Meshes cost more than joints alone; a measurement of the hand rests on the best.
         refine = measuring or not wanted <= JOINTS_ONLY
-        hands = self._hands(rgb, stamp, camera, depth, settings, refine)
+        self._is_inferring = True
+        hands = self._hands(message.header, rgb, stamp, camera, depth, settings, refine)
+        self._is_inferring = False
+        self._recovery.note_success()
         if self._node.hand_size is not None:
             self._node.hand_size.see(rgb, hands, camera)
         with self._monitor.stage('smooth'):
@@ -229,7 +236,6 @@ class FrameWorker:
         with self._monitor.stage('publish'):
             picture = Picture(message, rgb, camera, hands)
             self._outputs.publish(steady, picture, wanted, settings)
-        self._recovery.note_success()
         self._monitor.count('processed')
         self._node.report(time.perf_counter() - start, self._times.note_age('latency', stamp))
 
@@ -250,8 +256,21 @@ class FrameWorker:
         if self._changes.other_rays(camera, rgb.shape[1], rgb.shape[0]) or before is not None:
             self._start_anew()
 
+    def _tracker_time(self, header: Header, stamp: float) -> float:
+        """
+        Seconds since the first image that there are tracks from.
+
+        Of seconds since 1970 a float has only every 240th nanosecond, and messages shall say by
+        the exact stamp in which image a hand was last seen.
+        """
+        now = stamp_to_nanoseconds(header.stamp) or round(stamp * 1e9)
+        if self._origin is None:
+            self._origin = now
+        return (now - self._origin) * 1e-9
+
     def _hands(
         self,
+        header: Header,
         rgb: np.ndarray,
         stamp: float,
         camera: Calibration | None,
@@ -272,7 +291,7 @@ class FrameWorker:
             known |= {'intrinsics': camera.intrinsics, 'depth': depth}
             if camera.distortion.size:
                 known |= {'distortion': camera.distortion, 'fisheye': camera.fisheye}
-        hands = self._tracker.update(rgb, stamp, **known)
+        hands = self._tracker.update(rgb, self._tracker_time(header, stamp), **known)
         for stage, seconds in self._tracker.predictor.stopwatch.seconds.items():
             self._monitor.note(stage, seconds)
         seen = [hand.refined for hand in hands if hand.state is TrackState.TRACKED]
@@ -308,11 +327,14 @@ class FrameWorker:
             self._node.fault('calibration', f'{why}; pixels only')
         if depth is None or self._node.depth is None or not placed:
             return
-        notes = [hand.scale_note for hand in placed if hand.scale_note]
-        if notes:
-            self._node.depth.fault(f'{notes[0]}; sizes come without depth')
-        else:
+        notes = [f'{h.scale_note}; sizes come without depth' for h in placed if h.scale_note]
+        if any(hand.scale_source is ScaleSource.DEPTH for hand in placed):
             self._node.depth.works()
+            # Another hand may be where the depth camera does not see.
+            for note in notes[:1]:
+                self._monitor.fault('depth', note)
+        elif notes:
+            self._node.depth.fault(notes[0])
 
     def _camera_of(self, rgb: np.ndarray) -> Calibration | None:
         camera = self._node.calibration()

@@ -27,14 +27,14 @@ class Recovery:
         self._last_attempt = self._last_failure = float('-inf')
 
     def note_success(self) -> None:
-        """An image went well."""
+        """The network served an image."""
         self._in_a_row = 0
         if self._attempts and self._clock() - self._last_failure > HEALED:
             self._attempts = 0
 
     def note_failure(self) -> int:
         """
-        An image failed.
+        It failed at an image.
 
         :returns: 0 to go on, or the number of the attempt to be made now: 1 for the first.
         """

@@ -27,7 +27,7 @@ from handmesh_model.extras import need
 from handmesh_model.hand import Hand, TrackState
 from handmesh_model.topology import HandTopology
 from handmesh_ros import executable, msg
-from handmesh_ros.conversions import hands_to_msg, topology_to_msg
+from handmesh_ros.conversions import hands_to_msg, stamp_to_nanoseconds, topology_to_msg
 from handmesh_ros.folder_camera import FolderCamera
 from handmesh_ros.sources import DEMO_CLIP, Frame
 
@@ -45,6 +45,7 @@ class TrueHands(FolderCamera):
         source = self.settings.source
         self._truth = _truth_of(DEMO_CLIP if source in ('', 'demo') else Path(source).expanduser())
         self._before: dict[int, Hand] = {}
+        self._stamp_before = 0
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         latched = QoSProfile(
             depth=1,
@@ -66,12 +67,14 @@ class TrueHands(FolderCamera):
         """Publish a picture, its CameraInfo and its hands; a hand that left is said to be lost."""
         super().publish(frame, header)
         seen = {hand.track_id: hand for hand in self._truth[frame.index]}
+        stamp = stamp_to_nanoseconds(header.stamp)
+        since = (stamp - self._stamp_before) * 1e-9
         gone = [
-            replace(hand, state=TrackState.LOST)
+            replace(hand, state=TrackState.LOST, lead=-since)
             for number, hand in self._before.items()
             if number not in seen
         ]
-        self._before = seen
+        self._before, self._stamp_before = seen, stamp
         message = hands_to_msg([*seen.values(), *gone], header)
         for publisher in self._hands:
             publisher.publish(message)

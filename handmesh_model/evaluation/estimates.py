@@ -10,11 +10,14 @@ import numpy as np
 import torch
 
 from handmesh_model.crop import Crop, apply_affine, crop_hands
-from handmesh_model.hand import Hand, HandBox, Side
+from handmesh_model.estimator import Estimate
+from handmesh_model.hand import Hand, HandBox
+from handmesh_model.hand_placing import place_estimate
 from handmesh_model.joints import JOINT_COUNT
 from handmesh_model.lixels import LixelScale
 from handmesh_model.network import HandMeshNet, StageOutputs
-from handmesh_model.placement import PIXEL_NOISE, has_metric_depth, place_in_camera
+from handmesh_model.placement import has_metric_depth
+from handmesh_model.view import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,35 +85,24 @@ class NetworkRunner:
         if outputs.confidence is not None:
             confidence = outputs.confidence[i].double().cpu().numpy()
         presence = 1.0 if outputs.presence is None else float(outputs.presence[i].sigmoid())
-        side: Side = query.box.side or 'right'
-        crop_side = float(crop.pixels_per_crop_pixel[0]) * self.net.config.input_size
-        placed = place_in_camera(
-            joints[:, :2],
-            joints[:, 2],
-            vertices[:, :2],
-            vertices[:, 2],
-            side=side,
-            topology=self.net.topology,
-            intrinsics=query.intrinsics,
-            hand_size=query.hand_size,
+        estimate = Estimate(
+            source=query.box,
+            presence=presence,
+            # Whatever the network thinks of the side, it is known.
+            side_agreement=1.0,
+            joints_image=joints[:, :2],
+            joints_depth=joints[:, 2],
+            vertices_image=vertices[:, :2],
+            vertices_depth=vertices[:, 2],
             confidence=confidence,
-            pixel_noise=PIXEL_NOISE * crop_side,
+        )
+        return place_estimate(
+            estimate,
+            View(query.intrinsics),
+            topology=self.net.topology,
             metric_depth=self.metric_depth,
             depth_axis=self.net.config.depth_axis,
-        )
-        return Hand(
-            side=side,
-            score=presence,
-            box=HandBox.around(vertices[:, :2], score=presence, side=side),
-            joints_image=joints[:, :2],
-            joints_confidence=confidence,
-            vertices_image=vertices[:, :2],
-            joints_camera=placed.joints_camera,
-            vertices_camera=placed.vertices_camera,
-            wrist_pose=placed.wrist_pose,
-            wrist_covariance=placed.wrist_covariance,
-            scale_source=placed.scale_source,
-            hand_size=placed.hand_size,
+            hand_size=query.hand_size,
         )
 
     def _in_image(self, lixels: torch.Tensor, crop: Crop) -> np.ndarray:

@@ -1,5 +1,6 @@
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,41 @@ def test_a_damaged_torch_file_is_refused(tmp_path, contents, raised):
     (tmp_path / 'damaged').write_bytes(contents)
     with pytest.raises(CheckpointError, match=f'no weights: {raised}'):
         read_torch_file(tmp_path / 'damaged', 'no weights')
+
+
+def repacked(source, target, method):
+    """Pack the parts of a zip file by another method."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, 'w', method) as new:
+        for member in old.infolist():
+            new.writestr(member.filename, old.read(member))
+
+
+def test_a_small_torch_file_that_would_unpack_to_much_is_refused(tmp_path):
+    plain, packed = tmp_path / 'plain.pth', tmp_path / 'packed.pth'
+    torch.save({'zeros': torch.zeros(2**20)}, plain)
+    repacked(plain, packed, zipfile.ZIP_DEFLATED)
+    assert packed.stat().st_size < plain.stat().st_size / 100
+    with pytest.raises(CheckpointError, match='is compressed by method 8, expected parts'):
+        read_torch_file(packed, 'no weights')
+    assert not read_torch_file(plain, 'no weights')['zeros'].any()
+
+
+def test_a_torch_file_whose_parts_share_their_bytes_is_refused(tmp_path):
+    path = tmp_path / 'shared.pth'
+    torch.save({'zeros': torch.zeros(1000)}, path)
+    with zipfile.ZipFile(path, 'a') as archive:
+        (big,) = [m for m in archive.infolist() if m.file_size == 4000]
+        archive.filelist += [big] * 10
+        archive._didModify = True
+    with pytest.raises(CheckpointError, match=r'its parts take 4\d{4} bytes, expected at most'):
+        read_torch_file(path, 'no weights')
+
+
+@pytest.mark.parametrize('is_zip', [True, False])
+def test_both_formats_of_torch_are_read(tmp_path, is_zip):
+    path = tmp_path / 'weights.pth'
+    torch.save({'x': torch.arange(3)}, path, _use_new_zipfile_serialization=is_zip)
+    assert read_torch_file(path, 'no weights')['x'].tolist() == [0, 1, 2]
 
 
 def test_a_truncated_file_is_refused(path):

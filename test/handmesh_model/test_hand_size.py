@@ -86,6 +86,22 @@ def test_why_nothing_was_measured_is_said(fields, side, said):
         meter.result()
 
 
+@pytest.mark.parametrize(('spread', 'is_taken'), [(0.04, True), (0.06, False)])
+def test_sizes_that_depth_is_not_sure_of_are_not_taken(spread, is_taken):
+    """Such as with something before half the hand all the time."""
+    meter = HandSizeMeter()
+    one, _ = hand(scale_source=ScaleSource.DEPTH)
+    covariance = np.zeros((6, 6))
+    covariance[2, 2] = (spread * one.wrist_pose[2, 3]) ** 2
+    for _ in range(8):
+        meter.see_depth([replace(one, wrist_covariance=covariance)])
+    if is_taken:
+        assert meter.result().frames == 8
+    else:
+        with pytest.raises(CalibrationError, match=r'in 0 frames.*did not tell its distance for'):
+            meter.result()
+
+
 def test_missing_tag_and_missing_images_are_said():
     meter = HandSizeMeter()
     with pytest.raises(CalibrationError, match='no images came'):

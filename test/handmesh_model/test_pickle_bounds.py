@@ -83,6 +83,20 @@ def test_bounds_hold(tmp_path, monkeypatch, name):
         load_records(path)
 
 
+@pytest.mark.parametrize(('count', 'is_read'), [(10_000, True), (10_001, False)])
+@pytest.mark.parametrize('nest', [b'\x85', b't'], ids=['TUPLE1', 'TUPLE'])
+def test_tuples_in_each_other_are_bounded(tmp_path, nest, count, is_read):
+    """As the key of a dict: hashing hundreds of thousands ends Python."""
+    path = tmp_path / 'deep.pkl'
+    marks = b'(' * count if nest == b't' else b''
+    path.write_bytes(b'\x80\x02}' + marks + b'N' + nest * count + b'Ns.')
+    if is_read:
+        assert len(load_records(path)) == 1
+    else:
+        with pytest.raises(TopologyError, match='more than 10000 tuples'):
+            load_records(path)
+
+
 @pytest.mark.parametrize('protocol', range(6))
 @pytest.mark.parametrize('change', [bytes, pickletools.optimize], ids=['plain', 'optimized'])
 def test_honest_pickles_are_read(tmp_path, protocol, change):

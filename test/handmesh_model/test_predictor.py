@@ -16,6 +16,7 @@ from handmesh_model.backends import NetworkResult
 from handmesh_model.camera import project
 from handmesh_model.checkpoints import read_checkpoint, topology_hash
 from handmesh_model.crop import apply_affine, image_from_crop, invert_affine
+from handmesh_model.device_image import DeviceImage
 from handmesh_model.errors import (
     BackendError,
     CheckpointError,
@@ -28,6 +29,7 @@ from handmesh_model.hand import HandBox, ScaleSource
 from handmesh_model.network import NetworkConfig
 from handmesh_model.predictor import HandMeshPredictor
 from handmesh_model.topology import HandTopology
+from handmesh_model.tracker import HandTracker
 from handmesh_model.weight_files import chosen_weights, weight_files
 
 K = np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]])
@@ -365,6 +367,12 @@ def test_stages_are_timed(predictor: HandMeshPredictor) -> None:
         ((IMAGE, K, [BOX], np.ones((120, 160), np.uint16)), ShapeError, r'depth .*\(240, 320\)'),
         ((IMAGE, K, [BOX], np.ones((240, 320), np.uint8)), ImageError, 'depth has dtype uint8'),
         ((IMAGE, None, [BOX], np.ones((240, 320))), IntrinsicsError, 'depth is given without'),
+        ((IMAGE, None, [], None, np.zeros(5)), IntrinsicsError, 'distortion is given without'),
+        ((IMAGE, K, [], None, np.ones(3)), IntrinsicsError, 'distortion has 3 coefficients'),
+        ((IMAGE, K, [], None, np.ones(5), True), IntrinsicsError, 'distortion has 5 coefficients'),
+        ((IMAGE, K, [], None, np.full(4, np.nan)), IntrinsicsError, 'distortion .* holds NaN'),
+        ((IMAGE, K, [], None, None, True), IntrinsicsError, 'fisheye is given without distortion'),
+        ((IMAGE, K, [], None, np.zeros(0), True), IntrinsicsError, 'fisheye is given without'),
         ((IMAGE, None, [HandBox(900, 0, 950, 90)]), ImageError, '320 x 240'),
     ],
 )
@@ -373,6 +381,34 @@ def test_bad_input_is_named(
 ) -> None:
     with pytest.raises(error, match=text):
         predictor.predict(*arguments)
+
+
+def test_lens_without_coefficients_is_none(predictor: HandMeshPredictor) -> None:
+    assert predictor.predict(IMAGE, None, [], distortion=np.zeros(0)) == []
+    assert predictor.predict(IMAGE, K, [], distortion=np.zeros(0)) == []
+
+
+def test_an_array_that_gets_another_picture_is_looked_at_anew(
+    predictor: HandMeshPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a capture loop. What is on a device must not be the picture before."""
+    looked_at: list[torch.Tensor] = []
+
+    class Detector:
+        def detect(self, picture: DeviceImage, most: int) -> list[HandBox]:
+            looked_at.append(picture.on(torch.device('cpu')))
+            return []
+
+    monkeypatch.setattr(predictor, '_detector', Detector())
+    tracker = HandTracker(predictor)
+    for look in (predictor.predict, lambda buffer: tracker.update(buffer, 0.0)):
+        buffer = np.zeros((48, 64, 3), np.uint8)
+        look(buffer)
+        buffer[:] = 200
+        predictor.detect(buffer)
+        before, now = looked_at[-2:]
+        assert not before.any()
+        assert (now == 200).all()
 
 
 def test_network_that_gives_nan_is_an_error(
@@ -446,6 +482,18 @@ def test_a_folder_called_like_shipped_weights_does_not_hide_them(
     assert weight_files('open') == shipped
     with pytest.raises(CheckpointError, match=r'open/mesh\.safetensors'):
         weight_files(tmp_path / 'open')
+
+
+def test_a_tilde_is_the_home_of_the_user(
+    weights_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('HOME', str(weights_folder.parent))
+    folder = f'~/{weights_folder.name}'
+    expected = weight_files(weights_folder)
+    assert weight_files(folder) == expected
+    assert weight_files(f'{folder}/mesh.safetensors') == expected
+    with pytest.raises(CheckpointError, match='no weights file'):
+        weight_files('~nobody-of-this-name/weights')
 
 
 @pytest.mark.parametrize(('name', 'size'), [('open', 'compact'), ('open-large', 'large')])

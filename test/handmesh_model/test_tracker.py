@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scripted_hands import IMAGE, make, states
 
-from handmesh_model.errors import ConfigError, ImageError, IntrinsicsError
+from handmesh_model.errors import BackendError, ConfigError, ImageError, IntrinsicsError
 from handmesh_model.estimator import Estimate
 from handmesh_model.hand import HandBox, Side, TrackState
 from handmesh_model.topology import HandTopology
-from handmesh_model.tracker import TrackerSettings
+from handmesh_model.tracker import HandTracker, TrackerSettings
 
 
 def test_a_hand_is_followed_whether_its_mesh_is_refined_or_not(topology: HandTopology) -> None:
@@ -330,6 +330,30 @@ def test_frames_that_stay_away_for_long_end_the_tracks(topology: HandTopology) -
     assert states(tracker.update(IMAGE, 60.1)) == [(1, 'right', 'tracked')]
 
 
+@pytest.mark.parametrize('is_taken_over', [False, True])
+def test_lost_hands_are_said_by_the_first_frame_after_a_gap_that_does_not_fail(
+    topology: HandTopology, is_taken_over: bool
+) -> None:
+    world, tracker = make(topology, {'a': (150, 200, 'right')})
+    tracker.update(IMAGE, 0.0)
+
+    def fail(box: HandBox) -> Estimate:
+        raise BackendError('not now')
+
+    look, world.look = world.look, fail  # type: ignore[method-assign]
+    for stamp in (60.0, 60.1):
+        with pytest.raises(BackendError):
+            tracker.update(IMAGE, stamp)
+    world.look = look  # type: ignore[method-assign]
+    if is_taken_over:
+        before, tracker = tracker, HandTracker(tracker.predictor, ids=tracker._ids)
+        tracker.take_over(before)
+    hands = tracker.update(IMAGE, 60.2)
+    assert states(hands) == [(0, 'right', 'lost'), (1, 'right', 'tracked')]
+    assert hands[0].lead == pytest.approx(-60.2)
+    assert states(tracker.update(IMAGE, 60.3)) == [(1, 'right', 'tracked')]
+
+
 def test_bad_input_is_refused_and_leaves_the_tracks_alone(topology: HandTopology) -> None:
     _, tracker = make(topology, {'a': (150, 200, 'right')})
     tracker.update(IMAGE, 0.0)
@@ -337,6 +361,8 @@ def test_bad_input_is_refused_and_leaves_the_tracks_alone(topology: HandTopology
         tracker.update(IMAGE[:0], 0.1)
     with pytest.raises(IntrinsicsError, match='zero'):
         tracker.update(IMAGE, 0.1, np.zeros((3, 3)))
+    with pytest.raises(IntrinsicsError, match='3 coefficients'):
+        tracker.update(IMAGE, 0.1, np.eye(3), distortion=np.ones(3))
     with pytest.raises(ImageError, match='nan'):
         tracker.update(IMAGE, 0.1, boxes=[HandBox(0, 0, float('nan'), 5)])
     assert states(tracker.update(IMAGE, 0.1)) == [(0, 'right', 'tracked')]

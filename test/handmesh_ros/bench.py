@@ -40,9 +40,10 @@ class Bench:
     Serves one image at a time.
 
     :param make: makes the tracker; its argument counts attempts to replace one that failed.
+    :param depth: stands for the stream of depth images.
     """
 
-    def __init__(self, make=lambda attempt: HandTracker(PaintedPredictor())):
+    def __init__(self, make=lambda attempt: HandTracker(PaintedPredictor()), depth=None):
         self.outputs = Outputs()
         self.monitor = Monitor()
         self.faults = []
@@ -62,6 +63,7 @@ class Bench:
                 is_alive=lambda: True,
                 load=make,
                 report=lambda *seconds: self.reports.append(seconds),
+                depth=depth,
             ),
             lambda stamp, width, height: self.boxes,
         )

@@ -58,6 +58,15 @@ def test_stages_stay_apart_from_ages(monitor):
     assert not {key for key in values['images'] if key.startswith('network')}
 
 
+@pytest.mark.parametrize('kind', ['image', 'serving'])
+def test_images_that_get_no_answer_are_errors_of_theirs(monitor, kind):
+    monitor.fault(kind, 'no room for an overlay')
+    parts, values = look(monitor)
+    assert (parts['images'].level, parts['images'].message) == (ERROR, 'no room for an overlay')
+    assert values['images'][f'{kind} faults'] == '1'
+    assert parts['network'].level == OK
+
+
 @pytest.mark.parametrize('kind', ['qos', 'frame', 'age', 'boxes', 'time'])
 def test_faults_of_the_stream_warn_and_then_stay_as_a_count(monitor, clock, kind):
     monitor.fault(kind, 'something is odd')

@@ -7,16 +7,19 @@ from itertools import count
 import numpy as np
 import pytest
 from bench import BOTH, Bench
+from builtin_interfaces.msg import Time
 from painted_hands import POISON, PaintedPredictor, paint
 from robot import TIMEOUT, time_of
 from std_msgs.msg import Header
 
 from handmesh_model.errors import BackendError
-from handmesh_model.hand import HandBox
+from handmesh_model.hand import HandBox, ScaleSource
 from handmesh_model.tracker import HandTracker
 from handmesh_ros import frame_worker, recovery
 from handmesh_ros.calibration import Calibration
+from handmesh_ros.conversions import hands_to_msg
 from handmesh_ros.images import rgb_to_image
+from handmesh_ros.msg import Hand as HandMsg
 from handmesh_ros.outputs import TOPICS
 
 POISONED = paint([])
@@ -179,6 +182,106 @@ def test_a_network_that_keeps_failing_is_loaded_anew():
     assert 'RuntimeError: CUDA out of memory, say' in bench.faults[0][1]
     assert len(bench.serve_good(9.0)) == 2
     bench.close()
+
+
+def test_what_fails_beside_the_network_leaves_it_alone(monkeypatch):
+    """As where DDS refuses an image that is too large, or a tag is looked for in vain."""
+    made = []
+
+    def make(attempt):
+        made.append(attempt)
+        return HandTracker(PaintedPredictor())
+
+    def refuse(*arguments):
+        raise RuntimeError('no room for an overlay')
+
+    bench = Bench(make)
+    publish = bench.outputs.publish
+    monkeypatch.setattr(bench.outputs, 'publish', refuse)
+    for i in range(2 * recovery.PATIENCE):
+        assert bench.serve(image(BOTH, 1.0 + i)) == 'failed'
+    assert made == [0]
+    assert {kind for kind, _ in bench.faults} == {'serving'}
+    assert 'RuntimeError: no room for an overlay' in bench.faults[0][1]
+    assert 'in refuse' in bench.faults[0][1]
+    # Nor does it make up for a network that fails, or fail for it.
+    for i in range(recovery.PATIENCE - 1):
+        assert bench.serve(image(POISONED, 11.0 + i)) == 'failed'
+    assert bench.serve(image(BOTH, 21.0)) == 'failed'
+    assert bench.serve(image(POISONED, 22.0)) == 'failed'
+    assert made == [0]
+    monkeypatch.setattr(bench.outputs, 'publish', publish)
+    assert len(bench.serve_good(22.5)) == 2
+    bench.close()
+
+
+class Depth:
+    """Stands for depth images, and remembers what is said of them."""
+
+    def __init__(self):
+        self.said = []
+
+    def match(self, header, shape, tolerance, patience):
+        return np.full(shape, 0.5, np.float32)
+
+    def works(self):
+        self.said.append('works')
+
+    def fault(self, text):
+        self.said.append(text)
+
+
+BY_DEPTH = {'scale_source': ScaleSource.DEPTH, 'scale_note': ''}
+WITHOUT = {'scale_source': ScaleSource.MEAN, 'scale_note': 'depth is known at 0 of 90 pixels'}
+NOTE = 'depth is known at 0 of 90 pixels; sizes come without depth'
+
+
+@pytest.mark.parametrize(
+    ('hands', 'said', 'remembered'),
+    [
+        ([BY_DEPTH, BY_DEPTH], 'works', 0),
+        ([BY_DEPTH, WITHOUT], 'works', 1),
+        ([WITHOUT, BY_DEPTH], 'works', 1),
+        ([WITHOUT, WITHOUT], NOTE, 0),
+    ],
+)
+def test_depth_that_one_hand_is_placed_by_works(monkeypatch, hands, said, remembered):
+    """The other may be where the depth camera does not see."""
+    depth = Depth()
+    bench = Bench(depth=depth)
+    bench.calibration = Calibration(np.diag([300.0, 300, 1]), np.zeros(0))
+    tracker = bench.worker._tracker
+    update = tracker.update
+
+    def placed(*arguments, **more):
+        found = update(*arguments, **more)
+        return [replace(hand, **fields) for hand, fields in zip(found, hands, strict=True)]
+
+    monkeypatch.setattr(tracker, 'update', placed)
+    bench.serve_good(1.0)
+    bench.close()
+    assert depth.said == [said]
+    faults = bench.monitor.faults()
+    assert (faults['depth'].count if 'depth' in faults else 0) == remembered
+    assert not bench.faults
+
+
+def test_held_hands_say_the_very_stamp_of_the_image_they_were_seen_in(bench):
+    """Whoever looks that image up by it finds it."""
+    for i in range(20):
+        stamps = [Time(sec=1_790_000_000 + i, nanosec=n) for n in (123_456_789 + 7 * i, 2 * 10**8)]
+        headers = [Header(stamp=stamp, frame_id='camera') for stamp in stamps]
+        assert bench.serve(rgb_to_image(BOTH, headers[0])) == 'processed'
+        assert bench.serve(rgb_to_image(paint([]), headers[1])) == 'processed'
+        seen, held = (hands_to_msg(*published(bench, n)).hands for n in (-2, -1))
+        assert [hand.geometry_stamp for hand in seen] == stamps[:1] * 2
+        assert [hand.state for hand in held] == [HandMsg.HELD] * 2
+        assert [hand.geometry_stamp for hand in held] == stamps[:1] * 2
+
+
+def published(bench, number):
+    hands, picture = bench.outputs.published[number]
+    return hands, picture.header
 
 
 class Ill(PaintedPredictor):

@@ -1,14 +1,22 @@
 """The player of a clip and its truth, as a process."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
+from hands import hand_at
 from rclpy.executors import SingleThreadedExecutor
 from robot import LATCHED, TIMEOUT, Robot, parameters
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
 
 from handmesh_model.synthesis.clip import write_clip
 from handmesh_model.synthesis.clip_truth import load_clip_truth
+from handmesh_ros.folder_camera import FolderCamera
 from handmesh_ros.msg import Hand, HandArray, HandTopology
+from handmesh_ros.sources import Frame
+from handmesh_ros.true_hands import TrueHands
 
 
 @pytest.fixture
@@ -65,6 +73,23 @@ def test_hands_are_those_of_the_file_at_the_stamps_of_the_images(ros, start, cli
             assert len(hand.vertices_camera) == 3 * len(vertices)
     viewer.executor.shutdown()
     viewer.node.destroy_node()
+
+
+def test_a_hand_that_left_says_when_it_was_seen_last(monkeypatch):
+    monkeypatch.setattr(FolderCamera, 'publish', lambda self, frame, header: None)
+    player = TrueHands.__new__(TrueHands)
+    sent = []
+    player._hands = [SimpleNamespace(publish=sent.append)]
+    hands = [hand_at((0, 0, 0.5), track_id=number) for number in (1, 2)]
+    player._truth = [hands, hands[:1], hands[:1]]
+    player._before, player._stamp_before = {}, 0
+    stamps = [Time(sec=1_790_000_000, nanosec=n) for n in (123_456_789, 190_123_457, 256_790_124)]
+    for index, stamp in enumerate(stamps):
+        player.publish(Frame(index, '', np.zeros((1, 1, 3), np.uint8)), Header(stamp=stamp))
+    stay, gone = sent[1].hands
+    assert (stay.state, stay.geometry_stamp) == (Hand.TRACKED, stamps[1])
+    assert (gone.track_id, gone.state, gone.geometry_stamp) == (2, Hand.LOST, stamps[0])
+    assert len(sent[2].hands) == 1
 
 
 def test_a_source_without_truth_is_named(start, tmp_path):

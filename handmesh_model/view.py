@@ -1,0 +1,62 @@
+"""What goes with a picture to tell where in space its pixels are: camera, lens, depth image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handmesh_model.camera import check_intrinsics, undistort
+from handmesh_model.depth_image import check_depth
+from handmesh_model.errors import IntrinsicsError
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """
+    How a picture was taken.
+
+    :param intrinsics: (3, 3) camera matrix K; None if it is not known.
+    :param distortion: the lens's coefficients in OpenCV's order; None or none for a picture that
+        is rectified.
+    :param fisheye: whether they are of OpenCV's fisheye model.
+    :param depth: (H, W) depth image, registered to the picture as it came, distortion and all; as
+        :func:`handmesh_model.depth_image.check_depth` gives it.
+    """
+
+    intrinsics: np.ndarray | None = None
+    distortion: np.ndarray | None = None
+    fisheye: bool = False
+    depth: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        rgb: np.ndarray,
+        intrinsics: np.ndarray | None,
+        distortion: np.ndarray | None,
+        fisheye: bool,
+        depth: np.ndarray | None,
+    ) -> View:
+        """
+        What a user says of a picture, if it can be used.
+
+        :param rgb: (H, W, 3).
+        :raises IntrinsicsError: if there can be no such camera or lens, or there is depth or a
+            lens without a camera.
+        :raises ImageError: if depth has another type, or ShapeError if it has another size.
+        """
+        matrix = None if intrinsics is None else check_intrinsics(intrinsics)
+        has_lens = distortion is not None and np.size(distortion) > 0
+        if fisheye and not has_lens:
+            raise IntrinsicsError('fisheye is given without distortion, expected 4 coefficients')
+        for name, is_given in (('depth', depth is not None), ('distortion', has_lens)):
+            if matrix is None and is_given:
+                raise IntrinsicsError(
+                    f'{name} is given without intrinsics, expected both or no {name}'
+                )
+        if matrix is not None and has_lens:
+            # Raises what it would with the first hand that is seen.
+            undistort(matrix[None, :2, 2], matrix, distortion, fisheye)
+        checked = None if depth is None else check_depth(depth, *rgb.shape[:2])
+        return cls(matrix, distortion, fisheye, checked)
