@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 ACTIVATE := source ./env.sh
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 setup:
 	@tools/setup.sh

@@ -19,12 +19,15 @@ def test_a_cpu_has_eager_and_openvino():
     assert 'runs on CUDA' in missing['cudagraph']
 
 
-def test_auto_takes_openvino_on_a_cpu_and_eager_if_it_is_missing(monkeypatch):
+def test_auto_takes_openvino_on_a_cpu_and_says_so_if_it_is_missing(monkeypatch, caplog):
     names = [kind.name for kind, _ in choose_backends('auto', CPU, 'auto')]
     assert names == ['openvino', 'eager']
+    assert not caplog.records  # of CUDA's backends nothing is expected here
     monkeypatch.setattr('handmesh_model.extras.find_spec', lambda name: None)
     names = [kind.name for kind, _ in choose_backends('auto', CPU, 'auto')]
     assert names == ['eager']
+    assert [record.levelname for record in caplog.records] == ['WARNING']
+    assert "backend 'openvino' needs the package openvino" in caplog.text
 
 
 def test_auto_takes_captured_graphs_in_half_precision_on_cuda(monkeypatch):
