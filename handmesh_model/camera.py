@@ -12,6 +12,7 @@ from handmesh_model.joints import SIGHTED, WRIST
 from handmesh_model.wrist import wrist_frame
 
 __all__ = [
+    'check_distortion',
     'check_intrinsics',
     'distort',
     'facing',
@@ -67,6 +68,26 @@ def check_intrinsics(intrinsics: object) -> np.ndarray:
     if (np.abs(matrix[2] - _LAST_ROW) > 1e-8 + 1e-5 * _LAST_ROW).any():
         raise IntrinsicsError(f'intrinsics end in the row {matrix[2].tolist()}, expected 0, 0, 1')
     return matrix
+
+
+def check_distortion(distortion: np.ndarray | None, fisheye: bool = False) -> np.ndarray | None:
+    """
+    The coefficients of a lens as (N,) float64; None if there is no distortion.
+
+    :param distortion: and ``fisheye``: as for :func:`undistort`.
+    :raises IntrinsicsError: if there are other numbers of coefficients, or one is not finite.
+    """
+    coefficients = np.zeros(0) if distortion is None else np.asarray(distortion, float).ravel()
+    if not (coefficients.size if fisheye else coefficients.any()):
+        return None
+    if not np.isfinite(coefficients).all():
+        raise IntrinsicsError(f'distortion {coefficients.tolist()} holds NaN or infinity')
+    allowed = (4,) if fisheye else _DISTORTION_LENGTHS
+    if coefficients.size not in allowed:
+        raise IntrinsicsError(
+            f'distortion has {coefficients.size} coefficients, expected one of {allowed}'
+        )
+    return coefficients
 
 
 def _check_points(name: str, points: np.ndarray, columns: int) -> np.ndarray:
@@ -180,11 +201,11 @@ def undistort(
     :param fisheye: whether they are of OpenCV's fisheye model, where all zero ones are of the
         ideal equidistant lens, r = f theta.
     :returns: (N, 2) pixels of the undistorted image.
-    :raises IntrinsicsError: if there are other numbers of coefficients, or one is not finite.
+    :raises IntrinsicsError: as :func:`check_distortion`.
     """
     points = _check_points('points_image', points_image, 2)
     matrix = check_intrinsics(intrinsics)
-    coefficients = _check_distortion(distortion, fisheye)
+    coefficients = check_distortion(distortion, fisheye)
     if coefficients is None:
         return points
     # OpenCV puts the skew of K on the pixels that it gives, but does not take it off these.
@@ -216,7 +237,7 @@ def distort(
     """
     points = _check_points('points_image', points_image, 2)
     matrix = check_intrinsics(intrinsics)
-    coefficients = _check_distortion(distortion, fisheye)
+    coefficients = check_distortion(distortion, fisheye)
     if coefficients is None:
         return points
     rays = normalized(points, matrix)
@@ -246,7 +267,7 @@ def is_seen(
     :raises IntrinsicsError: as :func:`undistort`.
     """
     matrix = check_intrinsics(intrinsics)
-    if _check_distortion(distortion, fisheye) is None:
+    if check_distortion(distortion, fisheye) is None:
         return np.ones(len(straight), dtype=bool)
     with np.errstate(all='ignore'):
         astray = distort(straight, matrix, distortion, fisheye) - points_image
@@ -281,21 +302,6 @@ def straighten(
     if not is_seen(points[doubted], straight[doubted], intrinsics, distortion, fisheye).all():
         return None
     return straight[:count], straight[count:]
-
-
-def _check_distortion(distortion: np.ndarray | None, fisheye: bool) -> np.ndarray | None:
-    """The coefficients; None if they are of no lens."""
-    coefficients = np.zeros(0) if distortion is None else np.asarray(distortion, float).ravel()
-    if not (coefficients.size if fisheye else coefficients.any()):
-        return None
-    if not np.isfinite(coefficients).all():
-        raise IntrinsicsError(f'distortion {coefficients.tolist()} holds NaN or infinity')
-    allowed = (4,) if fisheye else _DISTORTION_LENGTHS
-    if coefficients.size not in allowed:
-        raise IntrinsicsError(
-            f'distortion has {coefficients.size} coefficients, expected one of {allowed}'
-        )
-    return coefficients
 
 
 def _sheared(pixels: np.ndarray, matrix: np.ndarray, times: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handmesh_model.camera import check_intrinsics, undistort
+from handmesh_model.camera import check_distortion, check_intrinsics
 from handmesh_model.depth_image import check_depth
 from handmesh_model.errors import IntrinsicsError
 
@@ -55,8 +55,6 @@ class View:
                 raise IntrinsicsError(
                     f'{name} is given without intrinsics, expected both or no {name}'
                 )
-        if matrix is not None and has_lens:
-            # Raises what it would with the first hand that is seen.
-            undistort(matrix[None, :2, 2], matrix, distortion, fisheye)
+        check_distortion(distortion, fisheye)
         checked = None if depth is None else check_depth(depth, *rgb.shape[:2])
         return cls(matrix, distortion, fisheye, checked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from handmesh_ros.transforms import transform_to_matrix
 
 MAX_MARKERS = 1000
 """That are kept; new ones beyond are not drawn."""
+MAX_TRIANGLES = 1_500_000
+"""Of all markers together, room for so many spheres; markers beyond are not drawn."""
 _LISTS = (Marker.CUBE_LIST, Marker.SPHERE_LIST, Marker.TRIANGLE_LIST)
 Where = Callable[[str], np.ndarray | None]
 
@@ -93,8 +95,7 @@ class ObjectBoard:
         if now - self._overflowed_at < self._patience:
             self.lacks.add(f'markers beyond the first {MAX_MARKERS} are not drawn')
         things = []
-        for key, (marker, _) in self._markers.items():
-            shape = self._shape(key, marker)
+        for marker, shape in self._drawn():
             pose = transform_to_matrix(marker.pose)
             lack = shape.lack
             if pose is None and not lack:
@@ -110,6 +111,21 @@ class ObjectBoard:
                 rgb = (color.r, color.g, color.b)
                 things.append(PlacedMesh(shape.mesh, base @ pose, rgb, float(color.a)))
         return things
+
+    def _drawn(self) -> Iterator[tuple[Any, Shape]]:
+        """The markers that there is room for, and their shapes."""
+        triangles = 0
+        for key, (marker, _) in self._markers.items():
+            if triangles > MAX_TRIANGLES:
+                # Shapes that are not drawn would fill the memory.
+                self._shapes.pop(key, None)
+                continue
+            shape = self._shape(key, marker)
+            triangles += 0 if shape.mesh is None else len(shape.mesh.faces)
+            if triangles <= MAX_TRIANGLES:
+                yield marker, shape
+        if triangles > MAX_TRIANGLES:
+            self.lacks.add(f'markers beyond {MAX_TRIANGLES} triangles of them all are not drawn')
 
     def _shape(self, key: tuple[str, int], marker: Any) -> Shape:
         """The marker's shape, made anew only when it changed."""
@@ -128,5 +144,9 @@ def _is_same_shape(known: Any, marker: Any) -> bool:
 
 
 def _color_of(marker: Any) -> Any:
-    """The std_msgs/ColorRGBA that a marker is painted in: the first of a list's own, if it has."""
+    """
+    The std_msgs/ColorRGBA that a marker is painted in: the first of a list's own, if it has.
+
+    Its elements may have colours of their own, which its mesh has; all are as opaque as the first.
+    """
     return marker.colors[0] if marker.colors and marker.type in _LISTS else marker.color

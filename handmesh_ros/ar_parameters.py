@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from handmesh_ros.parameters import parameter
+from handmesh_ros.parameters import RATE_RANGE, parameter
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,11 @@ class ArRecorderParameters:
 
     out: str = parameter('out/demo-ar', 'Folder that the results are written to.', read_only=True)
     rate: float = parameter(
-        30.0, 'Images a second of the video.', low=0.1, high=240.0, read_only=True
+        30.0,
+        'Images a second of the video.',
+        low=RATE_RANGE[0],
+        high=RATE_RANGE[1],
+        read_only=True,
     )
     caption: str = parameter('', 'A line written into each picture.', read_only=True)
     things: str = parameter(

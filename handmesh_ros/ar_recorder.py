@@ -3,8 +3,8 @@ Writes down what the AR nodes show and say.
 
 Writes to the folder ``out``: ar_overlay.mp4, contact_sheet.png, events.json (the buttons),
 objects.npz (where the things of the namespace ``things`` were, by stamp) and report.json. Ends,
-with everything written, after SIGINT or SIGTERM: once no more comes, or after two seconds if more
-does.
+with everything written, after SIGINT, SIGTERM or SIGHUP: once no more comes, or after two seconds
+if more does.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,22 +59,38 @@ def shape_of_marker(marker: Any) -> Shape:
     if not np.isfinite(points).all():
         return Shape(None, 'with points that are not finite are not drawn')
     if kind == Marker.TRIANGLE_LIST:
-        return _triangles(points * scale)
-    return _list(kind, points, scale)
+        return _triangles(points * scale, _colors_of_points(marker))
+    return _list(kind, points, scale, _colors_of_points(marker))
 
 
-def _list(kind: int, points: np.ndarray, scale: np.ndarray) -> Shape:
+def _colors_of_points(marker: Any) -> np.ndarray | None:
+    """(N, 3) RGB of a list's points; None unless each, or each triangle, has one of its own."""
+    each = 3 if marker.type == Marker.TRIANGLE_LIST else 1
+    for repeats in {1, each}:
+        if len(marker.points) == repeats * len(marker.colors):
+            colors = np.array([(c.r, c.g, c.b) for c in marker.colors], dtype=np.float32)
+            return colors.repeat(repeats, axis=0)
+    return None
+
+
+def _list(kind: int, points: np.ndarray, scale: np.ndarray, colors: np.ndarray | None) -> Shape:
     fine, coarse = (make() for make in _LISTS[kind])
     mesh = fine if len(points) * len(fine.faces) <= MAX_TRIANGLES else coarse
     most = MAX_TRIANGLES // len(mesh.faces)
     lack = f'with more than {most} points: the rest is not drawn' if len(points) > most else ''
-    return Shape(mesh.scaled(scale).repeated(points[:most]), lack)
+    many = mesh.scaled(scale).repeated(points[:most])
+    if colors is not None:
+        many = replace(many, colors=colors[:most].repeat(len(mesh.vertices), axis=0))
+    return Shape(many, lack)
 
 
-def _triangles(corners: np.ndarray) -> Shape:
+def _triangles(corners: np.ndarray, colors: np.ndarray | None) -> Shape:
     count, rest = divmod(len(corners), 3)
     lack = 'with points left over from triangles: the rest is not drawn' if rest else ''
     if count > MAX_TRIANGLES:
         lack = f'with more than {MAX_TRIANGLES} triangles: the rest is not drawn'
     faces = np.arange(3 * min(count, MAX_TRIANGLES)).reshape(-1, 3)
-    return Shape(meshes.make_mesh(corners[: faces.size], faces) if count else None, lack)
+    if not count:
+        return Shape(None, lack)
+    colors = None if colors is None else colors[: faces.size]
+    return Shape(meshes.make_mesh(corners[: faces.size], faces, colors), lack)

@@ -2,8 +2,8 @@
 Listens to everything that handmesh_node says and writes it down.
 
 Writes to the folder ``out``: overlay.mp4, contact_sheet.png, joints.npz and report.json. Ends,
-with everything written, after SIGINT or SIGTERM: once no more comes, or after two seconds if more
-does.
+with everything written, after SIGINT, SIGTERM or SIGHUP: once no more comes, or after two seconds
+if more does.
 """
 
 from __future__ import annotations

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import rclpy
 from rclpy.exceptions import ROSInterruptException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -31,7 +32,8 @@ def run(
     :param make_node: makes the node; ROS is up by then.
     :param serve: keeps the node going, until :func:`is_over` at the latest; what it returns is the
         exit code, None for 0.
-    :returns: 0 also after SIGINT or SIGTERM; 1 after an error of the user's, which is logged.
+    :returns: 0 also after SIGINT, SIGTERM or SIGHUP; 1 after an error of the user's, which is
+        logged.
     """
     with stop_signals.asking():
         return _run(make_node, serve, args)
@@ -76,6 +78,27 @@ def spin(node: Node) -> None:
             executor.spin_once(timeout_sec=_GLANCE)
     finally:
         executor.shutdown()
+
+
+def spin_until(node: Node, executor: Executor, is_true: Callable[[], bool], until: float) -> bool:
+    """
+    Serve callbacks until something holds: at least once, unless it holds already.
+
+    :param node: whose end to look for.
+    :param executor: of the node.
+    :param is_true: whether it holds; asked before each callback.
+    :param until: time.monotonic() to give up at, seconds.
+    :returns: whether it came to hold in time.
+    :raises ExternalShutdownException: if the node is told to end.
+    """
+    while not is_true():
+        left = until - time.monotonic()
+        executor.spin_once(timeout_sec=min(max(left, 0.0), _GLANCE))
+        if is_over(node):
+            raise ExternalShutdownException
+        if time.monotonic() >= until:
+            return is_true()
+    return True
 
 
 def _say_error(node: Node | None, text: str) -> None:

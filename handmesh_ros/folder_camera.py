@@ -22,7 +22,7 @@ from typing import Any, TextIO
 
 import numpy as np
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
@@ -41,6 +41,7 @@ ANSWER_TIMEOUT = 10.0
 ATTEMPTS = 2
 """How often lockstep sends an image: on a busy machine one may get lost on its way."""
 _WAIT_NOTICE = 5.0
+"""Seconds between two words on what the first picture waits for."""
 
 
 def camera_info(intrinsics: np.ndarray, width: int, height: int, header: Header) -> CameraInfo:
@@ -118,7 +119,8 @@ class FolderCamera(Node):
 
     def play(self) -> None:
         """Send every picture; returns when the source ends."""
-        self._wait_until(self._is_listened_to, notice='Waiting for subscribers')
+        while not self._wait_until(self._is_listened_to, time.monotonic() + _WAIT_NOTICE):
+            self.get_logger().info('Waiting for subscribers')
         sent = unanswered = 0
         with self._frames_file() as file:
             due = time.monotonic()
@@ -141,7 +143,7 @@ class FolderCamera(Node):
         A live one is sent at once or never: held back, its stamp would be later than it was taken.
         """
         live = self._source.is_live
-        self._wait_until(lambda: False, until=time.monotonic() if live else due)
+        self._wait_until(lambda: False, time.monotonic() if live else due)
         # Half a picture's time early is in time, since a camera's own clock trembles.
         return not live or time.monotonic() >= due - 0.5 / self._source.rate
 
@@ -171,7 +173,7 @@ class FolderCamera(Node):
 
     def _is_answered(self, stamp: int) -> bool:
         end = time.monotonic() + ANSWER_TIMEOUT
-        return self._wait_until(lambda: self._answered >= stamp, until=end)
+        return self._wait_until(lambda: self._answered >= stamp, end)
 
     def _frames_file(self) -> TextIO:
         path = Path(self.settings.frames_file or os.devnull)
@@ -222,28 +224,8 @@ class FolderCamera(Node):
         )
         return SourceCamera(sources.assumed_intrinsics(width, height, angle))
 
-    def _wait_until(
-        self, is_true: Callable[[], bool], until: float = float('inf'), notice: str = ''
-    ) -> bool:
-        """
-        Serve callbacks until something holds, at least once.
-
-        :param until: time.monotonic() to give up at.
-        :param notice: said every few seconds meanwhile.
-        :returns: whether it came to hold in time.
-        """
-        next_notice = time.monotonic() + _WAIT_NOTICE
-        while not is_true():
-            now = time.monotonic()
-            if notice and now > next_notice:
-                next_notice = now + _WAIT_NOTICE
-                self.get_logger().info(notice)
-            self._executor.spin_once(timeout_sec=min(max(until - now, 0.0), 0.05))
-            if executable.is_over(self):
-                raise ExternalShutdownException
-            if time.monotonic() >= until:
-                return is_true()
-        return True
+    def _wait_until(self, is_true: Callable[[], bool], until: float) -> bool:
+        return executable.spin_until(self, self._executor, is_true, until)
 
 
 def main(args: Sequence[str] | None = None) -> int:

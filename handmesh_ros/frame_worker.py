@@ -13,8 +13,8 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from handmesh_model.errors import BackendError, HandmeshError, ImageError, IntrinsicsError
-from handmesh_model.hand import Hand, HandBox, ScaleSource, TrackState
+from handmesh_model.errors import BackendError, HandmeshError, ImageError
+from handmesh_model.hand import Hand, HandBox, TrackState
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.camera_changes import CameraChanges
 from handmesh_ros.compressed_images import compressed_image_to_rgb
@@ -23,6 +23,7 @@ from handmesh_ros.depth_stream import DepthStream
 from handmesh_ros.hand_size_service import HandSizeService
 from handmesh_ros.image_times import ImageTimes
 from handmesh_ros.images import image_to_rgb
+from handmesh_ros.metric_input import MetricInput
 from handmesh_ros.monitor import Monitor
 from handmesh_ros.newest import NewestSlot
 from handmesh_ros.outputs import JOINTS_ONLY, HandOutputs, Picture
@@ -96,6 +97,9 @@ class FrameWorker:
         self._thread: threading.Thread | None = None
         self._times = ImageTimes(surroundings.now, surroundings.fault, monitor)
         self._changes = CameraChanges()
+        self._metric_input = MetricInput(
+            surroundings.calibration, surroundings.depth, surroundings.fault, monitor
+        )
         self._recovery = Recovery()
         self._is_broken = self._is_inferring = False
         self._origin: int | None = None
@@ -220,9 +224,12 @@ class FrameWorker:
         start = time.perf_counter()
         rgb = _to_rgb(message)
         self._monitor.note('decode', time.perf_counter() - start)
-        camera = self._camera_of(rgb)
+        height, width = rgb.shape[:2]
+        camera = self._metric_input.camera(width, height)
         self._check_camera(message, camera, rgb)
-        depth = self._depth_of(message.header, rgb, camera, settings)
+        depth = None
+        if camera is not None:
+            depth = self._metric_input.depth(message.header, (height, width), settings)
         # Meshes cost more than joints alone; a measurement of the hand rests on the best.
         refine = measuring or not wanted <= JOINTS_ONLY
         self._is_inferring = True
@@ -296,56 +303,11 @@ class FrameWorker:
             self._monitor.note(stage, seconds)
         seen = [hand.refined for hand in hands if hand.state is TrackState.TRACKED]
         self.refined = any(seen) if seen else self.refined
-        self._check_scales(hands, camera, depth)
+        self._metric_input.check(hands, camera is not None, depth is not None)
         good = [hand for hand in hands if is_finite(hand)]
         if len(good) < len(hands):
             self._node.fault('inference', 'a hand came out with numbers that are not finite')
         return good
-
-    def _depth_of(
-        self,
-        header: Header,
-        rgb: np.ndarray,
-        camera: Calibration | None,
-        settings: NodeParameters,
-    ) -> np.ndarray | None:
-        if camera is None or self._node.depth is None:
-            return None
-        with self._monitor.stage('depth'):
-            return self._node.depth.match(
-                header, rgb.shape[:2], settings.depth_tolerance, settings.depth_wait
-            )
-
-    def _check_scales(
-        self, hands: list[Hand], camera: Calibration | None, depth: np.ndarray | None
-    ) -> None:
-        """Say that a hand has no metres, or once that they are not from the depth image."""
-        seen = [hand for hand in hands if hand.state is TrackState.TRACKED]
-        placed = [hand for hand in seen if hand.is_metric]
-        if camera is not None and len(placed) < len(seen):
-            why = next(hand.scale_note for hand in seen if not hand.is_metric)
-            self._node.fault('calibration', f'{why}; pixels only')
-        if depth is None or self._node.depth is None or not placed:
-            return
-        notes = [f'{h.scale_note}; sizes come without depth' for h in placed if h.scale_note]
-        if any(hand.scale_source is ScaleSource.DEPTH for hand in placed):
-            self._node.depth.works()
-            # Another hand may be where the depth camera does not see.
-            for note in notes[:1]:
-                self._monitor.fault('depth', note)
-        elif notes:
-            self._node.depth.fault(notes[0])
-
-    def _camera_of(self, rgb: np.ndarray) -> Calibration | None:
-        camera = self._node.calibration()
-        if camera is None:
-            return None
-        try:
-            camera.check_size(rgb.shape[1], rgb.shape[0])
-        except IntrinsicsError as error:
-            self._node.fault('calibration', f'{error}; pixels only')
-            return None
-        return camera
 
     def _take_over(self, settings: NodeParameters) -> None:
         """Let changes of parameters count from this image on."""

@@ -45,7 +45,7 @@ class Monitor:
 
     Counted are ``received`` images and what became of them: ``processed``, ``dropped`` (a newer
     one came first), ``stale`` (older than allowed), ``unwatched`` (nobody listened), ``faulty``
-    (no image could be made of it), ``failed`` (inference went wrong).
+    (no image could be made of it), ``failed`` (inference went wrong, or what is done beside it).
 
     :param clock: seconds, never going back.
     """

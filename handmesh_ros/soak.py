@@ -168,14 +168,8 @@ class SoakNode(Node):
 
     def _spin(self, is_true: Any, seconds: float) -> bool:
         """Serve callbacks until something holds; whether it came to hold in time."""
-        end = time.monotonic() + seconds
-        while not is_true():
-            if time.monotonic() > end:
-                return False
-            if executable.is_over(self):
-                raise ExternalShutdownException
-            self._executor.spin_once(timeout_sec=0.02)
-        return True
+        until = time.monotonic() + seconds
+        return executable.spin_until(self, self._executor, is_true, until)
 
 
 def _info(rgb: Any, header: Header) -> CameraInfo:

@@ -105,18 +105,9 @@ def open_source(
     root = options.pop('root', config.data.root)
     seed = config.seed
     if kind == 'samples':
-        unknown = sorted(set(options) - {'start', 'stop'})
-        if unknown:
-            raise ConfigError(
-                f"unknown entry 'data.options.{unknown[0]}'; known are root, start, stop"
-            )
-        for name, value in options.items():
-            if value is not None and type(value) is not int:
-                raise ConfigError(
-                    f"'data.options.{name}' is {value!r}, expected an integer or null"
-                )
+        part = _part_of_samples(options)
         augmentation = config.augmentation if varied else None
-        return SampleFile(root, augmentation, network.input_size, seed, **options)
+        return SampleFile(root, augmentation, network.input_size, seed, part.start, part.stop)
     paper = _paper_augmentation(options.pop('augmentation', {}))
     ours = {
         'size': network.input_size,
@@ -132,6 +123,20 @@ def open_source(
     dataset = open_dataset(kind, root, **ours, **options)
     dataset.depth_axis = network.depth_axis
     return dataset
+
+
+def _part_of_samples(options: Mapping[str, Any]) -> slice:
+    """The samples of a file that options choose."""
+    unknown = sorted(set(options) - {'root', 'start', 'stop'})
+    if unknown:
+        raise ConfigError(
+            f"unknown entry 'data.options.{unknown[0]}'; known are root, start, stop"
+        )
+    part = slice(options.get('start'), options.get('stop'))
+    for name, value in (('start', part.start), ('stop', part.stop)):
+        if value is not None and type(value) is not int:
+            raise ConfigError(f"'data.options.{name}' is {value!r}, expected an integer or null")
+    return part
 
 
 def _paper_augmentation(values: Any) -> PaperAugmentation | None:
@@ -183,8 +188,10 @@ def check_mesh(source: SampleSource, net: HandMeshNet) -> None:
 
 def check_apart(config: TrainingConfig) -> None:
     """
+    Before the data are opened; :func:`open_validation` looks at the samples of a file, too.
+
     :raises ConfigError: if nothing tells the validation samples of a dataset from its training
-        samples, or if they share pictures.
+        samples, or if their splits share pictures.
     """
     kind, training, wanted = config.data.kind, config.data.options, config.validation.options
     if not config.validation.samples or kind == 'synthetic':
@@ -210,13 +217,29 @@ def check_apart(config: TrainingConfig) -> None:
         )
 
 
+def _check_samples_apart(config: TrainingConfig, validation: SampleFile) -> None:
+    """:raises ConfigError: if samples to train on are among the validation samples."""
+    training = config.data.options
+    if Path(training.get('root', config.data.root)) != validation.path:
+        return
+    # Only a file knows which samples a bound counted from its end chooses.
+    ours, theirs = range(validation.total)[_part_of_samples(training)], validation.indices
+    shared = range(max(ours.start, theirs.start), min(ours.stop, theirs.stop))
+    if shared:
+        raise ConfigError(
+            'validation.options, laid over data.options, choose samples '
+            f'{theirs.start} to {theirs.stop - 1}, of which {len(shared)} are among those to '
+            f'train on, {ours.start} to {ours.stop - 1}; expected others, or validation.samples 0'
+        )
+
+
 def open_validation(config: TrainingConfig, network: NetworkConfig) -> SampleSource:
     """
     Open the part of a dataset that a run is measured on, plain.
 
     :param network: as for :func:`open_source`.
-    :raises ConfigError: as of :func:`check_apart`, if an option is wrong, or if there are no
-        samples.
+    :raises ConfigError: as of :func:`check_apart`, if an option is wrong, if there are no
+        samples, or if some of a file are trained on.
     :raises DatasetError: if a file is missing or damaged.
     """
     check_apart(config)
@@ -227,6 +250,8 @@ def open_validation(config: TrainingConfig, network: NetworkConfig) -> SampleSou
             f'validation.options, laid over data.options, are {options}, which leave 0 samples, '
             "expected at least 1; null takes an option of the training data back ('stop: null')"
         )
+    if isinstance(source, SampleFile):
+        _check_samples_apart(config, source)
     return source
 
 

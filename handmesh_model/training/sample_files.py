@@ -38,6 +38,7 @@ class SampleFile:
     :param seed: what the variations are drawn from, together with the epoch and the index.
     :param start: first sample to use, as in a slice.
     :param stop: where to stop, as in a slice.
+    :ivar total: how many samples there are, of which ``start`` and ``stop`` choose.
     :ivar depth_axis: what their depth is measured along; None for a file that does not say.
     :raises DatasetError: if a file is missing, damaged, or lacks an array, or if an array has
         another type or shape than those of a batch.
@@ -67,7 +68,8 @@ class SampleFile:
             self.depth_axis = None if said is None else str(said)
             _check_arrays(self.path, self._labels, self._labels)
             self._images = self._labels.pop('image')
-        self.indices = range(len(self._labels['joints']))[start:stop]
+        self.total = len(self._labels['joints'])
+        self.indices = range(self.total)[start:stop]
         self.size = size
         self.seed = seed
         self.epoch = 0

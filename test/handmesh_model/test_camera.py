@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from handmesh_model.camera import (
+    check_distortion,
     check_intrinsics,
     distort,
     is_seen,
@@ -180,6 +181,16 @@ def test_impossible_intrinsics_are_named(matrix: np.ndarray, error: type, text: 
 def test_impossible_distortion_is_named(coefficients: np.ndarray) -> None:
     with pytest.raises(IntrinsicsError, match='distortion'):
         undistort(np.zeros((1, 2)), K, coefficients)
+    with pytest.raises(IntrinsicsError, match='distortion'):
+        check_distortion(coefficients)
+
+
+def test_only_zeros_of_a_fisheye_are_a_lens() -> None:
+    for coefficients in (None, np.zeros(0), np.zeros(5)):
+        assert check_distortion(coefficients) is None
+    np.testing.assert_array_equal(check_distortion(np.zeros((4, 1)), fisheye=True), np.zeros(4))
+    with pytest.raises(IntrinsicsError, match=r'has 5 coefficients, expected one of \(4,\)'):
+        check_distortion(np.ones(5), fisheye=True)
 
 
 def test_wrong_shapes_are_named() -> None:

@@ -54,7 +54,7 @@ def test_lists_and_triangles():
     assert len(triangle.faces) == 1
 
 
-def test_a_list_is_painted_in_the_first_of_its_colours():
+def test_a_list_is_as_opaque_as_the_first_of_its_colours():
     colors = [ColorRGBA(g=1.0, a=0.75), ColorRGBA(b=1.0, a=1.0)]
     place = points((0, 0, 1), (1, 0, 1))
     spheres = marker(Marker.SPHERE_LIST, (0.01,) * 3, points=place, colors=colors)
@@ -66,6 +66,38 @@ def test_a_list_is_painted_in_the_first_of_its_colours():
     listed, solid = board.placed('camera', nowhere, 0.0)
     assert (listed.color, listed.opacity) == ((0.0, 1.0, 0.0), 0.75)
     assert (solid.color, solid.opacity) == ((1.0, 0.0, 0.0), 0.5)
+
+
+RGB = [ColorRGBA(r=1.0), ColorRGBA(g=1.0), ColorRGBA(b=1.0)]
+
+
+@pytest.mark.parametrize('kind', [Marker.CUBE_LIST, Marker.SPHERE_LIST])
+def test_each_of_a_list_is_painted_in_its_own_colour(kind):
+    mesh = mesh_of_marker(marker(kind, (0.1,) * 3, points=grid(3), colors=RGB))
+    place = np.round(mesh.vertices[:, 0]).astype(int)
+    assert len(mesh.colors) == len(mesh.vertices)
+    np.testing.assert_array_equal(mesh.colors, np.eye(3)[place])
+    for colors in ([], RGB[:1]):
+        assert mesh_of_marker(marker(kind, points=grid(3), colors=colors)).colors is None
+
+
+def test_colours_of_a_list_that_is_cut_are_cut_too(monkeypatch):
+    monkeypatch.setattr('handmesh_ros.ar_shapes.MAX_TRIANGLES', 2 * 12)
+    mesh = mesh_of_marker(marker(Marker.CUBE_LIST, points=grid(3), colors=RGB))
+    np.testing.assert_array_equal(np.unique(mesh.colors, axis=0), [[0, 1, 0], [1, 0, 0]])
+    monkeypatch.setattr('handmesh_ros.ar_shapes.MAX_TRIANGLES', 1)
+    mesh = mesh_of_marker(marker(Marker.TRIANGLE_LIST, points=grid(6), colors=RGB[:2]))
+    np.testing.assert_array_equal(mesh.colors, [[1, 0, 0]] * 3)
+
+
+def test_triangles_are_painted_by_corner_or_each_in_its_own_colour():
+    corners = points((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (0, 1, 1))
+    by_corner = mesh_of_marker(marker(Marker.TRIANGLE_LIST, points=corners, colors=2 * RGB))
+    np.testing.assert_array_equal(by_corner.colors[by_corner.faces], [np.eye(3)] * 2)
+    each = mesh_of_marker(marker(Marker.TRIANGLE_LIST, points=corners, colors=RGB[:2]))
+    np.testing.assert_array_equal(each.colors[each.faces], [[[1, 0, 0]] * 3, [[0, 1, 0]] * 3])
+    odd = marker(Marker.TRIANGLE_LIST, points=corners, colors=RGB)
+    assert mesh_of_marker(odd).colors is None
 
 
 def test_what_cannot_be_drawn_is_none():
@@ -149,6 +181,33 @@ def test_board_says_that_there_are_too_many_markers():
     (left,) = board._markers
     assert left == ('a', 0)
     board.placed('camera', nowhere, 5.0)
+    assert not board.lacks
+
+
+def test_board_draws_all_spheres_that_it_keeps():
+    board = ObjectBoard()
+    markers = [marker(Marker.SPHERE, number=n) for n in range(MAX_MARKERS)]
+    board.take(MarkerArray(markers=markers), 0.0)
+    assert len(board.placed('camera', nowhere, 0.0)) == MAX_MARKERS
+    assert not board.lacks
+
+
+def test_board_says_that_there_are_too_many_triangles(monkeypatch):
+    board = ObjectBoard()
+    markers = [marker(Marker.TRIANGLE_LIST, number=n, points=grid(6)) for n in range(4)]
+    board.take(MarkerArray(markers=markers), 0.0)
+    assert len(board.placed('camera', nowhere, 0.0)) == 4
+    monkeypatch.setattr('handmesh_ros.ar_board.MAX_TRIANGLES', 4)
+    assert len(board.placed('camera', nowhere, 0.0)) == 2
+    assert board.lacks == {'markers beyond 4 triangles of them all are not drawn'}
+    # Of those beyond none is kept in memory but the first, which told that there are too many.
+    assert len(board._shapes) == 3
+    board.take(MarkerArray(markers=[marker(Marker.TRIANGLE_LIST)]), 0.0)
+    assert len(board.placed('camera', nowhere, 0.0)) == 2
+    gone = marker()
+    gone.action, gone.id = Marker.DELETE, 3
+    board.take(MarkerArray(markers=[gone]), 0.0)
+    assert len(board.placed('camera', nowhere, 0.0)) == 2
     assert not board.lacks
 
 

@@ -3,7 +3,9 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from handmesh_model.errors import ConfigError
+from handmesh_ros.ar_parameters import ArRecorderParameters
 from handmesh_ros.parameters import (
+    RATE_RANGE,
     CameraParameters,
     NodeParameters,
     RecorderParameters,
@@ -14,6 +16,7 @@ from handmesh_ros.parameters import (
 )
 
 TABLES = (NodeParameters, CameraParameters, RecorderParameters)
+FILMED = (RecorderParameters, ArRecorderParameters)
 
 
 @pytest.mark.parametrize('table', TABLES)
@@ -21,6 +24,12 @@ def test_every_row_is_described_and_its_default_fits(table):
     for name, default in defaults(table).items():
         assert len(rows(table)[name].description) > 10
         assert check_value(table, name, default) == default
+
+
+@pytest.mark.parametrize('table', FILMED)
+def test_both_recorders_film_at_the_rates_of_sources(table):
+    row = rows(table)['rate']
+    assert (row.low, row.high) == RATE_RANGE
 
 
 def test_settings_are_frozen_and_complete():

@@ -22,6 +22,7 @@ from handmesh_model.training.data import (
     check_apart,
     check_depth_axis,
     open_source,
+    open_validation,
     validation_samples,
 )
 from handmesh_model.training.distributed import Ranks
@@ -251,6 +252,41 @@ def test_validation_without_a_sample_is_named(tiny_run: MakeRun) -> None:
     samples = validation_samples(config, build_network(config), Path(config.output))
     assert samples is not None
     assert len(samples['image']) == 4
+
+
+@pytest.mark.parametrize(
+    ('ours', 'theirs', 'told'),
+    [
+        ({'stop': 16}, {'start': 12, 'stop': None}, '12 to 19, of which 4 .* on, 0 to 15;'),
+        ({'stop': 16}, {'start': 12}, '12 to 15, of which 4 '),
+        ({}, {'start': 16}, '16 to 19, of which 4 .* on, 0 to 19;'),
+        ({'start': 2, 'stop': 5}, {'start': None, 'stop': None}, '0 to 19, of which 3 '),
+        # Whether these share samples only the file's number of them tells.
+        ({'stop': 16}, {'start': -5, 'stop': None}, '15 to 19, of which 1 '),
+        ({'start': -16}, {'start': 0, 'stop': 5}, '0 to 4, of which 1 '),
+    ],
+)
+def test_validation_on_samples_to_train_on_is_refused(
+    tiny_run: MakeRun, ours: dict[str, Any], theirs: dict[str, Any], told: str
+) -> None:
+    data = {'kind': 'samples', 'root': tiny_run().data.root, 'options': ours}
+    config = tiny_run(data=data, validation={'samples': 2, 'options': theirs})
+    with pytest.raises(ConfigError, match=f'choose samples {told}'):
+        open_validation(config, build_network(config).config)
+
+
+def test_samples_of_other_parts_or_files_are_told_apart(tiny_run: MakeRun, tmp_path: Path) -> None:
+    root = tiny_run().data.root
+    copy = shutil.copy(root, tmp_path / 'copy.npz')
+    for ours, theirs, count in (
+        ({'stop': 16}, {'start': -4, 'stop': None}, 4),
+        ({'start': 8}, {'start': None, 'stop': 8}, 8),
+        ({'start': 18, 'stop': 3}, {'start': 0, 'stop': None}, 20),
+        ({}, {'root': str(copy)}, 20),
+    ):
+        data = {'kind': 'samples', 'root': root, 'options': ours}
+        config = tiny_run(data=data, validation={'samples': 2, 'options': theirs})
+        assert len(open_validation(config, build_network(config).config)) == count
 
 
 def test_no_validation_is_possible(tiny_run: MakeRun) -> None:
