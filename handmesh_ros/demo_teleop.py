@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from handmesh_model.teleop.grasp_teleop import TeleopConfig
+from handmesh_model.teleop.config import TeleopConfig
 from handmesh_ros.processes import (
     READY_TIMEOUT,
     SECONDS_A_FRAME,

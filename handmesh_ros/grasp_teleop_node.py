@@ -3,6 +3,8 @@ Turns hands into what robots take: a pose and a twist to follow, a gripper's ope
 
 Needs nothing but the topic ``hands``. Sends at a steady rate whatever happens: when the hand is
 lost or stale the commands are safe, and the robot need not watch for silence while the node lives.
+Until a hand is followed for the first time, ``teleop/target``, ``teleop/gripper`` and
+``teleop/joints`` are silent: nobody has said where the robot shall be.
 
 ===================  =============================  =============================================
 ``teleop/target``    geometry_msgs/PoseStamped      where the robot shall be, base frame
@@ -26,10 +28,10 @@ if __name__ == '__main__':
 
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped, Vector3
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
@@ -39,23 +41,15 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64, Header
 
-from handmesh_model.hand import ScaleSource, Side
 from handmesh_model.teleop.grasp_teleop import Command, GraspTeleop, Mode
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
 from handmesh_model.teleop.robot_hand import RobotHand, human_hand, load_robot_hand
-from handmesh_model.teleop.seen_hand import SeenHand
 from handmesh_ros import executable, msg
-from handmesh_ros.conversions import (
-    SCALE_SOURCES,
-    SIDES,
-    pose_to_msg,
-    stamp_to_nanoseconds,
-    stamp_to_seconds,
-)
+from handmesh_ros.conversions import pose_to_msg, stamp_to_nanoseconds
 from handmesh_ros.ros_parameters import ParameterServer
 from handmesh_ros.stamps import UNSTAMPED
+from handmesh_ros.teleop_hands import followable, geometry_stamp, seen_hand
 from handmesh_ros.teleop_parameters import TeleopParameters
-from handmesh_ros.transforms import transform_to_matrix
 
 TOPICS: dict[str, type] = {
     'teleop/target': PoseStamped,
@@ -66,10 +60,10 @@ TOPICS: dict[str, type] = {
     'teleop/wrist': PoseStamped,
     'teleop/angles': JointState,
 }
-_SIDE_NAMES: dict[int, Side] = {number: side for side, number in SIDES.items()}  # type: ignore[misc]
-_SCALE_SOURCES = {number: source for source, number in SCALE_SOURCES.items()}
 _LAST_WORD = 1.0
 """Seconds at most that the end waits for robots to have heard the last commands."""
+_LOGGED, _LOG_TIME = 6, 10.0
+"""Changes of mode that are logged at most within so many seconds; the newest is logged then."""
 
 
 class GraspTeleopNode(Node):
@@ -87,7 +81,9 @@ class GraspTeleopNode(Node):
         self._image: Header | None = None
         self._geometry = Header()
         self._is_news = False
+        self._first_frame: str | None = None
         self._mode: Mode | None = None
+        self._logged: deque[float] = deque(maxlen=_LOGGED)
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         self._out = {t: self.create_publisher(kind, t, qos) for t, kind in TOPICS.items()}
         # The newest only: a hand that has to be sent again is stale by then.
@@ -108,15 +104,17 @@ class GraspTeleopNode(Node):
         return human_hand(settings.joint_prefix)
 
     def serve(self) -> None:
-        """Follow until told to end; the last that is said is safe."""
+        """Follow until told to end; the last that is said is safe, also after an error."""
         executor = SingleThreadedExecutor()
         executor.add_node(self)
-        while not executable.is_over(self):
-            executor.spin_once(timeout_sec=0.1)
-        if self.context.ok():
-            self._teleop.lose()
-            self._on_timer()
-            self._wait_until_heard()
+        try:
+            while not executable.is_over(self):
+                executor.spin_once(timeout_sec=0.1)
+        finally:
+            if self.context.ok():
+                self._teleop.lose()
+                self._on_timer()
+                self._wait_until_heard()
 
     def _wait_until_heard(self) -> None:
         """Stay until robots have the last commands: those under way would end with the process."""
@@ -125,8 +123,15 @@ class GraspTeleopNode(Node):
             publisher.wait_for_all_acked(Duration(seconds=max(0.0, end - time.monotonic())))
 
     def _on_hands(self, message: msg.HandArray) -> None:
-        tracked = {h.track_id: h for h in message.hands if h.state == msg.Hand.TRACKED}
-        ours = {n: h for n, h in tracked.items() if self.settings.side in ('any', _side(h))}
+        header = message.header
+        if why := self._why_not_alone():
+            self._teleop.lose()
+            self._refuse(why)
+            return
+        if why := self._why_elsewhere(header.frame_id):
+            self._refuse(why)
+            return
+        ours = followable(message, self.settings.side)
         held = {h.track_id for h in message.hands if h.state == msg.Hand.HELD}
         if self._track not in ours:
             if self._track in held:
@@ -134,23 +139,49 @@ class GraspTeleopNode(Node):
                 return
             self._teleop.lose()
             self._track = max(ours, key=lambda n: ours[n].score) if ours else None
-        if self._track is None or self._refuse_if_off(message.header):
+        if self._track is None:
             return
-        hand = ours[self._track]
-        if not self._teleop.see(seen_hand(hand, message.header), time.monotonic()):
+        if why := self._why_off(stamp_to_nanoseconds(header.stamp)):
+            self._refuse(why)
             return
-        stamp, frame = _geometry_stamp(hand, message.header), message.header.frame_id
-        self._image, self._geometry = message.header, Header(stamp=stamp, frame_id=frame)
-        self._is_news = True
+        self._see(ours[self._track], header)
 
-    def _refuse_if_off(self, header: Header) -> bool:
-        """Whether hands of an image are not known to be of about now; it is told then."""
-        why = self._why_off(stamp_to_nanoseconds(header.stamp))
-        if not why:
-            return False
+    def _see(self, hand: msg.Hand, header: Header) -> None:
+        try:
+            is_taken = self._teleop.see(seen_hand(hand, header), time.monotonic())
+        except Exception as error:  # of any kind: a robot hand may bring a solver of its own
+            self._teleop.lose()
+            self._refuse(f'the hand cannot be followed: {error!r}')
+            return
+        if is_taken:
+            stamp, frame = geometry_stamp(hand, header), header.frame_id
+            self._image, self._geometry = header, Header(stamp=stamp, frame_id=frame)
+            self._is_news = True
+
+    def _refuse(self, why: str) -> None:
+        """Say that hands come which must not be followed."""
         self._teleop.refuse(why, time.monotonic())
         self.get_logger().warning(f'not followed: {why}', throttle_duration_sec=5.0)
-        return True
+
+    def _why_not_alone(self) -> str:
+        """Why this node must not command, or ''."""
+        topic = self._out['teleop/target'].topic_name
+        count = self.count_publishers(topic)
+        if count <= 1:
+            return ''
+        return f'{count} publishers on {topic}, expected this node alone (namespaces?)'
+
+    def _why_elsewhere(self, frame: str) -> str:
+        """Why hands of this frame are not to be followed, or ''."""
+        if self._first_frame is None:
+            self._first_frame = frame
+        expected = self.settings.camera_frame or self._first_frame
+        if frame == expected:
+            return ''
+        return (
+            f"hands are of frame '{frame}', expected '{expected}' (another camera? parameter "
+            'camera_frame)'
+        )
 
     def _why_off(self, stamp: int) -> str:
         """Why hands of an image of this stamp, nanoseconds, are not to be followed, or ''."""
@@ -170,14 +201,7 @@ class GraspTeleopNode(Node):
 
     def _on_timer(self) -> None:
         command = self._teleop.command(time.monotonic(), 1 / self.settings.rate)
-        if command.mode is not self._mode:
-            self._mode = command.mode
-            text = f'{command.mode.name}: {command.reason}'
-            # rclpy knows callers by their line, and wants one severity of each.
-            if command.mode is Mode.SAFE:
-                self.get_logger().warning(text)
-            else:
-                self.get_logger().info(text)
+        self._log(command)
         if command.mode is Mode.ENGAGED and command.wrist is None:
             self.get_logger().warning(
                 'hands come without metres (no usable camera_info for handmesh_node, or the hand '
@@ -187,15 +211,33 @@ class GraspTeleopNode(Node):
             )
         self._publish(command)
 
+    def _log(self, command: Command) -> None:
+        """Log another mode, but not each of many in a row."""
+        now = time.monotonic()
+        is_flood = len(self._logged) == _LOGGED and now - self._logged[0] < _LOG_TIME
+        if command.mode is self._mode or is_flood:
+            return
+        self._mode = command.mode
+        self._logged.append(now)
+        text = f'{command.mode.name}: {command.reason}'
+        # rclpy knows callers by their line, and wants one severity of each.
+        if command.mode is Mode.SAFE:
+            self.get_logger().warning(text)
+        else:
+            self.get_logger().info(text)
+
     def _publish(self, command: Command) -> None:
         header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self.settings.base_frame)
         out = self._out
-        out['teleop/target'].publish(PoseStamped(header=header, pose=pose_to_msg(command.target)))
+        if command.has_followed:
+            target = PoseStamped(header=header, pose=pose_to_msg(command.target))
+            out['teleop/target'].publish(target)
+            width = command.opening * self.settings.gripper_stroke
+            out['teleop/gripper'].publish(Float64(data=width))
+            names = self._teleop.robot_hand.names
+            joints = _joint_state(header, names, command.positions, command.velocities)
+            out['teleop/joints'].publish(joints)
         out['teleop/twist'].publish(TwistStamped(header=header, twist=_twist(command.twist)))
-        out['teleop/gripper'].publish(Float64(data=command.opening * self.settings.gripper_stroke))
-        names = self._teleop.robot_hand.names
-        joints = _joint_state(header, names, command.positions, command.velocities)
-        out['teleop/joints'].publish(joints)
         out['teleop/grasp'].publish(self._grasp(command, header))
         if self._is_news and command.angles is not None:
             # What was seen is said once.
@@ -213,39 +255,11 @@ class GraspTeleopNode(Node):
             track_id=command.track_id,
             type=int(command.grasp.type),
             confidence=float(command.grasp.confidence),
-            opening=command.opening,
+            opening=command.opening if command.has_followed else np.nan,
         )
         if command.angles is not None and self._image is not None:
             message.image_stamp = self._image.stamp
         return message
-
-
-def seen_hand(hand: msg.Hand, header: Header) -> SeenHand:
-    """
-    A hand of a message with this header, as the teleoperation takes it.
-
-    Without a usable pose of the wrist its place is not known in metres.
-    """
-    return SeenHand(
-        stamp=stamp_to_seconds(_geometry_stamp(hand, header)),
-        image_stamp=stamp_to_seconds(header.stamp),
-        side=_side(hand),
-        track_id=hand.track_id,
-        joints=np.reshape(hand.joints_camera, (21, 3)).astype(np.float64),
-        camera_from_wrist=transform_to_matrix(hand.wrist.pose) if hand.metric_valid else None,
-        scale_source=_SCALE_SOURCES.get(hand.scale_source, ScaleSource.NONE),
-        hand_size=hand.hand_size,
-    )
-
-
-def _geometry_stamp(hand: msg.Hand, header: Header) -> Time:
-    """The time that joints and wrist hold for."""
-    # Other publishers and recordings may leave it out.
-    return hand.geometry_stamp if stamp_to_nanoseconds(hand.geometry_stamp) else header.stamp
-
-
-def _side(hand: msg.Hand) -> Side:
-    return _SIDE_NAMES.get(hand.side, 'right')
 
 
 def _twist(twist: np.ndarray) -> Twist:

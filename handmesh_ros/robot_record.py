@@ -11,6 +11,7 @@ import numpy as np
 from handmesh_model.joints import BONES, FINGERS
 from handmesh_model.teleop.grasp_teleop import Mode
 from handmesh_model.teleop.grasps import GraspType
+from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
 from handmesh_model.visualization import FINGER_COLORS
 
 _MODE_COLORS = {
@@ -67,7 +68,7 @@ class RobotRecord:
         }
         arrays: dict[str, Any] = {
             'angle_stamps': np.array([stamp for stamp, _ in self._angles], dtype=np.int64),
-            'angles': np.reshape([a for _, a in self._angles], (len(self._angles), -1)),
+            'angles': np.reshape([a for _, a in self._angles], (-1, len(TELEOP_ANGLES))),
             'modes': np.array(self._modes, dtype=np.uint8),
             'safe_after': np.array(self._safe_after),
             'jpegs': np.frombuffer(b''.join(self._jpegs), dtype=np.uint8),
@@ -92,7 +93,9 @@ def side_by_side(rgb: np.ndarray, robot: np.ndarray, row: dict[str, Any]) -> np.
     cv2.rectangle(bar, (0, 0), (width, _BAR), _MODE_COLORS[mode], -1)
     _write(bar, mode.name, 8)
     kind = GraspType(int(row['grasp'])).name.lower()
-    text = f'{kind} {row["confidence"]:.2f}   gripper {100 * row["opening"]:.0f} % open'
+    text = f'{kind} {row["confidence"]:.2f}'
+    if np.isfinite(row['opening']):
+        text += f'   gripper {100 * row["opening"]:.0f} % open'
     _write(bar, text, width + 8)
     return np.vstack([np.hstack([left, robot]), bar])
 

@@ -191,7 +191,7 @@ class RobotSim(Node):
 
     def _on_image(self, message: Image) -> None:
         """Keep what the camera saw and what the robot does at that moment."""
-        if self._intrinsics is None or 'grasp' not in self._told or 'joints' not in self._told:
+        if self._intrinsics is None or 'grasp' not in self._told:
             return
         rgb = image_to_rgb(message)
         row = self._row(message)
@@ -212,7 +212,8 @@ class RobotSim(Node):
             joints = np.reshape(hand.joints_image, (21, 2)) / (message.width, message.height)
         return {
             'stamps': stamp_to_nanoseconds(message.header.stamp),
-            'told': self._told['joints'],
+            # Nothing before the first hand is followed.
+            'told': self._told.get('joints', np.full(len(TELEOP_ANGLES), np.nan)),
             'reached': self._robot.positions,
             'width_told': self._told.get('width', STROKE),
             'width': self._robot.gripper_width,

@@ -14,11 +14,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
 
 import handmesh_model
 from handmesh_model.errors import ConfigError, ImageError
 from handmesh_model.image_files import IMAGE_SUFFIXES, image_files
+from handmesh_model.yaml_files import read_yaml
 from handmesh_ros import bags
 from handmesh_ros.parameters import RATE_RANGE
 from handmesh_ros.source_camera import SourceCamera, camera_of
@@ -297,10 +297,7 @@ def read_camera(path: str | Path) -> SourceCamera:
     :raises ConfigError: if the file cannot be read or holds no such camera.
     """
     path = Path(path).expanduser()
-    try:
-        facts = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read intrinsics file '{path}': {error}") from error
+    facts = read_yaml(path, 'intrinsics file')
     camera = camera_of(facts, path) if isinstance(facts, dict) else None
     if camera is None:
         raise ConfigError(f"'{path}' has neither 'intrinsics' nor 'camera_matrix'")

@@ -7,7 +7,7 @@ from typing import Any
 
 from handmesh_model.errors import ConfigError
 from handmesh_model.teleop.clutch import CLUTCHES
-from handmesh_model.teleop.grasp_teleop import TeleopConfig
+from handmesh_model.teleop.config import TeleopConfig
 from handmesh_ros.parameters import parameter
 
 _DEFAULT = TeleopConfig()
@@ -66,6 +66,12 @@ class TeleopParameters:
     )
     base_frame: str = parameter(
         'base_link', "Frame of target and twist; that of the robot's base.", read_only=True
+    )
+    camera_frame: str = parameter(
+        '',
+        "Frame of the hands that are followed, that of base_from_camera's camera; others are "
+        'refused. Empty: the first that comes.',
+        read_only=True,
     )
     base_from_camera: str = _row(
         'base_from_camera',
@@ -135,7 +141,8 @@ class TeleopParameters:
         """
         What the teleoperation itself is told.
 
-        :raises ConfigError: if the watchdog would trip before every command.
+        :raises ConfigError: if the watchdog would trip before every command, or as
+            :class:`TeleopConfig` says.
         """
         if self.watchdog <= 1 / self.rate:
             raise ConfigError(

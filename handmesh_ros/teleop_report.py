@@ -39,11 +39,11 @@ def make_report(
     truth = _true_angles(clip)
     with np.load(out / 'robot.npz', allow_pickle=False) as data:
         run = {name: data[name] for name in data.files}
+    if not len(run.get('stamps', ())):
+        raise DemoError('the robot saw no image')
     seen = _rows(run['angle_stamps'], run['angles'], frames, len(truth))
     told = _rows(run['stamps'], run['told'], frames, len(truth))
     reached = _rows(run['stamps'], run['reached'], frames, len(truth))
-    if not len(run['stamps']):
-        raise DemoError('the robot saw no image')
     _plot(out / 'angles.png', truth, seen, told, reached, mode)
     _make_film(out, run)
     return {

@@ -11,8 +11,9 @@ import numpy as np
 from handmesh_model.ar import meshes
 from handmesh_model.ar.mesh_files import load_mesh
 from handmesh_model.ar.meshes import Mesh
-from handmesh_model.ar.tables import LONGEST_PATH, Table, Vector, read_yaml
+from handmesh_model.ar.tables import LONGEST_PATH, Table, Vector
 from handmesh_model.errors import ConfigError
+from handmesh_model.yaml_files import read_yaml
 
 MAX_OBJECTS = 64
 _SIZES = {'box': 3, 'sphere': 1, 'cylinder': 2, 'capsule': 2, 'ring': 2}

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from handmesh_model.ar.tables import Table, Vector, read_yaml
+from handmesh_model.ar.tables import Table, Vector
 from handmesh_model.brief import brief
 from handmesh_model.errors import ConfigError
 from handmesh_model.joints import FINGERS
+from handmesh_model.yaml_files import read_yaml
 
 MAX_BUTTONS = 64
 

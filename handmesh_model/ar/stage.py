@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from handmesh_model.ar.tables import Table, Vector, read_yaml
+from handmesh_model.ar.tables import Table, Vector
+from handmesh_model.yaml_files import read_yaml
 
 GRAVITY = 9.81
 STAGES = ('cube', 'pour')

@@ -1,42 +1,21 @@
-"""YAML files that users write for AR, read key by key with errors that name what is wrong."""
+"""What YAML files for AR hold, read key by key with errors that name what is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from handmesh_model.brief import brief
 from handmesh_model.errors import ConfigError
 
 Vector = tuple[float, float, float]
-MAX_BYTES = 1 << 20
 LONGEST_NAME, LONGEST_FRAME, LONGEST_PATH = 64, 256, 4096
 """Characters of a text that names a thing, a TF frame or a file."""
 HAND_FRAMES = {'left_hand': 'left', 'right_hand': 'right'}
 """Frames that stand for the wrist of a hand of that side, whichever is seen best."""
-
-
-def read_yaml(path: Path, what: str) -> Any:
-    """
-    What a YAML file holds; tags that would make objects are refused.
-
-    :param what: what the file is for, named in errors.
-    :raises ConfigError: if it cannot be read, is too large or is no YAML.
-    """
-    try:
-        with path.open(encoding='utf-8') as file:
-            text = file.read(MAX_BYTES + 1)
-        facts = yaml.safe_load(text) if len(text) <= MAX_BYTES else None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read {what} '{path}': {error}") from error
-    if len(text) > MAX_BYTES:
-        raise ConfigError(f"{what} '{path}' has more than {MAX_BYTES} characters")
-    return facts
 
 
 @dataclass

@@ -26,14 +26,10 @@ from handmesh_model.ar.world_xml import (
     world_xml,
 )
 from handmesh_model.joints import BONES
+from handmesh_model.motion_limits import JUMP_BACK, MAX_SPEED
 
 MAX_GAP = 0.25
 """Seconds between two images beyond which hands are put down anew, without a way in between."""
-MAX_SPEED = 4.0
-"""Metres a second; a hand that is said to move faster was seen wrongly, and is put down anew."""
-JUMP_BACK = 1.0
-"""Seconds back from which on time itself has jumped, as when a recording starts over; less is one
-message being late."""
 _BONES = len(BONES)
 _FALLEN = 0.6
 """Metres below the floor at which a ball is poured again and a thing put back."""
@@ -121,7 +117,7 @@ class HandWorld:
         Let time pass until the hands are where they are seen now.
 
         Between two images hands move evenly. After a gap longer than :data:`MAX_GAP`, or for a
-        hand that is new, the hand is put down where it is.
+        hand that is new or faster than :data:`MAX_SPEED`, the hand is put down where it is.
 
         :param time: seconds, of the image. If it is earlier than the last one, no time passes;
             by :data:`JUMP_BACK` or more, everything starts anew.

@@ -7,8 +7,9 @@ from enum import IntEnum
 
 import numpy as np
 
-from handmesh_model.errors import ConfigError
+from handmesh_model.motion_limits import JUMP_BACK
 from handmesh_model.teleop.clutch import Clutch
+from handmesh_model.teleop.config import TeleopConfig
 from handmesh_model.teleop.followers import PoseFollower, ValueFollower
 from handmesh_model.teleop.grasps import Grasp, GraspType, classify_grasp, tip_distance
 from handmesh_model.teleop.joint_angles import joint_angles
@@ -30,6 +31,7 @@ then within 0.7 mm of where a jump of 1 to 5 cm leads to.
 _REFUSAL_TIME = 2.0
 """Seconds that a refusal is told; without any image for so long, handmesh_node ends all tracks."""
 _NOT_ENGAGED = 'clutch not engaged'
+_LEAPT = 'hand leapt, engage anew'
 _NO_METRES = 'place not known in metres: position and turn held'
 
 
@@ -44,47 +46,14 @@ class Mode(IntEnum):
     """Follows the hand; where its place is not known in metres, with fingers and gripper only."""
 
 
-@dataclass(frozen=True)
-class TeleopConfig:
-    """
-    How to follow. Lengths in metres, angles in radians, times in seconds.
-
-    :param workspace: 'x_min x_max y_min y_max z_min z_max' in the base frame.
-    :param home: 'x y z roll pitch yaw' of the robot to begin with, in the base frame and within
-        the workspace.
-    :param base_from_camera: the same of the camera.
-    :param closed_distance: thumb to index finger, in lengths of the hand, that closes a gripper.
-    :param open_distance: the same that opens it wide.
-    :param watchdog: seconds after the last fresh hand within which the robot is safe.
-    :param safe_hand: 'hold' or 'open'.
-    """
-
-    clutch: str = 'curl'
-    clutch_delay: float = 0.15
-    mapping: str = 'relative'
-    scale: float = 1.0
-    workspace: str = '-1 1 -1 1 -1 1'
-    home: str = '0 0 0 0 0 0'
-    base_from_camera: str = '0 0 0 0 0 0'
-    gain: float = 15.0
-    max_speed: float = 0.5
-    max_turn_speed: float = 2.5
-    max_joint_speed: float = 8.0
-    max_opening_speed: float = 5.0
-    closed_distance: float = 0.2
-    open_distance: float = 1.1
-    filter_cutoff: float = 2.0
-    filter_slope: float = 8.0
-    watchdog: float = 0.1
-    safe_hand: str = 'hold'
-
-
 @dataclass(frozen=True, eq=False)
 class Command:
     """
     What the robot is told now.
 
     :param reason: of the mode, for people.
+    :param has_followed: whether the robot was engaged once. Before, target, opening and positions
+        are only where it is taken to be, nothing that it is told.
     :param wrist: (4, 4) filtered pose in the camera frame; None without a fresh hand in metres.
     :param target: (4, 4) in the base frame; ``twist`` (6,) metres and radians a second there.
     :param opening: 0 closed .. 1 open; ``opening_rate`` per second.
@@ -101,6 +70,7 @@ class Command:
     positions: np.ndarray
     velocities: np.ndarray
     grasp: Grasp
+    has_followed: bool
     wrist: np.ndarray | None = None
     angles: np.ndarray | None = None
     track_id: int = 0
@@ -125,7 +95,8 @@ class GraspTeleop:
     Times are seconds of one clock that does not go back; the caller brings them.
 
     :param robot_hand: whose joints are commanded; a hand like people's by default.
-    :raises ConfigError: if a pose or the workspace cannot be read, or home is outside it.
+    :raises ConfigError: if a pose or the workspace cannot be read, a lowest of it is above the
+        highest, or home is outside it.
     """
 
     def __init__(self, config: TeleopConfig, robot_hand: RobotHand | None = None) -> None:
@@ -134,19 +105,13 @@ class GraspTeleop:
         self.watchdog = Watchdog(config.watchdog)
         self._clutch = Clutch(config.clutch, config.clutch_delay)
         self._filter = PoseFilter(config.filter_cutoff, config.filter_slope)
-        workspace = six_numbers(config.workspace, 'workspace').reshape(3, 2)
-        bounds = np.sort(workspace, axis=1)
         base = pose_from_xyz_rpy(six_numbers(config.base_from_camera, 'base_from_camera'))
-        self._mapping = HandToRobot(config.mapping, base, config.scale, bounds)
-        home = pose_from_xyz_rpy(six_numbers(config.home, 'home'))
-        if not np.array_equal(home[:3, 3], np.clip(home[:3, 3], *bounds.T)):
-            raise ConfigError(
-                f"home is '{config.home}', expected x y z within the workspace "
-                f"'{config.workspace}'"
-            )
+        self._mapping = HandToRobot(config.mapping, base, config.scale, config.bounds())
+        home = config.home_pose()
         self._pose = PoseFollower(home, config.gain, config.max_speed, config.max_turn_speed)
         self._opening = ValueFollower(np.ones(1), config.gain, config.max_opening_speed)
         self._joints = ValueFollower(self.robot_hand.open, config.gain, config.max_joint_speed)
+        self._has_followed = False
         self._goal: _Goal | None = None
         self._stamp = -np.inf
         self._place: np.ndarray | None = None
@@ -164,32 +129,62 @@ class GraspTeleop:
         Another one than before, by :attr:`SeenHand.identity`, has to grip anew. One whose
         scale changes, by :meth:`SeenHand.has_scale_of`, moves the robot by its turns only until it
         has settled; with 'absolute', where the robot would have to go elsewhere, it has to engage
-        anew.
+        anew. So has one that is where it cannot have gone, by :meth:`SeenHand.has_leapt_from`; and
+        where the time of the images jumps back, all begins anew.
 
         :returns: whether the hand was taken.
         """
-        # By images: a prediction makes an old one look newer, or a new one older when it reaches
-        # less far. After a jump back in time the first is not newer, the next ones are.
-        before, self._stamp = self._stamp, hand.seen_at
-        if hand.seen_at <= before or not hand.is_finite:
+        if not self._is_newer(hand, now) or not hand.is_finite:
             return False
-        if self._goal is not None and self._goal.hand.identity != hand.identity:
-            self._let_go()
-        if self._goal is not None and not hand.has_scale_of(self._goal.hand):
-            self._rescale(hand)
         angles = joint_angles(hand.joints, hand.side)
+        positions = np.asarray(self.robot_hand.goal(hand.joints, hand.side, angles))
+        if not np.isfinite(positions).all():
+            self.refuse('no finite joint positions are found for the robot hand', now)
+            return False
+        self._compare(hand)
         self._goal = _Goal(
             hand,
             self._wrist_of(hand),
             angles,
             classify_grasp(hand.joints, angles),
             self._opening_of(hand.joints),
-            self.robot_hand.goal(hand.joints, hand.side, angles),
+            positions,
         )
         self._clutch.update(hand.joints, angles, now)
         self.watchdog.feed(now)
         self._refused = -np.inf
         return True
+
+    def _is_newer(self, hand: SeenHand, now: float) -> bool:
+        """Whether its image is newer than all before; where time itself jumps back, lets go."""
+        # By images: a prediction makes an old one look newer, or a new one older when it reaches
+        # less far.
+        back = self._stamp - hand.seen_at
+        if 0 <= back < JUMP_BACK:
+            # One that is late must not make others that are late look newer.
+            return False
+        self._stamp = hand.seen_at
+        if back < 0:
+            return True
+        self.lose()
+        self.refuse(f'time of the images went back by {back:.3g} s', now)
+        return False
+
+    def _compare(self, hand: SeenHand) -> None:
+        """Let go, or hold the position, where a hand does not go on from the one before."""
+        before, placed = self._goal, self._placed
+        if before is None:
+            return
+        if hand.identity != before.hand.identity:
+            self._let_go()
+        elif placed is not None and hand.has_scale_of(placed) and hand.has_leapt_from(placed):
+            self._let_go()
+            if self._config.mapping == 'absolute':
+                # The robot would have to go there.
+                self._clutch.release()
+            self._why_paused = _LEAPT
+        elif not hand.has_scale_of(before.hand):
+            self._rescale(hand)
 
     def refuse(self, why: str, now: float) -> None:
         """
@@ -202,6 +197,7 @@ class GraspTeleop:
     def lose(self) -> None:
         """The hand is known to be gone."""
         self.watchdog.trip()
+        self._let_go()
         self._refused = -np.inf
 
     def command(self, now: float, ahead: float = 0.0) -> Command:
@@ -214,23 +210,28 @@ class GraspTeleop:
         self._last = now
         goal = self._goal if self.watchdog.is_alive(now, ahead) else None
         if goal is None:
-            mode, reason = Mode.SAFE, self._why_safe(now)
+            mode, reason = Mode.SAFE, self._why_safe(now, ahead)
             self._let_go()
         elif not self._clutch.is_engaged:
             mode, reason = Mode.PAUSED, self._why_paused
         else:
             mode, reason = Mode.ENGAGED, self._why_engaged(goal)
             self._why_paused = _NOT_ENGAGED
+            self._has_followed = True
         self._move(mode, goal, max(step, 0.0))
         return self._told(mode, reason, goal)
 
-    def _why_safe(self, now: float) -> str:
+    def _why_safe(self, now: float, ahead: float) -> str:
         if now - self._refused <= _REFUSAL_TIME:
             return self._why_refused
         age = self.watchdog.age(now)
-        if np.isfinite(age):
-            return f'no fresh hand for {1000 * age:.0f} ms'
-        return 'no hand'
+        if not np.isfinite(age):
+            return 'no hand'
+        why = f'no fresh hand for {1000 * age:.0f} ms'
+        pace, limit = self.watchdog.pace, self.watchdog.limit
+        if pace + ahead > limit:
+            why += f'; hands come every {1000 * pace:.0f} ms, watchdog {limit:g} s'
+        return why
 
     def _why_engaged(self, goal: _Goal) -> str:
         if goal.wrist is None:
@@ -309,6 +310,7 @@ class GraspTeleop:
             positions=self._joints.values,
             velocities=self._joints.rates,
             grasp=goal.grasp if goal else Grasp(GraspType.UNKNOWN, 0.0),
+            has_followed=self._has_followed,
             wrist=goal.wrist if goal else None,
             angles=goal.angles if goal else None,
             track_id=goal.hand.track_id if goal else 0,

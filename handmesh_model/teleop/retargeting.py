@@ -23,7 +23,7 @@ class DexHand:
 
     :param config: one of its YAML files, for a hand of the side that is followed.
     :param urdf_folder: where the URDF that the file names lies; empty: as the file says.
-    :raises ConfigError: if the package is missing or refuses the file.
+    :raises ConfigError: if the package is missing, refuses the file or fails with it.
     """
 
     def __init__(self, config: str | Path, urdf_folder: str | Path = '') -> None:
@@ -44,6 +44,20 @@ class DexHand:
         places = [robot.dof_joint_names.index(name) for name in self.names]
         self._limits = np.asarray(robot.joint_limits, dtype=np.float64)[places]
         self.open = np.clip(np.zeros(len(self.names)), *self._limits.T)
+        self._try(path)
+
+    def _try(self, path: Path) -> None:
+        """Show it the open hand: some configurations fail only then, and a robot would wait."""
+        joints = HandTopology.open_hand().template_joints.astype(np.float64)
+        try:
+            found = self.goal(joints, 'right', np.zeros(0))
+        except Exception as error:  # of as many kinds
+            raise ConfigError(f"dex-retargeting fails with '{path}': {error}") from error
+        if found.shape != self.open.shape or not np.isfinite(found).all():
+            raise ConfigError(
+                f"dex-retargeting with '{path}' finds {found.tolist()} for the open hand, "
+                f'expected {len(self.names)} finite joint positions'
+            )
 
     def goal(self, joints: np.ndarray, side: Side, angles: np.ndarray) -> np.ndarray:
         """(N,) positions of the robot's joints for (21, 3) joints of a person, metres."""

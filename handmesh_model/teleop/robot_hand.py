@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import yaml
 
 from handmesh_model.brief import brief
 from handmesh_model.errors import ConfigError
 from handmesh_model.hand import Side
 from handmesh_model.teleop.joint_angles import HUMAN_LIMITS, TELEOP_ANGLES
+from handmesh_model.yaml_files import read_yaml
 
 _KEYS = ('name', 'from', 'scale', 'offset', 'lower', 'upper')
-_MAX_FILE = 1 << 20
 _MAX_JOINTS = 200
 
 
@@ -80,10 +79,8 @@ def load_robot_hand(path: str | Path) -> LinearHand:
     :raises ConfigError: if the file cannot be read or does not say that.
     """
     path = Path(path).expanduser()
+    content = read_yaml(path, 'the robot hand in')
     try:
-        if path.stat().st_size > _MAX_FILE:
-            raise ValueError(f'larger than {_MAX_FILE} bytes')
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
         joints = content['joints'] if isinstance(content, dict) else None
         if not isinstance(joints, list) or not 0 < len(joints) <= _MAX_JOINTS:
             raise ValueError(f"expected 'joints', a list of 1 to {_MAX_JOINTS}")
@@ -91,7 +88,7 @@ def load_robot_hand(path: str | Path) -> LinearHand:
         names = tuple(row[0] for row in rows)
         if len(set(names)) < len(names):
             raise ValueError('a name occurs twice')
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"cannot read the robot hand in '{path}': {error}") from error
     numbers = np.array([row[2] for row in rows])
     sources = np.array([row[1] for row in rows])

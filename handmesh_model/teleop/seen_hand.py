@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from handmesh_model.hand import ScaleSource, Side
+from handmesh_model.motion_limits import MAX_SPEED, MAX_TURN_SPEED
 from handmesh_model.smoothing import have_same_scale
+from handmesh_model.teleop.poses import rotation_vector
+
+_SPANS = 0.02, 0.25
+"""
+Seconds between images that speeds are judged by, at least and at most: noise makes nearer ones
+look fast, and after a longer time a hand may be anywhere.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,3 +64,15 @@ class SeenHand:
     def has_scale_of(self, other: SeenHand) -> bool:
         """Whether the metres of both rest on the same; otherwise positions jump between them."""
         return have_same_scale(self, other)
+
+    def has_leapt_from(self, before: SeenHand) -> bool:
+        """Whether no hand can have come here from there; unknown is no, as without metres."""
+        here, there = self.camera_from_wrist, before.camera_from_wrist
+        if here is None or there is None:
+            return False
+        # What is predicted less far ahead than before lies back by as much.
+        span = max(self.seen_at - before.seen_at, abs(self.stamp - before.stamp))
+        span = min(max(span, _SPANS[0]), _SPANS[1])
+        way = float(np.linalg.norm(here[:3, 3] - there[:3, 3]))
+        turn = float(np.linalg.norm(rotation_vector(here[:3, :3] @ there[:3, :3].T)))
+        return way > MAX_SPEED * span or turn > MAX_TURN_SPEED * span

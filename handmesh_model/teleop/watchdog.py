@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+
+_GAPS = 3
+"""Gaps in a row that make a pace; one may have been an accident."""
+
 
 class Watchdog:
     """
@@ -15,14 +20,18 @@ class Watchdog:
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self._fed: float | None = None
+        self._gaps: deque[float] = deque(maxlen=_GAPS)
 
     def feed(self, now: float) -> None:
         """Something fresh has come."""
+        if self._fed is not None:
+            self._gaps.append(now - self._fed)
         self._fed = now
 
     def trip(self) -> None:
         """What was followed is known to be gone."""
         self._fed = None
+        self._gaps.clear()
 
     def is_alive(self, now: float, ahead: float = 0.0) -> bool:
         """
@@ -36,3 +45,8 @@ class Watchdog:
     def age(self, now: float) -> float:
         """Seconds since something fresh came; infinite if it is gone or nothing ever did."""
         return float('inf') if self._fed is None else now - self._fed
+
+    @property
+    def pace(self) -> float:
+        """Seconds from one to the next that were needed each time of late; 0 if not known."""
+        return min(self._gaps) if len(self._gaps) == _GAPS else 0.0

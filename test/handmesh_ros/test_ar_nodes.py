@@ -354,6 +354,7 @@ def start_without(start, module, *packages):
         ('ar_overlay_node', 'trimesh'),
         ('ar_physics_node', 'mujoco'),
         ('true_hands', 'numba'),
+        ('true_hands', 'scipy'),
     ],
 )
 def test_a_missing_package_is_named_in_one_line(start, module, package):

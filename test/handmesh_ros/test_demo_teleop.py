@@ -36,6 +36,19 @@ def test_the_robot_follows_a_clip(tmp_path, capfd):
     assert cv2.imread(str(folder / 'angles.png')) is not None
 
 
+def test_a_run_without_any_image_is_named(tmp_path):
+    from handmesh_ros.processes import DemoError
+    from handmesh_ros.robot_record import RobotRecord
+    from handmesh_ros.teleop_report import make_report
+
+    clip, _ = write_clip(tmp_path / 'clip.mp4', 3, 0.1, 32, 32)
+    frames = tmp_path / 'frames.jsonl'
+    frames.write_text('')
+    RobotRecord().save(tmp_path / 'robot.npz')
+    with pytest.raises(DemoError, match='saw no image'):
+        make_report('truth', tmp_path, frames, clip, 0.1)
+
+
 def test_what_cannot_work_is_named(tmp_path, capfd):
     assert demo_teleop.main(['--pace', '7']) == 1
     assert 'pace is 7.0, expected 0.01 to 1' in capfd.readouterr().err

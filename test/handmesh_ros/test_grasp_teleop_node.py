@@ -5,23 +5,32 @@ import re
 import signal
 import time
 
+import hands
 import numpy as np
 import pytest
-from hands import hand_at
+from geometry_msgs.msg import PoseStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.publisher import Publisher
 from robot import TIMEOUT, Robot, parameters, time_of
 from std_msgs.msg import Header
 
 from handmesh_model.hand import ScaleSource, TrackState
+from handmesh_model.teleop.config import TeleopConfig
+from handmesh_model.teleop.grasp_teleop import GraspTeleop, Mode
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES, joint_angles
 from handmesh_ros import executable
 from handmesh_ros.conversions import hands_to_msg, shifted_stamp, stamp_to_seconds
-from handmesh_ros.grasp_teleop_node import TOPICS, GraspTeleopNode, seen_hand
+from handmesh_ros.grasp_teleop_node import TOPICS, GraspTeleopNode
 from handmesh_ros.msg import Grasp, HandArray
+from handmesh_ros.teleop_hands import followable, seen_hand
 
 SLACK = 2000
 """Milliseconds that a busy machine may add; a quiet one adds none."""
+
+
+def hand_at(wrist, track_id=1, **more):
+    """A hand of a track, as those have to be that are followed."""
+    return hands.hand_at(wrist, track_id=track_id, **more)
 
 
 class Pilot:
@@ -81,8 +90,17 @@ def pilot(ros):
 
 @pytest.fixture
 def teleop(start):
-    module = ['-m', 'handmesh_ros.grasp_teleop_node']
-    return lambda **values: start([*module, *parameters(**values)])
+    started = []
+
+    def begin(**values):
+        command = ['-m', 'handmesh_ros.grasp_teleop_node', *parameters(**values)]
+        started.append(start(command))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        # Not killed: its publishers would be known of for a while, and it must be alone.
+        process.end()
 
 
 def waving(number):
@@ -99,6 +117,10 @@ def test_follows_a_hand_and_is_safe_when_it_is_lost(pilot, teleop):
     process = teleop(clutch='always', watchdog=3.0, max_age=0.0, rate=30.0, base_frame='arm')
     pilot.wait(lambda: pilot.mode() == Grasp.SAFE, 'the first command')
     twists = pilot.got['teleop/twist']
+    pilot.wait(lambda: len(twists) > 5, 'some twists')
+    # Nobody has said yet where the robot shall be, and how it shall hold what.
+    assert not any(pilot.got[f'teleop/{what}'] for what in ('target', 'gripper', 'joints'))
+    assert np.isnan(pilot.got['teleop/grasp'][-1][1].opening)
     pilot.fly(
         waving, lambda: twists and abs(twists[-1][1].twist.linear.y) > 0.05, 'a robot that follows'
     )
@@ -175,6 +197,7 @@ def test_only_fresh_hands_of_the_side_are_followed(pilot, teleop):
 
     pilot.fly(left, lambda: pilot.mode() == Grasp.ENGAGED, 'the left hand')
     # Not in metres: the pose stays where it is.
+    pilot.wait(lambda: pilot.got['teleop/target'], 'the target')
     assert pilot.got['teleop/target'][-1][1].pose.position.x == 0
     assert not pilot.got['teleop/wrist']
     count = len(commands)
@@ -282,6 +305,16 @@ def test_a_wrist_that_is_no_pose_is_no_place_in_metres():
     assert seen_hand(message, Header()).camera_from_wrist is None
 
 
+def test_hands_of_no_track_of_two_or_of_no_side_are_not_followed():
+    seen = [hand_at(np.zeros(3), track_id=number) for number in (0, 1, 2, 2, 3, 4)]
+    seen.append(hand_at(np.zeros(3), track_id=5, state=TrackState.HELD))
+    message = hands_to_msg(seen, Header())
+    message.hands[4].side = 7
+    assert list(followable(message, 'right')) == [1, 4]
+    assert list(followable(message, 'any')) == [1, 4]
+    assert list(followable(message, 'left')) == []
+
+
 @pytest.fixture
 def node(ros):
     """In this process; the test calls its callbacks."""
@@ -290,12 +323,111 @@ def node(ros):
     node.destroy_node()
 
 
-def see(node, ahead=0.0, **changes):
+def see(node, ahead=0.0, frame='eye', **changes):
     """A hand of an image some seconds ahead of the clock; the reason of the next command."""
     stamp = shifted_stamp(node.get_clock().now().to_msg(), ahead)
     hand = dataclasses.replace(hand_at(np.array([0, 0, 0.5])), **changes)
-    node._on_hands(hands_to_msg([hand], Header(stamp=stamp, frame_id='eye')))
+    node._on_hands(hands_to_msg([hand], Header(stamp=stamp, frame_id=frame)))
     return node._teleop.command(time.monotonic()).reason
+
+
+class Topic:
+    """In a publisher's stead."""
+
+    def __init__(self, name):
+        self.topic_name = f'/{name}'
+        self.sent = []
+        self.waited = False
+
+    def publish(self, message):
+        self.sent.append(message)
+
+    def wait_for_all_acked(self, timeout):
+        self.waited = True
+
+
+@pytest.fixture
+def engaged(node):
+    """The same with a robot that follows, and publishers that keep what is said."""
+    node._out = {topic: Topic(topic) for topic in TOPICS}
+    node._teleop = GraspTeleop(TeleopConfig(clutch='always', watchdog=10.0))
+    assert see(node) == 'following'
+    node._on_timer()
+    assert node._out['teleop/grasp'].sent[-1].mode == Grasp.ENGAGED
+    return node
+
+
+def test_an_error_that_ends_the_node_leaves_no_robot_moving(engaged, monkeypatch):
+    def fail(executor, timeout_sec):
+        raise RuntimeError('a callback failed')
+
+    engaged._teleop._pose.twist[0] = 0.48
+    monkeypatch.setattr(SingleThreadedExecutor, 'spin_once', fail)
+    with pytest.raises(RuntimeError, match='a callback failed'):
+        engaged.serve()
+    assert engaged._out['teleop/grasp'].sent[-1].mode == Grasp.SAFE
+    assert engaged._out['teleop/twist'].sent[-1].twist.linear.x == 0
+    assert all(topic.waited for topic in engaged._out.values())
+
+
+def test_a_hand_that_nobody_can_follow_is_refused_and_safe(engaged, monkeypatch):
+    def fail(hand, now):
+        raise ValueError('no solution')
+
+    monkeypatch.setattr(engaged._teleop, 'see', fail)
+    assert see(engaged, ahead=0.1) == "the hand cannot be followed: ValueError('no solution')"
+    engaged._on_timer()
+    assert engaged._out['teleop/grasp'].sent[-1].mode == Grasp.SAFE
+
+
+def test_hands_of_another_camera_move_no_robot(engaged):
+    # Neither there nor missing in the images of the camera that is followed.
+    assert see(engaged, ahead=0.1, frame='ceiling', track_id=9) == 'following'
+    assert engaged._track == 1
+    engaged._teleop.lose()
+    why = "hands are of frame 'ceiling', expected 'eye' (another camera? parameter camera_frame)"
+    assert see(engaged, ahead=0.2, frame='ceiling') == why
+    assert see(engaged, ahead=0.3) == 'following'
+
+
+def test_the_camera_can_be_named(node):
+    node.settings = dataclasses.replace(node.settings, camera_frame='ceiling')
+    assert "frame 'eye', expected 'ceiling'" in see(node)
+    assert see(node, ahead=0.1, frame='ceiling') == 'clutch not engaged'
+
+
+def test_two_that_command_one_robot_are_both_safe(ros, engaged):
+    other = ros.create_node('other')
+    try:
+        other.create_publisher(PoseStamped, 'teleop/target', 5)
+        end = time.monotonic() + TIMEOUT
+        while engaged.count_publishers('teleop/target') < 2:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        why = '2 publishers on /teleop/target, expected this node alone (namespaces?)'
+        assert see(engaged, ahead=0.1) == why
+        assert engaged._teleop.command(time.monotonic()).mode is Mode.SAFE
+    finally:
+        other.destroy_node()
+
+
+def test_modes_that_change_all_the_time_do_not_flood_the_log(node, monkeypatch):
+    now, logged = 0.0, []
+    monkeypatch.setattr(time, 'monotonic', lambda: now)
+    logger = node.get_logger()
+    for severity in ('info', 'warning'):
+        monkeypatch.setattr(logger, severity, logged.append)
+    monkeypatch.setattr(node, 'get_logger', lambda: logger)
+    command = node._teleop.command(0.0)
+    for number in range(300):
+        now = 0.05 * number
+        mode = (Mode.SAFE, Mode.PAUSED)[number % 2]
+        node._log(dataclasses.replace(command, mode=mode))
+    assert len(logged) == 12
+    # The last that lasts is told in the end.
+    now = 30.0
+    node._log(dataclasses.replace(command, mode=Mode.ENGAGED))
+    assert logged[-1] == 'ENGAGED: no hand'
 
 
 def test_stays_until_its_last_commands_are_heard(node, monkeypatch):

@@ -19,6 +19,7 @@ from handmesh_ros import executable
 from handmesh_ros.conversions import hands_to_msg
 from handmesh_ros.images import rgb_to_image
 from handmesh_ros.msg import Grasp
+from handmesh_ros.robot_record import side_by_side
 from handmesh_ros.robot_sim import RobotSim
 
 PICTURE = np.full((48, 64, 3), 120, dtype=np.uint8)
@@ -73,6 +74,22 @@ def test_with_a_folder_all_is_kept_and_written(sim, tmp_path, monkeypatch):
         assert data['told'].shape == (3, 20)
         assert data['modes'].tolist() == [0, 1, 0]
         assert len(data['jpeg_sizes']) == 3
+
+
+def test_a_run_in_which_nothing_is_followed_is_written_as_well(sim, tmp_path, monkeypatch):
+    robot = sim(out=tmp_path)
+    header = Header(frame_id='eye')
+    robot._on_info(CameraInfo(width=64, height=48, k=[50.0, 0, 32, 0, 50, 24, 0, 0, 1]))
+    robot._on_grasp(Grasp(opening=np.nan))
+    robot._on_image(rgb_to_image(PICTURE, header))
+    monkeypatch.setattr(executable, 'is_over', lambda node: True)
+    robot.serve()
+    with np.load(tmp_path / 'robot.npz', allow_pickle=False) as data:
+        assert data['angles'].shape == (0, 20)
+        assert data['told'].shape == (1, 20)
+        assert np.isnan(data['told']).all()
+    row = robot._row(Image(width=64, height=48))
+    assert side_by_side(PICTURE, PICTURE, row).shape == (48 + 26, 128, 3)
 
 
 def test_a_target_that_is_no_pose_moves_nothing(sim):

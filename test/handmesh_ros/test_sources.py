@@ -159,6 +159,13 @@ def test_file_without_matrix_is_named(tmp_path, text):
         read_camera(file)
 
 
+def test_a_huge_file_is_no_camera(tmp_path):
+    file = tmp_path / 'camera.yaml'
+    file.write_text('#' * ((1 << 20) + 1))
+    with pytest.raises(ConfigError, match=r"intrinsics file '.*camera\.yaml' has more than"):
+        read_camera(file)
+
+
 def test_assumed_camera_sees_the_angle_it_should():
     matrix = assumed_intrinsics(640, 480, 90.0)
     left, right = (-0.5 - matrix[0, 2]) / matrix[0, 0], (639.5 - matrix[0, 2]) / matrix[0, 0]

@@ -11,7 +11,8 @@ from handmesh_model.one_euro import OneEuroFilter
 from handmesh_model.synthesis.clip import clip_hands
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.poses import GESTURES
-from handmesh_model.teleop.grasp_teleop import GraspTeleop, Mode, TeleopConfig
+from handmesh_model.teleop.config import TeleopConfig
+from handmesh_model.teleop.grasp_teleop import GraspTeleop, Mode
 from handmesh_model.teleop.joint_angles import IN_HAND_MODEL, TELEOP_ANGLES
 from handmesh_model.teleop.poses import rotation_matrix
 from handmesh_model.teleop.seen_hand import SeenHand
@@ -266,6 +267,75 @@ def test_a_robot_that_follows_slows_down_for_a_change_of_scale_and_goes_on(smoot
     assert last[-1, 2] - last[0, 2] == pytest.approx(1.05 * 0.1 * (len(last) - 1) * TICK, rel=0.02)
 
 
+def leaping(how):
+    """A hand that at the change is elsewhere, or turned around, from one image to the next."""
+    step = {'position': (0.78, 0, 0), 'turn': (0, 0, 0)}[how]
+
+    def see(now):
+        seen = hand(stamp=now)
+        pose = seen.camera_from_wrist
+        if now >= CHANGE:
+            pose[:3, 3] += step
+            if how == 'turn':
+                pose[:3, :3] = pose[:3, :3] @ rotation_matrix([2.5, 0, 0])
+        return dataclasses.replace(seen, camera_from_wrist=pose)
+
+    return see
+
+
+LEAPS = pytest.mark.parametrize('how', ['position', 'turn'])
+
+
+@LEAPS
+@pytest.mark.parametrize('clutch', ['curl', 'always'])
+def test_a_hand_that_leaps_within_a_track_moves_no_robot(how, clutch):
+    clock = Clock(clutch=clutch)
+    there = clock.run(CHANGE - 100, leaping(how)).target
+    command = clock.run(TICK, leaping(how))
+    if clutch == 'curl':
+        assert (command.mode, command.reason) == (Mode.PAUSED, 'hand leapt, engage anew')
+    command = clock.run(1.0, leaping(how))
+    # Of the same grip as before, gripped anew.
+    assert command.mode is Mode.ENGAGED
+    np.testing.assert_allclose(command.target, there, atol=2e-3)
+
+
+@LEAPS
+@pytest.mark.parametrize('clutch', ['curl', 'always'])
+def test_absolute_a_hand_that_leaps_has_to_engage_anew(how, clutch):
+    clock = Clock(mapping='absolute', clutch=clutch)
+    clock.run(CHANGE - 100, leaping(how))
+    assert clock.commands[-1].mode is Mode.ENGAGED
+    command = clock.run(1.0, leaping(how))
+    assert (command.mode, command.reason) == (Mode.PAUSED, 'hand leapt, engage anew')
+    assert np.ptp(positions(clock), axis=0).max() == 0
+
+
+def test_absolute_a_leap_while_metres_are_gone_is_one():
+    def see(now):
+        seen = leaping('position')(now)
+        if not CHANGE - 0.04 <= now < CHANGE + 0.04:
+            return dataclasses.replace(seen, scale_source=ScaleSource.MEAN, hand_size=0.09)
+        return dataclasses.replace(seen, camera_from_wrist=None)
+
+    clock = Clock(mapping='absolute', clutch='always')
+    clock.run(1.2, see)
+    assert clock.run(1.0, see).reason == 'hand leapt, engage anew'
+
+
+def test_fast_hands_and_the_lead_of_a_prediction_are_no_leaps():
+    def predicted(now):
+        lead = 0.1 if now < CHANGE else 0.0
+        seen = hand(stamp=now + lead, at=(3.5 * (now + lead - 100), 0, 0.5))
+        return dataclasses.replace(seen, image_stamp=now)
+
+    clock = Clock(clutch='always')
+    clock.run(2.5, predicted)
+    assert {c.mode for c in clock.commands} == {Mode.ENGAGED}
+    seen = [predicted(CHANGE + step) for step in (-1 / 30, 0.0)]
+    assert not seen[1].has_leapt_from(seen[0])
+
+
 def test_a_change_of_scale_leaves_turns_fingers_and_gripper_alone():
     def turning(now):
         seen = hand('pinch' if now < 101.6 else 'fist', now)
@@ -329,6 +399,29 @@ def test_a_hand_that_grips_while_its_scale_settles_moves_no_robot():
     command = clock.run(3.0, rescaling(gripping, BY_SIZE, smooth=OneEuroFilter()))
     assert command.mode is Mode.ENGAGED
     assert np.ptp(positions(clock), axis=0).max() < 2e-3
+
+
+def test_time_that_jumps_back_lets_go_and_moves_no_robot():
+    clock = Clock()
+    before = clock.run(1.0, still)
+    assert before.mode is Mode.ENGAGED
+
+    def again(now):
+        return dataclasses.replace(hand(stamp=now, at=(0.3, 0.05, 0.5)), stamp=now - 50)
+
+    command = clock.run(TICK, again)
+    assert (command.mode, command.reason) == (Mode.SAFE, 'time of the images went back by 50 s')
+    assert clock.run(0.1, again).mode is Mode.PAUSED
+    command = clock.run(1.0, again)
+    assert command.mode is Mode.ENGAGED
+    np.testing.assert_allclose(command.target, before.target, atol=2e-3)
+
+
+def test_images_out_of_order_are_not_fresh():
+    teleop = Clock().teleop
+    stamps = (10.0, 9.9, 9.95, 9.97, 10.0, 10.01)
+    taken = [teleop.see(hand(stamp=stamp), 100.0) for stamp in stamps]
+    assert taken == [True, False, False, False, False, True]
 
 
 def test_time_that_jumps_back_does_not_hold_the_position():
@@ -483,6 +576,62 @@ def test_a_wrist_that_is_no_number_moves_no_robot_and_spoils_nothing(mapping):
     assert np.isfinite(command.twist).all()
 
 
+def test_joints_that_are_no_numbers_move_no_robot_and_spoil_nothing():
+    class Broken:
+        names = ('one',)
+        open = np.zeros(1)
+
+        def goal(self, joints, side, angles):
+            return np.full(1, np.nan if is_broken else 0.5)
+
+    clock = Clock(clutch='always')
+    clock.teleop = GraspTeleop(TeleopConfig(clutch='always'), Broken())
+    is_broken = False
+    clock.run(0.5, moving())
+    is_broken = True
+    command = clock.run(0.5, moving())
+    assert command.mode is Mode.SAFE
+    assert command.reason == 'no finite joint positions are found for the robot hand'
+    is_broken = False
+    command = clock.run(0.5, moving())
+    assert command.mode is Mode.ENGAGED
+    np.testing.assert_allclose(command.positions, 0.5, atol=1e-3)
+
+
+def test_nothing_is_told_where_the_robot_is_before_it_follows_the_first_time():
+    clock = Clock()
+    assert not clock.run(0.2).has_followed
+    assert not clock.run(0.3, lambda now: hand('open', now)).has_followed
+    assert clock.run(0.5, moving()).has_followed
+    assert clock.run(0.5).has_followed
+
+
+def test_a_slow_camera_is_told_with_the_watchdog_that_it_trips():
+    def slow(seconds, period):
+        for _ in range(round(seconds / period)):
+            clock.run(TICK, lambda now: hand(stamp=now))
+            clock.run(period - TICK)
+
+    clock = Clock(watchdog=0.1)
+    slow(2.0, 0.15)
+    assert {c.mode for c in clock.commands} == {Mode.SAFE, Mode.PAUSED}
+    reason = clock.commands[-1].reason
+    assert reason.endswith('ms; hands come every 150 ms, watchdog 0.1 s'), reason
+    # One that was away for a while is not slow.
+    clock.run(2.0, moving())
+    clock.run(1.0)
+    clock.run(1.0, moving())
+    assert 'every' not in clock.run(0.3).reason
+
+
+def test_a_hand_that_is_lost_for_a_moment_has_to_grip_anew():
+    clock = Clock()
+    assert clock.run(1.0, still).mode is Mode.ENGAGED
+    clock.teleop.lose()
+    # Before any command says so.
+    assert clock.run(0.1, still).mode is Mode.PAUSED
+
+
 def test_it_says_whether_a_hand_was_taken():
     teleop = Clock().teleop
     assert teleop.see(hand(stamp=1.0), 100.0)
@@ -495,7 +644,9 @@ def test_it_says_whether_a_hand_was_taken():
     [
         ({'workspace': '0 1'}, "workspace is '0 1'"),
         ({'home': '0 0 2 0 0 0'}, "home is '0 0 2 0 0 0', .* workspace '-1 1 -1 1 -1 1'"),
-        ({'home': '0 0 1 0 0 0', 'workspace': '1 -1 1 -1 0.9 0'}, "home is '0 0 1 0 0 0'"),
+        ({'workspace': '-1 1 1 -1 -1 1'}, "'-1 1 1 -1 -1 1', expected y_min 1 not above y_max -1"),
+        ({'closed_distance': 0.5, 'open_distance': 0.5}, 'closed_distance is 0.5, .* 0.5'),
+        ({'home': '0 0 1 0 0 0', 'workspace': '-1 1 -1 1 0 0.9'}, "home is '0 0 1 0 0 0'"),
     ],
 )
 def test_wrong_poses_are_refused(config, said):
@@ -504,7 +655,7 @@ def test_wrong_poses_are_refused(config, said):
 
 
 def test_home_may_be_at_the_bounds():
-    home = GraspTeleop(TeleopConfig(home='1 -1 0 0 0 0', workspace='1 -1 1 -1 0 0'))
+    home = GraspTeleop(TeleopConfig(home='1 -1 0 0 0 0', workspace='-1 1 -1 1 0 0'))
     np.testing.assert_array_equal(home.command(0.0).target[:3, 3], [1, -1, 0])
 
 

@@ -11,7 +11,8 @@ import pytest
 from handmesh_model.errors import ConfigError
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.poses import GESTURES
-from handmesh_model.teleop.grasp_teleop import GraspTeleop, TeleopConfig
+from handmesh_model.teleop.config import TeleopConfig
+from handmesh_model.teleop.grasp_teleop import GraspTeleop
 from handmesh_model.teleop.joint_angles import joint_angles
 from handmesh_model.teleop.retargeting import DexHand
 from handmesh_model.teleop.seen_hand import SeenHand
@@ -116,7 +117,8 @@ class Retargeting:
 
     joint_names: ClassVar = ['index']
 
-    def __init__(self) -> None:
+    def __init__(self, found: float = 0.0, error: Exception | None = None) -> None:
+        self.found, self.error = found, error
         robot = SimpleNamespace(dof_joint_names=self.joint_names)
         self.optimizer = SimpleNamespace(
             robot=SimpleNamespace(**vars(robot), joint_limits=[[-1.0, 1.0]]),
@@ -127,20 +129,44 @@ class Retargeting:
 
     def retarget(self, wanted: np.ndarray) -> np.ndarray:
         self.wanted.append(wanted)
-        return np.zeros(1)
+        if self.error is not None:
+            raise self.error
+        return np.full(1, self.found)
 
 
-def test_a_hand_is_shown_at_the_mean_size_whatever_its_scale(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    retargeting = Retargeting()
+def put_in_the_packages_stead(monkeypatch: pytest.MonkeyPatch, retargeting: Retargeting) -> None:
     config = SimpleNamespace(
         load_from_file=lambda path: SimpleNamespace(build=lambda: retargeting)
     )
     module = SimpleNamespace(RetargetingConfig=config)
     monkeypatch.setitem(sys.modules, 'dex_retargeting', SimpleNamespace())
     monkeypatch.setitem(sys.modules, 'dex_retargeting.retargeting_config', module)
+
+
+def test_a_configuration_that_fails_with_the_first_hand_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    error = ValueError('Optimizer has 3 joints but non_target_qpos 0')
+    put_in_the_packages_stead(monkeypatch, Retargeting(error=error))
+    with pytest.raises(ConfigError, match=r"fails with 'hand\.yml': Optimizer has 3 joints"):
+        DexHand('hand.yml')
+
+
+def test_a_configuration_that_finds_no_numbers_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put_in_the_packages_stead(monkeypatch, Retargeting(found=np.nan))
+    with pytest.raises(ConfigError, match=r"'hand\.yml' finds \[nan\]"):
+        DexHand('hand.yml')
+
+
+def test_a_hand_is_shown_at_the_mean_size_whatever_its_scale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    retargeting = Retargeting()
+    put_in_the_packages_stead(monkeypatch, retargeting)
     hand = DexHand('hand.yml')
+    retargeting.wanted.clear()
     joints = joints_of('pinch')
     for scale in (1.0, 1.05):
         hand.goal(scale * joints + (0, 0, 0.5), 'right', joint_angles(joints, 'right'))

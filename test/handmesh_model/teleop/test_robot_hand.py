@@ -45,6 +45,8 @@ def test_the_human_hand_keeps_human_limits():
         ('joints: [{name: a, from: thumb_ip_flexion, lower: 0, upper: .nan}]', 'expected numbers'),
         ('joints: [{name: a, form: thumb_ip_flexion, lower: 0, upper: 1}]', 'a joint is'),
         (GOOD + GOOD.replace('joints:', '').replace('\n\n', '\n'), 'occurs twice'),
+        ('x: &x {a: 1}\ny: &y {<<: [*x, *x]}\njoints: [*y]', 'a joint is'),
+        ('#' * ((1 << 20) + 1), 'more than 1048576 characters'),
         ('joints: !!python/object/apply:os.system [echo]', 'cannot read'),
     ],
 )
@@ -58,9 +60,9 @@ def test_files_that_say_no_hand_are_refused(tmp_path, text, said):
 @pytest.mark.parametrize('key', ['', 'name', 'from', 'lower'])
 def test_a_list_of_lists_without_end_makes_no_endless_message(tmp_path, key):
     file = tmp_path / 'hand.yaml'
-    levels = [f'l{i}: &l{i} [{", ".join([f"*l{i - 1}"] * 10)}]' for i in range(1, 6)]
-    joint = {'name': 'a', 'from': 'thumb_ip_flexion', 'lower': '0', 'upper': '1'} | {key: '*l5'}
-    joint = '*l5' if not key else '{' + ', '.join(f'{k}: {v}' for k, v in joint.items()) + '}'
+    levels = [f'l{i}: &l{i} [{", ".join([f"*l{i - 1}"] * 10)}]' for i in range(1, 5)]
+    joint = {'name': 'a', 'from': 'thumb_ip_flexion', 'lower': '0', 'upper': '1'} | {key: '*l4'}
+    joint = '*l4' if not key else '{' + ', '.join(f'{k}: {v}' for k, v in joint.items()) + '}'
     file.write_text('\n'.join(['l0: &l0 [x]', *levels, f'joints: [{joint}]']))
     with pytest.raises(ConfigError) as caught:
         load_robot_hand(file)
