@@ -82,7 +82,7 @@ class TrueHands(FolderCamera):
 
 def _truth_of(clip: Path) -> list[list[Hand]]:
     """The hands of each frame: of a clip of the AR scenes, or of ``handmesh synthesize clip``."""
-    need('true_hands', 'ar', 'numba')
+    need('true_hands', 'ar', 'numba', 'scipy')
     arrays = clip.with_suffix('.npz')
     if not arrays.is_file():
         from handmesh_model.synthesis.clip_truth import load_clip_truth

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.rasterizer import barycentric
 
 SAMPLES = 2

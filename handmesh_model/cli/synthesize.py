@@ -29,7 +29,8 @@ def _add_dataset(what: Any) -> None:
         'dataset',
         help='render labelled crops into a folder',
         description='The same count, seed and size give the same pictures, bit for bit on '
-        'machines of one kind. Cut short and given again, the command goes on where it was.',
+        'machines of one kind and of the same library versions. Cut short and given again, the '
+        'command goes on where it was.',
     )
     dataset.add_argument('--count', type=int, required=True)
     dataset.add_argument('--seed', type=int, default=1)

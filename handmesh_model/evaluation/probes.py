@@ -15,7 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from handmesh_model.checks import check_range
 from handmesh_model.datasets.real_images import RealSample
+from handmesh_model.errors import DatasetError
 from handmesh_model.evaluation.estimates import NetworkRunner, Query
 from handmesh_model.evaluation.real_images import Row, score_sample, summarize
 from handmesh_model.hand import HandBox
@@ -184,10 +186,13 @@ def report_probes(
     :param root: a folder as :mod:`handmesh_model.datasets.real_images` describes it.
     :param out: folder for the results; the picture shows the photographs, mind their licence.
     :param count: photographs to use, evenly from all; 0 for all.
+    :raises DatasetError: if a number is out of range, or the folder is none such.
     """
     from handmesh_model.datasets.real_images import read_labelled
     from handmesh_model.evaluation.report import format_table, write_json
 
+    check_range('seed', seed, 0, error=DatasetError)
+    check_range('count', count, 0, error=DatasetError)
     samples = read_labelled(root)
     if count:
         samples = samples[:: max(1, len(samples) // count)][:count]

@@ -185,7 +185,10 @@ class HandMeshNet(nn.Module):
         if joint is not None and joint.heatmaps is not None:
             spread = _spread_squared(joint.heatmaps)
         else:
-            spread = _spread_squared(mesh.heatmaps) @ self.joint_regressor.T
+            # A mean, which is never negative: some of the regressor's own weights are.
+            weights = self.joint_regressor.clamp_min(0)
+            weights = weights / weights.sum(dim=1, keepdim=True)
+            spread = _spread_squared(mesh.heatmaps) @ weights.T
         # Training must not sharpen the heatmaps through here.
         return torch.exp(-spread.detach() / (2 * self.config.confidence_spread**2))
 

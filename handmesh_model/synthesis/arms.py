@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 
 from handmesh_model.synthesis.actors import FAR_FROM_PAINT, cloth_material, skin_material
 from handmesh_model.synthesis.appearance import SkinTone
 from handmesh_model.synthesis.assembly import Assembly, Material
+from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.geometry import tube
 from handmesh_model.synthesis.hand_model import FOREARM_PART, HandModel, PosedHand
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numba import njit
 
+from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.noise import next_random
 
 _CODES = 384

@@ -141,11 +141,12 @@ def _start(
     """The clip's actors, and the key (N,) of each of its frames."""
     keys = max(2, round(seconds / _SECONDS_A_KEY) + 1)
     actors = _cast(np.random.default_rng((seed, 0)), model, keys, hand_count)
-    count = _frame_count(seconds)
+    count = frame_count(seconds)
     return actors, np.arange(count) / max(count - 1, 1) * (keys - 1)
 
 
-def _frame_count(seconds: float) -> int:
+def frame_count(seconds: float) -> int:
+    """How many frames a clip has."""
     return round(seconds * FRAME_RATE)
 
 
@@ -258,9 +259,9 @@ def write_clip(
             str(video), cv2.VideoWriter.fourcc(*'mp4v'), FRAME_RATE, (width, height)
         )
         if not writer.isOpened():
-            raise OutputError(f"cannot write the video '{path}'; expected a name ending in .mp4")
+            raise OutputError(f"cannot write the video '{path}'; {_reason(path)}")
         frames = render_clip(seed, seconds, width, height, hand_count)
-        count = _frame_count(seconds)
+        count = frame_count(seconds)
         listed = _film(writer, tqdm(frames, total=count, unit='frame', disable=None))
         # The writer says nothing of a full disk.
         if cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) != count:
@@ -283,10 +284,29 @@ def _check(seed: int, seconds: float, width: int, height: int) -> None:
     check_range('seed', seed, 0, error=DatasetError)
     check_side('width', width)
     check_side('height', height)
+    check_seconds(seconds)
+
+
+def check_seconds(seconds: float) -> None:
+    """
+    Check the length of a clip.
+
+    :raises DatasetError: if it is less than a frame or more than :data:`MAX_SECONDS`.
+    """
     if not 1 / FRAME_RATE <= seconds <= MAX_SECONDS:
         raise DatasetError(
             f'seconds is {seconds}, expected one frame (1/{FRAME_RATE:g}) to {MAX_SECONDS}'
         )
+
+
+def _reason(path: Path) -> str:
+    """Why OpenCV, which does not say it, may have refused to write a video."""
+    if path.suffix.lower() != '.mp4':
+        return 'expected a name ending in .mp4'
+    return (
+        'expected a folder that can be written, and an OpenCV that encodes mp4v: '
+        f'this one, {cv2.__version__}, may have been built without FFmpeg'
+    )
 
 
 def _film(writer: cv2.VideoWriter, frames: Iterable[Frame]) -> list[dict[str, Any]]:

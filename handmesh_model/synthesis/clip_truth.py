@@ -13,7 +13,7 @@ import numpy as np
 from handmesh_model.errors import DatasetError
 from handmesh_model.hand import Hand, HandBox, ScaleSource
 from handmesh_model.joints import MIDDLE_KNUCKLE, WRIST
-from handmesh_model.synthesis.clip import ClipHand, clip_hands
+from handmesh_model.synthesis.clip import ClipHand, check_seconds, clip_hands, frame_count
 from handmesh_model.synthesis.frames import image_points
 from handmesh_model.wrist import wrist_frame
 
@@ -50,14 +50,17 @@ def load_clip_truth(video: Path) -> list[list[TrueHand]]:
         seed, seconds, hand_count = _recipe(facts)
         intrinsics = np.array(facts['intrinsics'], dtype=np.float64).reshape(3, 3)
         listed = [frame['hands'] for frame in facts['frames']]
-        posed = list(clip_hands(seed, seconds, hand_count))
-        if len(posed) != len(listed):
-            raise ValueError(f'it lists {len(listed)} frames, its recipe makes {len(posed)}')
+        check_seconds(seconds)
+        if frame_count(seconds) != len(listed):
+            raise ValueError(
+                f'it lists {len(listed)} frames, its recipe makes {frame_count(seconds)}'
+            )
+        posed = clip_hands(seed, seconds, hand_count)
         return [
             [_true_hand(hand, _of_side(frame, hand['side']), intrinsics) for hand in hands]
             for hands, frame in zip(listed, posed, strict=True)
         ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (DatasetError, OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
             f"'{path}' is not the truth of a clip by 'handmesh synthesize clip': {error}"
         ) from error
@@ -77,7 +80,10 @@ def _recipe(facts: dict[str, Any]) -> tuple[int, float, int]:
 
 
 def _of_side(hands: list[ClipHand], side: str) -> ClipHand:
-    return next(hand for hand in hands if hand.side == side)
+    for hand in hands:
+        if hand.side == side:
+            return hand
+    raise ValueError(f'it lists a {side!r} hand, its recipe makes none')
 
 
 def _true_hand(listed: dict[str, Any], posed: ClipHand, intrinsics: np.ndarray) -> TrueHand:

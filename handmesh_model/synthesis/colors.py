@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from handmesh_model.synthesis.compilation import njit
 
 
 def natural_colors(rng: np.random.Generator, count: int, vivid: float = 0.12) -> np.ndarray:

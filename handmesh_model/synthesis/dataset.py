@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -28,7 +28,7 @@ from handmesh_model.output_files import check_picture_name, write_picture, writt
 from handmesh_model.synthesis import DEPTH_AXIS
 from handmesh_model.synthesis.checks import check_side
 from handmesh_model.synthesis.hand_model import HandModel
-from handmesh_model.synthesis.renderer_version import renderer_version
+from handmesh_model.synthesis.renderer_version import library_versions, renderer_version
 from handmesh_model.synthesis.scenes import render_crop_sample, sample_rng
 
 Result = TypeVar('Result')
@@ -59,11 +59,13 @@ def write_dataset(folder: Path, count: int, seed: int, size: int = 128, workers:
 
     It then holds ``images/000000.png`` and on, ``labels_000000.npz`` and on (a file for each
     :data:`CHUNK` samples, arrays as :func:`render_crop_sample` gives them, stacked) and
-    ``dataset.json``. The same seed gives the same bits on machines of one kind.
+    ``dataset.json``. The same seed gives the same bits on machines of one kind and with the same
+    versions of the libraries, which ``dataset.json`` tells.
 
     :param workers: processes.
     :raises DatasetError: if the folder holds another dataset or one of another version of the
-        renderer, a number is out of range, or a process dies.
+        renderer, or one cut short under other versions of the libraries; if a number is out of
+        range, or a process dies.
     :raises OutputError: if a file cannot be written.
     """
     # Programs that only render do without it.
@@ -83,10 +85,12 @@ def write_dataset(folder: Path, count: int, seed: int, size: int = 128, workers:
         'depth_axis': DEPTH_AXIS,
         'samples_per_file': CHUNK,
     }
-    _claim(folder, facts)
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     files = {folder / f'labels_{numbers[0]:06d}.npz': numbers for numbers in chunks}
     missing = {file: numbers for file, numbers in files.items() if not file.exists()}
+    _claim(folder, facts, is_whole=not missing)
+    if missing:
+        _clear(folder)
     todo = list(chain.from_iterable(missing.values()))
     work = partial(_write_sample, folder, seed, size)
     with (
@@ -103,21 +107,43 @@ def write_dataset(folder: Path, count: int, seed: int, size: int = 128, workers:
                 np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
 
 
-def _claim(folder: Path, facts: dict[str, Any]) -> None:
+def _claim(folder: Path, facts: dict[str, Any], is_whole: bool) -> None:
     """Say in a folder what it holds, unless that is something else."""
-    card = folder / 'dataset.json'
+    card, libraries = folder / 'dataset.json', library_versions()
     if not card.exists():
         if any(folder.glob('labels_*.npz')):
             raise DatasetError(f"'{folder}' holds labels but no {card.name}; give an empty folder")
         with written_beside(card) as part:
-            part.write_text(json.dumps(facts, indent=2) + '\n')
+            part.write_text(json.dumps({**facts, 'libraries': libraries}, indent=2) + '\n')
         return
     found = read_json(card)
+    # Older cards do not tell.
+    begun_with = found.pop('libraries', None) if isinstance(found, dict) else None
     if found != facts:
         raise DatasetError(
             f"'{folder}' holds another dataset: {card.name} says {found}, expected {facts}; "
             'give an empty folder'
         )
+    if not is_whole and begun_with != libraries:
+        raise DatasetError(
+            f"'{folder}' was cut short, made with {_listed(begun_with)}; expected what is "
+            f'installed, {_listed(libraries)}, as others may draw otherwise; give an empty folder'
+        )
+
+
+def _listed(libraries: Any) -> str:
+    if not isinstance(libraries, dict):
+        return 'libraries of unknown versions'
+    return ', '.join(f'{name} {version}' for name, version in libraries.items())
+
+
+def _clear(folder: Path) -> None:
+    """Remove what was half written when a process was killed."""
+    for place in (folder, folder / 'images'):
+        # By the names that written_beside() gives.
+        for part in place.glob('.part-*'):
+            with suppress(OSError):
+                part.unlink()
 
 
 def _write_sample(folder: Path, seed: int, size: int, number: int) -> dict[str, Any]:
@@ -139,7 +165,11 @@ def _shared_out(
     if workers == 1:
         yield map(work, numbers)
         return
-    pool = ProcessPoolExecutor(workers, initializer=_follow_parent)
+    # Each process has a core: threads of OpenCV would only get into each other's way. Here, too,
+    # since a process that is forked waits for ever for those that it does not have.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    pool = ProcessPoolExecutor(workers, initializer=_start_worker)
     try:
         yield pool.map(work, numbers, chunksize=TASK)
     except BrokenProcessPool as error:
@@ -149,6 +179,14 @@ def _shared_out(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads)
+
+
+def _start_worker() -> None:
+    _follow_parent()
+    # Where it is forked, it has that from its parent.
+    if cv2.getNumThreads() != 1:
+        cv2.setNumThreads(1)
 
 
 def _follow_parent() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from handmesh_model.joints import JOINT_COUNT
 from handmesh_model.topology import HandTopology
 
 if TYPE_CHECKING:
+    from handmesh_model.synthesis.hand_model import HandModel
     from handmesh_model.synthesis.template import RiggedHand
 
 FIT_POSES = 400
@@ -44,15 +44,18 @@ class NetworkTemplate:
         """(..., V, 3) mesh that goes with (..., N, 3) render-mesh vertices."""
         return np.einsum('vc,...vcd->...vd', self.barycentric, vertices[..., self.corners, :])
 
-    def finish(self, hand: RiggedHand, folder: Path) -> dict[str, float]:
-        """Fit the joint regressor over random poses and shapes, and write the topology."""
-        from handmesh_model.synthesis.hand_model import HandModel
+    def finish(self, hand: RiggedHand, model: HandModel) -> tuple[HandTopology, dict[str, float]]:
+        """
+        Fit the joint regressor over random poses and shapes.
+
+        :param model: made from the same hand and this mesh.
+        :returns: the topology, and figures of the fit.
+        """
         from handmesh_model.synthesis.poses import sample_pose
 
-        model = HandModel.load(folder / 'open_hand_model.npz')
         rng = np.random.default_rng(0)
         posed = [
-            model.pose(sample_pose(rng), rng.standard_normal(model.shape_count))
+            model.pose(sample_pose(rng, model), rng.standard_normal(model.shape_count))
             for _ in range(FIT_POSES)
         ]
         meshes = np.stack([hand_.mesh for hand_ in posed])
@@ -60,15 +63,15 @@ class NetworkTemplate:
         rest = self.place(hand.vertices)
         regressor = fit_regressor(meshes, joints, rest, hand.pivots)
         topology = HandTopology(self.faces, regressor, self.parts, rest / 1000, name='open-hand-1')
-        topology.save(folder / 'open_hand_topology.npz')
         residual = np.linalg.norm(regressor @ meshes - joints, axis=-1) * 1000
-        return {
+        figures: dict[str, float] = {
             'vertices': len(self.corners),
             'faces': len(self.faces),
             'decimation_mm': self.error,
             'regressor_mean_mm': float(residual.mean()),
             'regressor_worst_joint_mm': float(residual.mean(axis=0).max()),
         }
+        return topology, figures
 
 
 def network_template(hand: RiggedHand, face_count: int, cut: float) -> NetworkTemplate:

@@ -9,11 +9,11 @@ import numpy as np
 
 from handmesh_model.hand import HandBox
 from handmesh_model.synthesis import staging
-from handmesh_model.synthesis.actors import add_hand
+from handmesh_model.synthesis.actors import add_hand, moved
 from handmesh_model.synthesis.appearance import SkinTone, sample_skin
 from handmesh_model.synthesis.assembly import Assembly, Picture
 from handmesh_model.synthesis.finishing import finish_frame, render
-from handmesh_model.synthesis.hand_model import HandModel
+from handmesh_model.synthesis.hand_model import FOREARM_PART, HandModel
 from handmesh_model.synthesis.lighting import sample_light
 from handmesh_model.synthesis.noise import pick
 from handmesh_model.synthesis.placement import PlacedHand, place_hand, sample_hand
@@ -187,10 +187,8 @@ def _side(hand: PlacedHand) -> str:
 def _alone(hand: PlacedHand, intrinsics: np.ndarray, model: HandModel) -> float:
     """Samples that the hand's silhouette would have in a picture that has room for it."""
     faces = model.faces if _side(hand) == 'right' else np.ascontiguousarray(model.faces[:, ::-1])
-    faces = faces[(model.part != 6)[faces].all(axis=1)]
-    transform = hand.camera_from_wrist.astype(np.float32)
-    vertices = hand.posed.vertices.astype(np.float32) @ transform[:, :3].T + transform[:, 3]
-    points = project(vertices, intrinsics)
+    faces = faces[(model.part != FOREARM_PART)[faces].all(axis=1)]
+    points = project(moved(hand.posed.vertices, hand.camera_from_wrist), intrinsics)
     used = points[np.unique(faces)]
     low, high = used[:, :2].min(axis=0), used[:, :2].max(axis=0)
     # Coarse where the hand is large: this is only a share.

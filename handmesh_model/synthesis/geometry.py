@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
+
+from handmesh_model.synthesis.compilation import njit
 
 
 @lru_cache(maxsize=64)

@@ -7,11 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 
 from handmesh_model.angles import ANGLE_NAMES, FAN, JOINT_DOF, rest_angles, rest_frames
 from handmesh_model.errors import ShapeError
 from handmesh_model.synthesis import rig
+from handmesh_model.synthesis.compilation import njit
 
 __all__ = ['ANGLE_NAMES', 'FAN', 'JOINT_DOF', 'HandModel', 'PosedHand', 'vertex_normals']
 

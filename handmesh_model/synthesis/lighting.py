@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.geometry import rotation_about
 from handmesh_model.synthesis.rasterizer import rasterize
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.noise import noise_block, sample_noise
 
 QUAD, ELLIPSE = 0.0, 1.0

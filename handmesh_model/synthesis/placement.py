@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from handmesh_model.crop import CROP_MARGIN
 from handmesh_model.synthesis.actors import moved
+from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.hand_model import HandModel, PosedHand
 from handmesh_model.synthesis.poses import sample_pose
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from handmesh_model.angles import ANGLE_NAMES, JOINT_DOF, LIMITS
+from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.hand_model import HandModel
 
 _DEGREE = np.pi / 180
@@ -160,7 +160,7 @@ def _finger(f: int) -> slice:
     return slice(9 + 4 * f, 13 + 4 * f)
 
 
-def sample_pose(rng: np.random.Generator) -> np.ndarray:
+def sample_pose(rng: np.random.Generator, model: HandModel | None = None) -> np.ndarray:
     """
     Draw a human hand pose in which fingers do not run through each other or the palm.
 
@@ -168,11 +168,13 @@ def sample_pose(rng: np.random.Generator) -> np.ndarray:
     rest bend freely; :data:`FISTS` come up :data:`FIST_WEIGHT` times as often as other named
     poses. All have correlated noise, a free wrist, and angles within :data:`LIMITS`.
 
+    :param model: the hand whose fingers they are; by default that of the package.
     :returns: (25,) radians.
     """
+    model = HandModel.load() if model is None else model
     for _ in range(MAX_TRIES):
         angles = _draw(rng)
-        if not fingers_collide(HandModel.load().posed_joints(angles)):
+        if not fingers_collide(model.posed_joints(angles)):
             break
     return angles
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from handmesh_model.synthesis.compilation import njit
 
 NEAR = 0.03
 """Metres; faces with a vertex nearer to the camera are left out."""

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import resolve_name
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = Path(__file__).parents[1]
 ENTRY = 'handmesh_model.synthesis.scenes'
 """The module that samples come from."""
+
+
+class Source(NamedTuple):
+    """A module's file, as it is and parsed."""
+
+    text: bytes
+    code: ast.Module
 
 
 def renderer_version(package: Path = PACKAGE) -> str:
@@ -23,26 +32,49 @@ def renderer_version(package: Path = PACKAGE) -> str:
     :param package: folder of handmesh_model.
     """
     digest = hashlib.sha256()
-    for name, code in sorted(renderer_modules(package).items()):
-        digest.update(f'{name} {_syntax(code)}\n'.encode())
+    for name, source in sorted(renderer_modules(package).items()):
+        digest.update(f'{name} {_syntax(source.code)}\n'.encode())
     for file in sorted((package / 'assets').glob('*.npz')):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def renderer_modules(package: Path = PACKAGE) -> dict[str, ast.Module]:
-    """Name -> code of each module of the package that rendering may run."""
-    found: dict[str, ast.Module] = {}
-    waiting = [ENTRY]
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that compute pictures and labels, by name."""
+    import cv2
+    import numpy as np
+
+    # Not by importing all: those whose pictures come from elsewhere do without numba.
+    found = {'numpy': np.__version__, 'opencv': cv2.__version__}
+    for name in ('numba', 'scipy'):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = 'none'
+    return dict(sorted(found.items()))
+
+
+def renderer_modules(
+    package: Path = PACKAGE, entries: Sequence[str] = (ENTRY,)
+) -> dict[str, Source]:
+    """
+    Each module of the package that rendering may run, by name.
+
+    :param package: folder of handmesh_model.
+    :param entries: the modules to begin with.
+    """
+    found: dict[str, Source] = {}
+    waiting = list(entries)
     while waiting:
         name = waiting.pop()
         file = package.parent.joinpath(*name.split('.')).with_suffix('.py')
         if not file.exists():
             file = file.with_suffix('') / '__init__.py'
         if name.partition('.')[0] == package.name and name not in found and file.exists():
-            found[name] = ast.parse(file.read_bytes())
+            text = file.read_bytes()
+            found[name] = Source(text, ast.parse(text))
             inside = name if file.stem == '__init__' else name.rpartition('.')[0]
-            waiting += _imported(found[name], inside)
+            waiting += _imported(found[name].code, inside)
     return found
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.noise import grain, nearest_noise, sample_noise
 from handmesh_model.synthesis.rasterizer import barycentric
 from handmesh_model.synthesis.skin_paint import VOXEL

@@ -6,7 +6,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numba import njit
 
 from handmesh_model.crop import IGNORED_PIXEL
 from handmesh_model.joints import MIDDLE_KNUCKLE, SIGHTED, WRIST
@@ -15,6 +14,7 @@ from handmesh_model.synthesis import staging
 from handmesh_model.synthesis.actors import add_hand
 from handmesh_model.synthesis.appearance import sample_skin
 from handmesh_model.synthesis.assembly import Assembly
+from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.finishing import finish_crop, render
 from handmesh_model.synthesis.frames import Frame, FrameHand, render_frame
 from handmesh_model.synthesis.hand_model import HandModel

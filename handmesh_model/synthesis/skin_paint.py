@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
+
+from handmesh_model.synthesis.compilation import njit
 
 VOXEL = 0.001
 """Metres."""

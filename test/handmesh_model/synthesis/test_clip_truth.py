@@ -50,6 +50,19 @@ def test_the_truth_of_any_recipe_can_be_read(tmp_path: Path) -> None:
         ({'made_by': 'a camera'}, "made_by is 'a camera'"),
         ({'made_by': 'handmesh synthesize clip --seed 4 --seconds 0.2'}, 'mm off'),
         ({'made_by': 'handmesh synthesize clip --seed 3 --seconds 0.3'}, 'lists 6 frames'),
+        ({'made_by': 'handmesh synthesize clip --seed 3 --seconds 3601'}, 'seconds is 3601'),
+        (
+            {'made_by': 'handmesh synthesize clip --seed 3 --seconds 0.2', 'frames': []},
+            'lists 0 frames, its recipe makes 6',
+        ),
+        (
+            {
+                'made_by': 'handmesh synthesize clip --seed 3 --seconds 0.2 '
+                '--width 96 --height 72 --hands 1',
+                'frames': [{'hands': [{'side': 'left'}]}] * 6,
+            },
+            "a 'left' hand, its recipe makes none",
+        ),
         ({'frames': None}, 'is not the truth'),
     ],
 )
@@ -57,6 +70,17 @@ def test_what_is_no_truth_is_refused(tmp_path: Path, change: dict, said: str) ->
     video, truth = write_clip(tmp_path / 'a.mp4', 3, 0.2, 96, 72)
     truth.write_text(json.dumps(json.loads(truth.read_text()) | change))
     with pytest.raises(DatasetError, match=said):
+        load_clip_truth(video)
+
+
+def test_no_frame_is_posed_of_a_clip_whose_length_does_not_fit(
+    tmp_path: Path, monkeypatch
+) -> None:
+    video, truth = write_clip(tmp_path / 'a.mp4', 3, 0.1, 96, 72)
+    made_by = 'handmesh synthesize clip --seed 3 --seconds 3600'
+    truth.write_text(json.dumps(json.loads(truth.read_text()) | {'made_by': made_by}))
+    monkeypatch.setattr('handmesh_model.synthesis.clip_truth.clip_hands', None)
+    with pytest.raises(DatasetError, match='lists 3 frames, its recipe makes 108000'):
         load_clip_truth(video)
 
 

@@ -5,6 +5,8 @@ import json
 import multiprocessing
 import os
 import signal
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -82,6 +84,56 @@ def test_a_dataset_cut_short_goes_on_where_it_was(tmp_path: Path, monkeypatch) -
     dataset.write_dataset(tmp_path / 'cut', 5, 3, 32)
     assert len(rendered) == 4 + 3
     assert files(tmp_path / 'cut') == files(tmp_path / 'whole')
+
+
+def test_a_dataset_goes_on_under_the_versions_it_was_begun_with(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(dataset, 'CHUNK', 1)
+    dataset.write_dataset(tmp_path, 2, 3, 32)
+    card, last = tmp_path / 'dataset.json', tmp_path / 'labels_000001.npz'
+    facts = json.loads(card.read_text())
+    assert set(facts['libraries']) == {'numba', 'numpy', 'opencv', 'scipy'}
+    unknown = {name: value for name, value in facts.items() if name != 'libraries'}
+    older = {**facts, 'libraries': {**facts['libraries'], 'numba': '0.1'}}
+    said = {'numba 0.1, numpy': older, 'libraries of unknown versions': unknown}
+    for made_with, written in said.items():
+        card.write_text(json.dumps(written))
+        # There is nothing left to make.
+        dataset.write_dataset(tmp_path, 2, 3, 32)
+        labels = last.read_bytes()
+        last.unlink()
+        now = f'numba {facts["libraries"]["numba"]}, numpy'
+        with pytest.raises(DatasetError, match=f'made with {made_with}.*installed, {now}'):
+            dataset.write_dataset(tmp_path, 2, 3, 32)
+        assert json.loads(card.read_text()) == written
+        last.write_bytes(labels)
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path) -> None:
+    dataset.write_dataset(tmp_path, 1, 3, 32)
+    whole = files(tmp_path)
+    (tmp_path / 'labels_000000.npz').unlink()
+    for name in ('images/.part-0123456789ab.png', '.part-0123456789ab.npz'):
+        (tmp_path / name).write_bytes(b'half')
+    dataset.write_dataset(tmp_path, 1, 3, 32)
+    assert files(tmp_path) == whole
+
+
+@pytest.mark.parametrize('method', ['fork', 'forkserver'])
+def test_processes_use_one_thread_of_opencv_each(method: str, monkeypatch) -> None:
+    pool = partial(ProcessPoolExecutor, mp_context=multiprocessing.get_context(method))
+    monkeypatch.setattr(dataset, 'ProcessPoolExecutor', pool)
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        # Processes that are not forked do not find functions of tests.
+        work = partial(eval, "__import__('cv2').getNumThreads()")
+        with dataset._shared_out(work, [{}], workers=2) as results:  # type: ignore[list-item]
+            assert list(results) == [1]
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_more_processes_write_the_same(tmp_path: Path, monkeypatch) -> None:

@@ -125,6 +125,12 @@ def test_rendered_set_is_kept_and_made_anew_when_it_no_longer_fits(tmp_path: Pat
     assert asked == ['plain'] * 3
     render(2, 3, 'other')
     assert asked == ['plain'] * 3 + ['other']
+    versions = 'handmesh_model.training.validation.library_versions'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(versions, lambda: {'numpy': '99'})
+        render(2, 3, 'other')
+        render(2, 3, 'other')
+    assert asked == ['plain'] * 3 + ['other'] * 2
 
 
 @pytest.mark.parametrize('contents', [b'', b'PK\x03\x04 half'])
