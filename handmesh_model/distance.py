@@ -60,7 +60,7 @@ NOWHERE = Distance(ScaleSource.NONE, 1.0, 1.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
-class SeenHand:
+class Sighting:
     """
     A hand as the network sees it, in a camera that looks along the axis of its depth.
 
@@ -86,7 +86,7 @@ class SeenHand:
 
 
 def distance_of(
-    seen: SeenHand,
+    seen: Sighting,
     depth: DepthView | None = None,
     measured_size: float | None = None,
     hand_size: float | None = None,
@@ -109,7 +109,7 @@ def distance_of(
 
 
 def _by_size(
-    seen: SeenHand, size: float | None, source: ScaleSource
+    seen: Sighting, size: float | None, source: ScaleSource
 ) -> tuple[ScaleSolution, Distance]:
     """
     From the lengths of the bones: twice the size, twice as far.
@@ -128,7 +128,7 @@ def _by_size(
     return unit, Distance(source, scale, stretch, value, variance)
 
 
-def _by_depth(view: DepthView, seen: SeenHand, unit: ScaleSolution, by_size: Distance) -> Distance:
+def _by_depth(view: DepthView, seen: Sighting, unit: ScaleSolution, by_size: Distance) -> Distance:
     """From a depth image, or by size, with a note, where the depth image says too little."""
     try:
         pixel = by_size.depth / seen.focal

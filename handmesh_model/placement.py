@@ -9,7 +9,7 @@ import numpy as np
 
 from handmesh_model.camera import facing, lift, normalized
 from handmesh_model.depth_image import DepthView
-from handmesh_model.distance import NOWHERE, Distance, SeenHand, distance_of
+from handmesh_model.distance import NOWHERE, Distance, Sighting, distance_of
 from handmesh_model.hand import ScaleSource, Side
 from handmesh_model.joints import SIGHTED, WRIST
 from handmesh_model.scale_solver import PointNoise, rigid_lengths, solve_metres_per_pixel
@@ -111,7 +111,7 @@ def place_in_camera(
     focal = float(np.sqrt(intrinsics[0, 0] * intrinsics[1, 1]))
     noise = PointNoise(pixel_noise / focal / trust, depth_noise)
     sight = _sight_along(depth_axis, joints, vertices, intrinsics)
-    seen = SeenHand(sight.joints, vertices_depth, noise, focal, metric_depth, topology)
+    seen = Sighting(sight.joints, vertices_depth, noise, focal, metric_depth, topology)
     view = None if depth is None else replace(depth, ahead=sight.ahead)
     at = distance_of(seen, view, measured_size, hand_size)
     placed = _place_on_rays(sight.joints, sight.vertices, noise, at)

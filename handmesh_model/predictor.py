@@ -172,7 +172,7 @@ class HandMeshPredictor:
             boxes = [check_box(box, rgb.shape[1], rgb.shape[0]) for box in boxes]
         with self.working_on(rgb, refine):
             estimates = self._find(rgb) if boxes is None else self._look_at(rgb, boxes)
-            return [self.place_in(view, estimate) for estimate in estimates]
+            return [self.place(estimate, view) for estimate in estimates]
 
     @contextmanager
     def working_on(self, rgb: np.ndarray, refine: bool = True) -> Iterator[None]:
@@ -239,28 +239,11 @@ class HandMeshPredictor:
         present = [e for e in estimates if e.presence >= PRESENCE_THRESHOLD]
         return without_duplicates(present)[: self.max_hands]
 
-    def place(
-        self,
-        estimate: Estimate,
-        intrinsics: np.ndarray | None = None,
-        distortion: np.ndarray | None = None,
-        fisheye: bool = False,
-        depth: np.ndarray | None = None,
-        measured_size: float | None = None,
-    ) -> Hand:
+    def place(self, estimate: Estimate, view: View, measured_size: float | None = None) -> Hand:
         """
         Give an estimate its place in space.
 
-        :param intrinsics: and the others: as :class:`handmesh_model.view.View` has them, checked.
-        :param measured_size: as for :meth:`place_in`.
-        """
-        view = View(intrinsics, distortion, fisheye, depth)
-        return self.place_in(view, estimate, measured_size)
-
-    def place_in(self, view: View, estimate: Estimate, measured_size: float | None = None) -> Hand:
-        """
-        Give an estimate its place in space.
-
+        :param view: of its picture, checked as :meth:`View.of` does.
         :param measured_size: metres from wrist to middle knuckle that depth told of this hand
             before; comes before :attr:`hand_size` where there is no depth.
         """

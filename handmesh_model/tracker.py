@@ -275,7 +275,7 @@ class HandTracker:
     def _hand(self, track: Track, stamp: float, view: View) -> Hand:
         hand = track.hand
         if track.state is TrackState.TRACKED or hand is None:
-            hand = self.predictor.place_in(view, track.estimate, track.size)
+            hand = self.predictor.place(track.estimate, view, track.size)
             box = replace(hand.box, track_id=track.track_id)
             hand = replace(hand, box=box, track_id=track.track_id)
             track.take_place(hand)

@@ -17,8 +17,8 @@ class View:
     How a picture was taken.
 
     :param intrinsics: (3, 3) camera matrix K; None if it is not known.
-    :param distortion: the lens's coefficients in OpenCV's order; None or none for a picture that
-        is rectified.
+    :param distortion: the lens's coefficients in OpenCV's order; None for a picture without
+        distortion.
     :param fisheye: whether they are of OpenCV's fisheye model.
     :param depth: (H, W) depth image, registered to the picture as it came, distortion and all; as
         :func:`handmesh_model.depth_image.check_depth` gives it.
@@ -47,14 +47,13 @@ class View:
         :raises ImageError: if depth has another type, or ShapeError if it has another size.
         """
         matrix = None if intrinsics is None else check_intrinsics(intrinsics)
-        has_lens = distortion is not None and np.size(distortion) > 0
-        if fisheye and not has_lens:
+        lens = check_distortion(distortion, fisheye)
+        if fisheye and lens is None:
             raise IntrinsicsError('fisheye is given without distortion, expected 4 coefficients')
-        for name, is_given in (('depth', depth is not None), ('distortion', has_lens)):
-            if matrix is None and is_given:
+        for name, given in (('depth', depth), ('distortion', lens)):
+            if matrix is None and given is not None:
                 raise IntrinsicsError(
                     f'{name} is given without intrinsics, expected both or no {name}'
                 )
-        check_distortion(distortion, fisheye)
         checked = None if depth is None else check_depth(depth, *rgb.shape[:2])
-        return cls(matrix, distortion, fisheye, checked)
+        return cls(matrix, lens, fisheye, checked)

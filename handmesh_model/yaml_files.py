@@ -1,4 +1,4 @@
-"""YAML files that users write, read within bounds."""
+"""YAML that users write, read within bounds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from handmesh_model.errors import ConfigError
 
 MAX_CHARACTERS = 1 << 20
 _MAX_NODES = 100_000
+_UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What PyYAML raises where a value is none of those that its tag stands for."""
 
 
 def read_yaml(path: Path, what: str) -> Any:
     """
-    What a YAML file holds; tags that would make objects are refused.
-
-    Some lines of aliases or merge keys can stand for more than fits into memory: what a file would
-    hold with all of them written out is bounded, too.
+    What a YAML file holds, see :func:`parse_yaml`.
 
     :param what: what the file is for, named in errors.
     :raises ConfigError: if it cannot be read, is too large or is no YAML.
@@ -26,13 +25,28 @@ def read_yaml(path: Path, what: str) -> Any:
     try:
         with path.open(encoding='utf-8') as file:
             text = file.read(MAX_CHARACTERS + 1)
-        # A subclass of the safe loader.
-        facts = yaml.load(text, _Loader) if len(text) <= MAX_CHARACTERS else None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        facts = parse_yaml(text) if len(text) <= MAX_CHARACTERS else None
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read {what} '{path}': {error}") from error
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(f"{what} '{path}' has more than {MAX_CHARACTERS} characters")
     return facts
+
+
+def parse_yaml(text: str) -> Any:
+    """
+    What YAML says; tags that would make objects are refused.
+
+    Some lines of aliases or merge keys can stand for more than fits into memory: what a text would
+    hold with all of them written out is bounded, too.
+
+    :raises YAMLError: if it is none.
+    """
+    try:
+        # A subclass of the safe loader.
+        return yaml.load(text, _Loader)
+    except RecursionError as error:
+        raise yaml.YAMLError('values lie too deep within each other') from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -45,6 +59,16 @@ class _Loader(yaml.SafeLoader):
                 f'more than {_MAX_NODES} values, with aliases and merge keys written out'
             )
         return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except _UNFIT as error:
+            kind = node.tag.replace('tag:yaml.org,2002:', '!!')
+            problem = f'{node.value!r:.80} is no {kind}'
+            raise yaml.constructor.ConstructorError(
+                None, None, problem, node.start_mark
+            ) from error
 
 
 def _size(node: yaml.Node, sizes: dict[int, int]) -> int:

@@ -15,12 +15,14 @@ from handmesh_model.errors import DatasetError
 from handmesh_model.hand import Hand, HandBox, ScaleSource, Side
 from handmesh_model.joints import MIDDLE_KNUCKLE, WRIST
 from handmesh_model.npz_files import read_arrays
+from handmesh_model.output_files import written_beside
 from handmesh_model.synthesis.appearance import sample_skin
 from handmesh_model.synthesis.backgrounds import paint_background
 from handmesh_model.synthesis.clip import film_frame
 from handmesh_model.synthesis.frames import Frame, frame_intrinsics, image_points
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.lighting import sample_light
+from handmesh_model.synthesis.renderer_version import renderer_version
 from handmesh_model.wrist import wrist_frame
 
 WIDTH, HEIGHT = 640, 480
@@ -84,17 +86,18 @@ def write_performance(path: Path, performance: Performance, seed: int) -> None:
     """
     Write a clip (.mp4), its camera (.json) and its truth (.npz) beside each other.
 
-    :param path: of the video.
+    :param path: of the video, which is there when it is whole.
     :raises DatasetError: if the video cannot be written.
+    :raises OutputError: likewise.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     code = cv2.VideoWriter.fourcc(*'mp4v')
-    writer = cv2.VideoWriter(str(path), code, RATE, (WIDTH, HEIGHT))
-    if not writer.isOpened():
-        raise DatasetError(f"cannot write the video '{path}'; expected a name ending in .mp4")
-    for frame in render_performance(performance, seed):
-        writer.write(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
-    writer.release()
+    with written_beside(path) as part:
+        writer = cv2.VideoWriter(str(part), code, RATE, (WIDTH, HEIGHT))
+        if not writer.isOpened():
+            raise DatasetError(f"cannot write the video '{path}'; expected a name ending in .mp4")
+        for frame in render_performance(performance, seed):
+            writer.write(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+        writer.release()
     facts = {
         'made_by': _made_by(performance, seed),
         'intrinsics': clip_intrinsics().tolist(),
@@ -114,7 +117,10 @@ def write_performance(path: Path, performance: Performance, seed: int) -> None:
 
 def is_written(path: Path, performance: Performance, seed: int) -> bool:
     """
-    Whether a clip is there, whole, and what :func:`write_performance` would write.
+    Whether a clip is there that :func:`write_performance` wrote, of this performance and with the
+    renderer of now.
+
+    The video is not read: :func:`write_performance` leaves none that is not whole.
 
     :param path: of the video.
     """
@@ -136,7 +142,10 @@ def is_written(path: Path, performance: Performance, seed: int) -> bool:
 
 
 def _made_by(performance: Performance, seed: int) -> str:
-    return f'handmesh_model.ar.clips, performance {performance.name}, seed {seed}'
+    return (
+        f'handmesh_model.ar.clips, performance {performance.name}, seed {seed}, '
+        f'renderer {renderer_version()}'
+    )
 
 
 def read_truth(path: Path) -> Truth:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from handmesh_model.benchmark.frames import SIZES, clip_frames, clip_intrinsics
 from handmesh_model.benchmark.timing import Effort, take_turns
+from handmesh_model.view import View
 from handmesh_model.visualization import draw_hands
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _stages(
     return {
         'detect': detect,
         'crop': crop,
-        'place': lambda: [predictor.place(e, intrinsics) for e in estimates],
+        'place': lambda: [predictor.place(e, View(intrinsics)) for e in estimates],
         'draw': lambda: draw_hands(rgb, hands, predictor.topology, intrinsics),
     }
 

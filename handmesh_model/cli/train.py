@@ -64,8 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_training_config(arguments.config, arguments.overrides, arguments.output)
     # Before there are ranks, each of which would end with a traceback.
     need('handmesh train', 'train', *_PACKAGES)
+    from handmesh_model.training.data import check_apart
     from handmesh_model.training.distributed import join_ranks, launch, leave_ranks
 
+    check_apart(config)
     if 'RANK' not in os.environ:
         return launch(_command(arguments), config.ranks, config.threads)
     from handmesh_model.training.run_clock import TimeBox

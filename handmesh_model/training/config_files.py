@@ -15,6 +15,7 @@ import yaml
 
 from handmesh_model.checkpoints import SHIPPED
 from handmesh_model.errors import ConfigError
+from handmesh_model.yaml_files import parse_yaml, read_yaml
 
 T = TypeVar('T')
 
@@ -58,10 +59,7 @@ def read_own_values(path: Path) -> dict[str, Any]:
 
     :raises ConfigError: if the file cannot be read or is no mapping.
     """
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read configuration '{path}': {error}") from error
+    values = read_yaml(path, 'configuration')
     if not isinstance(values, dict):
         raise ConfigError(f"configuration '{path}' holds {values!r}, expected a mapping")
     make_paths_absolute(values, path.absolute().parent)
@@ -103,7 +101,7 @@ def override(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
         if not equals or not name:
             raise ConfigError(f"override '{text}' is not of the form key.subkey=value")
         try:
-            value = yaml.safe_load(given) if given else ''
+            value = parse_yaml(given) if given else ''
         except yaml.YAMLError as error:
             raise ConfigError(f"override '{text}' has no YAML value: {error}") from error
         *parents, last = name.split('.')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -202,7 +203,7 @@ def check_apart(config: TrainingConfig) -> None:
             "training samples (such as 'split: alignment' of FreiHAND), or validation.samples 0"
         )
     root = training.get('root', config.data.root)
-    if kind not in TRAINING_SETS or wanted.get('root', root) != root:
+    if kind not in TRAINING_SETS or not _is_same(wanted.get('root', root), root):
         return
     parts = TRAINING_SETS[kind].parts
     ours = training.get('split', TRAINING_SPLIT)
@@ -217,10 +218,15 @@ def check_apart(config: TrainingConfig) -> None:
         )
 
 
+def _is_same(one: str | Path, other: str | Path) -> bool:
+    """Whether two paths lead to the same place, by whatever links and '..'."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
 def _check_samples_apart(config: TrainingConfig, validation: SampleFile) -> None:
     """:raises ConfigError: if samples to train on are among the validation samples."""
     training = config.data.options
-    if Path(training.get('root', config.data.root)) != validation.path:
+    if not _is_same(training.get('root', config.data.root), validation.path):
         return
     # Only a file knows which samples a bound counted from its end chooses.
     ours, theirs = range(validation.total)[_part_of_samples(training)], validation.indices

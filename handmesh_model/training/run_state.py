@@ -38,8 +38,9 @@ class RunState:
     :param seconds: training time spent, over all starts.
     :param best: lowest validation error so far.
     :param history: figures of each validation, with the samples seen.
-    :param measured_on: digest of the samples that ``best`` is of; '' where nothing tells it, as in
-        older files.
+    :param measured_on: the samples that ``best`` is of, by
+        :func:`~handmesh_model.training.validation.samples_digest`; '' where nothing tells it, as
+        in older files.
     :param network: the entries :data:`UNSHAPED` of the network's configuration; empty in older
         files.
     """
@@ -57,8 +58,10 @@ class RunState:
         Measure on these samples from now on.
 
         :returns: whether they are others than before, so that the lowest error counts no more.
+            Digests of another kind, as older files have, do not tell.
         """
-        are_others = self.measured_on not in ('', digest)
+        is_comparable = self.measured_on.partition(':')[0] == digest.partition(':')[0]
+        are_others = is_comparable and self.measured_on != digest
         if are_others:
             self.best = float('inf')
         self.measured_on = digest

@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 
 import torch
-import yaml
 
 from handmesh_model.checkpoints import (
     Checkpoint,
@@ -26,6 +25,7 @@ from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import from_mapping
 from handmesh_model.training.encoder_weights import load_encoders
 from handmesh_model.training.widening import is_wider, widen
+from handmesh_model.yaml_files import read_yaml
 
 LEAST_WIDTH = 8
 ADDED_PARTS = ('joint_stage.skips.', 'mesh_stage.skips.', 'joint_stage.maps.')
@@ -45,10 +45,7 @@ def network_config(config: TrainingConfig) -> NetworkConfig:
 
     :raises ConfigError: if its file cannot be read or an entry is wrong.
     """
-    try:
-        values = yaml.safe_load(Path(config.network).read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read network '{config.network}': {error}") from error
+    values = read_yaml(Path(config.network), 'network')
     return NetworkConfig.from_dict({**(values or {}), **config.network_options})
 
 

@@ -45,6 +45,8 @@ from handmesh_model.training.term_means import TermMeans
 from handmesh_model.training.validation import to_tensors
 
 BEST, LAST_WEIGHTS = 'best.safetensors', 'last.safetensors'
+BEST_BEFORE = 'best-before.safetensors'
+"""The best weights on other validation samples than those of now."""
 CUDA_STOP_EVERY = 20
 """
 Steps between two looks at whether any rank is to stop and how much of the time is spent, where
@@ -266,21 +268,25 @@ class Trainer:
         from torch.utils.tensorboard import SummaryWriter
 
         config, state = self.config, self.state
-        described = json.dumps(to_mapping(config), indent=1)
-        (self.folder / 'run.json').write_text(described + '\n')
-        self._board = SummaryWriter(str(self.folder / 'tensorboard'), purge_step=state.samples)
         self._progress = Progress(config.total_samples, state.samples)
         self._progress.say(
             f'{sum(p.numel() for p in self.net.parameters()) / 1e6:.2f} M parameters, '
-            f'{self.ranks.count} ranks on {self.ranks.device}, from sample {state.samples:,}'
+            f'{self.ranks.count} ranks on {self.ranks.device} in '
+            f'{"bfloat16" if self._half else "float32"}, from sample {state.samples:,}'
         )
+        # Before anything is written: a start that it refuses leaves the folder as it was.
         self._measurer = Measurer(config, self.net, self.folder, self.monitor_real)
+        described = json.dumps(to_mapping(config), indent=1)
+        (self.folder / 'run.json').write_text(described + '\n')
+        self._board = SummaryWriter(str(self.folder / 'tensorboard'), purge_step=state.samples)
         digest, best = self._measurer.digest, state.best
         if digest is not None and state.measure_on(digest):
             self._progress.say(
                 f'the validation samples are others than before: the lowest error, {best:.4g}, '
-                f'counts no more, and the next weights measured become {BEST}'
+                f'counts no more. {BEST} becomes {BEST_BEFORE}, the next weights measured {BEST}'
             )
+            with suppress(FileNotFoundError):
+                (self.folder / BEST).replace(self.folder / BEST_BEFORE)
 
     def _log(self, means: dict[str, float], stream: Any) -> None:
         rate = float(self.optimizer.param_groups[0]['lr'])

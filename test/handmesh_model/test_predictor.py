@@ -25,11 +25,12 @@ from handmesh_model.errors import (
     IntrinsicsError,
     ShapeError,
 )
-from handmesh_model.hand import HandBox, ScaleSource
+from handmesh_model.hand import Hand, HandBox, ScaleSource
 from handmesh_model.network import NetworkConfig
 from handmesh_model.predictor import HandMeshPredictor
 from handmesh_model.topology import HandTopology
 from handmesh_model.tracker import HandTracker
+from handmesh_model.view import View
 from handmesh_model.weight_files import chosen_weights, weight_files
 
 K = np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]])
@@ -367,7 +368,7 @@ def test_stages_are_timed(predictor: HandMeshPredictor) -> None:
         ((IMAGE, K, [BOX], np.ones((120, 160), np.uint16)), ShapeError, r'depth .*\(240, 320\)'),
         ((IMAGE, K, [BOX], np.ones((240, 320), np.uint8)), ImageError, 'depth has dtype uint8'),
         ((IMAGE, None, [BOX], np.ones((240, 320))), IntrinsicsError, 'depth is given without'),
-        ((IMAGE, None, [], None, np.zeros(5)), IntrinsicsError, 'distortion is given without'),
+        ((IMAGE, None, [], None, np.ones(5)), IntrinsicsError, 'distortion is given without'),
         ((IMAGE, K, [], None, np.ones(3)), IntrinsicsError, 'distortion has 3 coefficients'),
         ((IMAGE, K, [], None, np.ones(5), True), IntrinsicsError, 'distortion has 5 coefficients'),
         ((IMAGE, K, [], None, np.full(4, np.nan)), IntrinsicsError, 'distortion .* holds NaN'),
@@ -383,9 +384,24 @@ def test_bad_input_is_named(
         predictor.predict(*arguments)
 
 
-def test_lens_without_coefficients_is_none(predictor: HandMeshPredictor) -> None:
-    assert predictor.predict(IMAGE, None, [], distortion=np.zeros(0)) == []
-    assert predictor.predict(IMAGE, K, [], distortion=np.zeros(0)) == []
+@pytest.mark.parametrize('coefficients', [0, 5])
+def test_lens_that_bends_nothing_is_none(predictor: HandMeshPredictor, coefficients: int) -> None:
+    for intrinsics in (None, K):
+        assert predictor.predict(IMAGE, intrinsics, [], distortion=np.zeros(coefficients)) == []
+    assert View.of(IMAGE, K, np.zeros(coefficients), False, None).distortion is None
+
+
+def test_who_overrides_place_places_hands(
+    predictor: HandMeshPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = predictor.place
+
+    def further(*arguments: Any) -> Hand:
+        return replace(place(*arguments), scale_note='by another')
+
+    monkeypatch.setattr(predictor, 'place', further)
+    (hand,) = predictor.predict(IMAGE, K, [BOX])
+    assert hand.scale_note == 'by another'
 
 
 def test_an_array_that_gets_another_picture_is_looked_at_anew(

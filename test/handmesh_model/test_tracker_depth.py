@@ -26,7 +26,7 @@ def by_size(
     :returns: is filled with what placing is told of sizes before.
     """
     told: list[float | None] = []
-    place = tracker.predictor.place_in
+    place = tracker.predictor.place
 
     def placed(*arguments: Any) -> Hand:
         told.append(arguments[-1])
@@ -39,7 +39,7 @@ def by_size(
         covariance[2, 2] = (spread * hand.wrist_pose[2, 3]) ** 2
         return replace(hand, wrist_covariance=covariance, **measured)
 
-    tracker.predictor.place_in = placed  # type: ignore[method-assign]
+    tracker.predictor.place = placed  # type: ignore[method-assign]
     return told
 
 

@@ -55,6 +55,15 @@ def test_what_is_no_plain_yaml_is_refused(tmp_path, text):
         read(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    ('value', 'tag'),
+    [('maybe', 'bool'), ('', 'int'), ('x', 'timestamp'), ('', 'float'), ('a', 'int')],
+)
+def test_a_value_that_its_tag_does_not_fit_is_named(tmp_path, value, tag):
+    with pytest.raises(ConfigError, match=rf"cannot read things '.*': '{value}' is no !!{tag}"):
+        read(tmp_path, f'a: [!!{tag} "{value}"]')
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r'none\.yaml'):
         read_yaml(tmp_path / 'none.yaml', 'things')

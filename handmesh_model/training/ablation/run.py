@@ -17,7 +17,7 @@ from handmesh_model.errors import ConfigError, DatasetError
 from handmesh_model.evaluation.report import write_json
 from handmesh_model.output_files import written_beside
 from handmesh_model.training.ablation.measure import check_measurable, measure
-from handmesh_model.training.ablation.variants import Cell
+from handmesh_model.training.ablation.variants import Cell, completed
 from handmesh_model.training.config import ValidationConfig
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.progress import duration
@@ -83,7 +83,7 @@ def check_cell(cell: Cell) -> None:
     path = cell.folder / CELL
     if not path.is_file():
         return
-    before, now = _read(path), cell.description()
+    before, now = completed(_read(path)), cell.description()
     different = [f'{name} was {old}, is {new}' for name, old, new in _differences(before, now)]
     if different:
         raise ConfigError(

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from handmesh_model.errors import ConfigError
 from handmesh_model.evaluation.report import TITLES, format_figure
 from handmesh_model.training.ablation.variants import title_of
+from handmesh_model.yaml_files import read_yaml
 
 FIGURES = (
     'pa_mpjpe_mm',
@@ -67,10 +66,7 @@ def read_published(path: Path) -> Published:
 
     :raises ConfigError: if the file is no such mapping.
     """
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read published figures '{path}': {error}") from error
+    values = read_yaml(path, 'published figures')
     fits = isinstance(values, dict) and all(
         isinstance(row, dict) and all(isinstance(v, (int, float)) for v in row.values())
         for row in values.values()

@@ -11,6 +11,7 @@ from typing import Any
 
 from handmesh_model.checks import check_range
 from handmesh_model.errors import ConfigError
+from handmesh_model.network import NetworkConfig
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import (
     from_mapping,
@@ -67,13 +68,25 @@ class Cell:
 
     def description(self) -> dict[str, Any]:
         """All that the result depends on, as plain values JSON gives back unchanged."""
-        values = to_mapping(self.config)
-        for name in UNIMPORTANT:
-            del values[name]
-        for name in UNIMPORTANT_DATA:
-            del values['data'][name]
-        values['network_options'] = network_config(self.config).to_dict()
-        return json.loads(json.dumps(values))
+        return _described(self.config, network_config(self.config))
+
+
+def completed(description: dict[str, Any]) -> dict[str, Any]:
+    """
+    What :meth:`Cell.description` gave before there were all entries of now, which had no other
+    values than their defaults then.
+    """
+    return merge(_described(TrainingConfig(network='', output=''), NetworkConfig()), description)
+
+
+def _described(config: TrainingConfig, network: NetworkConfig) -> dict[str, Any]:
+    values = to_mapping(config)
+    for name in UNIMPORTANT:
+        del values[name]
+    for name in UNIMPORTANT_DATA:
+        del values['data'][name]
+    values['network_options'] = network.to_dict()
+    return json.loads(json.dumps(values))
 
 
 def title_of(variant: str) -> str:
@@ -137,7 +150,7 @@ def make_cells(
         loss_weights(config)
         network_config(config)
         runs[name] = config
-    _check_apart(runs)
+    _check_distinct(runs)
     return [
         Cell(name, seed, replace(run, seed=seed, output=str(output / name / f'seed{seed}')))
         for seed in range(1, seeds + 1)
@@ -145,7 +158,7 @@ def make_cells(
     ]
 
 
-def _check_apart(runs: Mapping[str, TrainingConfig]) -> None:
+def _check_distinct(runs: Mapping[str, TrainingConfig]) -> None:
     """
     :raises ConfigError: if two variants are the same network with the same losses, for example
         because the base has no render loss to leave out.

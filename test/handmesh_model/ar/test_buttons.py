@@ -18,6 +18,9 @@ def tip(depth, x=0.0, y=0.0, track_id=1, finger='index'):
     return Fingertip(track_id, 'right', finger, position)
 
 
+DEPTHS = -0.01, 0.003, 0.005, 0.005, -0.01, 0.005
+
+
 def run(*steps, panel=PANEL):
     """What each step's fingertips bring about: '+a' for pressed, '-a' for released."""
     buttons = ButtonPanel(panel)
@@ -41,6 +44,18 @@ def test_trembling_at_the_threshold_presses_once():
 
 def test_hand_that_vanishes_releases():
     assert run(tip(-0.01), tip(0.005), []) == [[], ['+a'], ['-a']]
+
+
+def test_silence_releases_what_is_pressed_and_fingers_may_still_press():
+    buttons = ButtonPanel(PANEL)
+
+    def said(events):
+        return [('+' if event.pressed else '-') + event.button for event in events]
+
+    # Slower than the silence, which comes after each: before the cap, half in, in, still in.
+    steps = [(said(buttons.update([tip(d)])), said(buttons.release())) for d in DEPTHS]
+    assert steps == [([], []), ([], []), (['+a'], ['-a']), ([], []), ([], []), (['+a'], ['-a'])]
+    assert buttons.pressed == {'a': False, 'b': False}
 
 
 def test_finger_from_behind_or_the_side_presses_nothing():

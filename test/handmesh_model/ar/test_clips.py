@@ -1,5 +1,7 @@
 """Clips of the performances, and their truth in a file."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -48,7 +50,7 @@ def test_clip_and_truth_are_written_and_read(tmp_path):
     assert hand.box.x_min < hand.joints_image[9, 0] < hand.box.x_max
 
 
-def test_a_clip_is_that_of_its_performance_and_seed_only_if_it_is(tmp_path):
+def test_a_clip_is_that_of_its_performance_and_seed_only_if_it_is(tmp_path, monkeypatch):
     whole = pinch()
     short = Performance('pinch', whole.frames[40:42], ('right',))
     path = tmp_path / 'pinch.mp4'
@@ -58,8 +60,22 @@ def test_a_clip_is_that_of_its_performance_and_seed_only_if_it_is(tmp_path):
     assert not clips.is_written(path, short, 4)
     assert not clips.is_written(path, Performance('push', short.frames, short.sides), 3)
     assert not clips.is_written(path, Performance('pinch', whole.frames[41:43], ('right',)), 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(clips, 'renderer_version', lambda: 'another')
+        assert not clips.is_written(path, short, 3)
     path.with_suffix('.json').write_text('[]')
     assert not clips.is_written(path, short, 3)
+
+
+def test_a_kill_while_drawing_leaves_no_half_of_a_clip(tmp_path, monkeypatch):
+    def killed(*arguments):
+        yield SimpleNamespace(image=np.zeros((clips.HEIGHT, clips.WIDTH, 3), np.uint8))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(clips, 'render_performance', killed)
+    with pytest.raises(KeyboardInterrupt):
+        clips.write_performance(tmp_path / 'a.mp4', Performance('pinch', (), ('right',)), 3)
+    assert not list(tmp_path.iterdir())
 
 
 def test_truth_that_does_not_fit_is_refused(tmp_path):

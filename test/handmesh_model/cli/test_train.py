@@ -71,6 +71,17 @@ def test_packages_that_ranks_lack_are_told_before_they_start(
     assert "needs the package tensorboard: pip install '.[train]'" in told
 
 
+def test_validation_on_training_pictures_is_refused_before_there_are_ranks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    described = 'network: none.yaml\noutput: run\ndata: {kind: freihand, root: data}\n'
+    (tmp_path / 'run.yaml').write_text(described)
+    monkeypatch.setattr('handmesh_model.training.distributed.launch', lambda *arguments: 0)
+    monkeypatch.delenv('RANK')
+    assert handmesh(['train', str(tmp_path / 'run.yaml')]) == 2
+    assert 'validation.options is {}, expected what tells' in capsys.readouterr().err
+
+
 def test_last_line_says_where_the_weights_are(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

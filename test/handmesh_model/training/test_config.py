@@ -211,7 +211,7 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
         load_training_config(write(tmp_path / 'three.yaml', extends=3))
 
 
-@pytest.mark.parametrize('override', ['batch_size', '=3', 'losses.mesh=[1'])
+@pytest.mark.parametrize('override', ['batch_size', '=3', 'losses.mesh=[1', 'seed=!!int ""'])
 def test_wrong_overrides_are_named(tmp_path: Path, override: str) -> None:
     path = write(tmp_path / 'run.yaml', **SMALLEST)
     with pytest.raises(ConfigError, match=r"override '.*'"):

@@ -275,6 +275,28 @@ def test_validation_on_samples_to_train_on_is_refused(
         open_validation(config, build_network(config).config)
 
 
+@pytest.mark.parametrize('way', ['{folder}/../{name}/{file}', '{link}/{file}'])
+def test_one_place_by_two_paths_is_known(
+    tiny_run: MakeRun, freihand: Path, tmp_path: Path, way: str
+) -> None:
+    def again(path: Path) -> str:
+        folder = path.parent
+        link = tmp_path / folder.name
+        link.symlink_to(folder)
+        return way.format(folder=folder, name=folder.name, file=path.name, link=link)
+
+    file = Path(tiny_run().data.root)
+    options = {'root': again(file), 'start': 12, 'stop': None}
+    data = {'kind': 'samples', 'root': str(file), 'options': {'stop': 16}}
+    config = tiny_run(data=data, validation={'samples': 2, 'options': options})
+    with pytest.raises(ConfigError, match='choose samples 12 to 19, of which 4'):
+        open_validation(config, build_network(config).config)
+    data = {'kind': 'freihand', 'root': str(freihand)}
+    options = {'root': again(freihand), 'split': 'alignment'}
+    with pytest.raises(ConfigError, match='shares pictures'):
+        check_apart(tiny_run(data=data, validation={'samples': 2, 'options': options}))
+
+
 def test_samples_of_other_parts_or_files_are_told_apart(tiny_run: MakeRun, tmp_path: Path) -> None:
     root = tiny_run().data.root
     copy = shutil.copy(root, tmp_path / 'copy.npz')

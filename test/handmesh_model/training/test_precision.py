@@ -60,6 +60,7 @@ def test_pytorch_can_be_asked_so() -> None:
 def test_maps_are_half_precise_where_wanted_and_possible(
     monkeypatch: pytest.MonkeyPatch,
     tiny_run: Callable[..., TrainingConfig],
+    capsys: pytest.CaptureFixture[str],
     wanted: bool,
     able: bool,
 ) -> None:
@@ -78,6 +79,8 @@ def test_maps_are_half_precise_where_wanted_and_possible(
     trainer._step = watched  # type: ignore[method-assign]
     trainer.run()
     assert seen[0] == (torch.bfloat16 if wanted and able else torch.float32)
+    said = capsys.readouterr().out.splitlines()[0]
+    assert f'on cpu in {str(seen[0]).removeprefix("torch.")}, from sample 0' in said
     assert totals[0].dtype == torch.float32
     assert torch.isfinite(totals[0])
     assert all(p.dtype == torch.float32 for p in trainer.net.parameters())

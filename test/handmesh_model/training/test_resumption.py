@@ -10,9 +10,10 @@ import torch
 import yaml
 from tiny_runs import ALONE, CPU, MakeRun, train
 
-from handmesh_model.checkpoints import save_checkpoint
+from handmesh_model.checkpoints import read_checkpoint, save_checkpoint
 from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.training.distributed import Ranks
+from handmesh_model.training.run_state import RunState
 from handmesh_model.training.setup import build_network
 from handmesh_model.training.trainer import Trainer
 
@@ -117,6 +118,49 @@ def test_best_counts_for_the_samples_it_was_measured_on(
         assert (trainer.state.best == 0) == kept
         assert (forget in capsys.readouterr().out) != kept
     assert trainer.state.best == trainer.state.history[-1]['lixel_error']
+
+
+def test_best_counts_for_the_same_hands_in_pictures_of_another_library(
+    tiny_run: MakeRun, tmp_path: Path
+) -> None:
+    first, _ = train(tiny_run(total_samples=8))
+    with np.load(tiny_run().data.root) as stored:
+        samples = dict(stored)
+    samples['image'] ^= 1
+    samples['vertices'] += np.float32(1e-4)
+    np.savez(tmp_path / 'samples.npz', **samples)
+    data = {'kind': 'samples', 'root': str(tmp_path / 'samples.npz'), 'options': {'stop': 16}}
+    again = Trainer(tiny_run(total_samples=8, data=data), ALONE)
+    assert again.run().best == first.state.best < float('inf')
+
+
+def test_best_weights_on_other_samples_are_kept(tiny_run: MakeRun) -> None:
+    first, _ = train(tiny_run(total_samples=8))
+    best = (first.folder / 'best.safetensors').read_bytes()
+    others = {'samples': 4, 'every_samples': 8, 'options': {'start': 17, 'stop': 20}}
+    second, _ = train(tiny_run(total_samples=16, validation=others))
+    assert (first.folder / 'best-before.safetensors').read_bytes() == best
+    assert read_checkpoint(first.folder / 'best.safetensors').facts['samples'] == '16'
+    assert second.weights_file.name == 'best.safetensors'
+
+
+def test_digest_of_another_kind_tells_nothing() -> None:
+    state = RunState(best=1.0, measured_on='0123456789abcdef')
+    assert not state.measure_on('labels:0')
+    assert state.best == 1
+    assert state.measure_on('labels:1')
+    assert state.best == float('inf')
+
+
+def test_refused_start_leaves_the_folder_as_it_was(tiny_run: MakeRun) -> None:
+    first, _ = train(tiny_run(total_samples=8))
+    before = {path: path.stat().st_mtime_ns for path in first.folder.rglob('*')}
+    overlapping = {'samples': 4, 'options': {'start': 12, 'stop': 20}}
+    with pytest.raises(ConfigError, match='are among those to train on'):
+        train(tiny_run(total_samples=16, validation=overlapping))
+    del before[first.folder / 'run.lock']
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert set(first.folder.rglob('*')) - set(before) <= {first.folder / 'run.lock'}
 
 
 def test_file_from_before_these_entries_is_gone_on_from(

@@ -188,6 +188,22 @@ def test_numbers_of_a_run_are_kept_with_all_digits(
     check_cell(cell)
 
 
+def test_entries_that_came_after_a_run_had_their_defaults_in_it(
+    cells: Callable[..., list[Cell]],
+) -> None:
+    (cell,) = cells()
+    described = cell.description()
+    del described['freeze_norms'], described['data']['device_pool']
+    del described['network_options']['side_hidden']
+    cell.folder.mkdir(parents=True)
+    (cell.folder / 'cell.json').write_text(json.dumps(described))
+    check_cell(cell)
+    (changed,) = cells('freeze_norms=0.5', 'network_options.side_hidden=8')
+    told = r'\(freeze_norms was 1.0, is 0.5; network_options.side_hidden was 0, is 8\)'
+    with pytest.raises(ConfigError, match=told):
+        check_cell(changed)
+
+
 @pytest.mark.parametrize('name', ['cell.json', 'result.json'])
 @pytest.mark.parametrize(
     ('text', 'message'),
@@ -318,6 +334,7 @@ def test_shipped_published_figures_can_be_read() -> None:
         ('full: {hand_miou: good}', 'expected variant'),
         ('full: {niceness: 3}', "has the figure 'niceness', expected some of pa_mpjpe_mm"),
         ('full: [', 'cannot read published figures'),
+        ('full: {hand_miou: !!int ""}', 'cannot read published figures'),
     ],
 )
 def test_wrong_published_figures_are_named(text: str, message: str, tmp_path: Path) -> None:
