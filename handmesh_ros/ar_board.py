@@ -17,7 +17,7 @@ from handmesh_ros.transforms import transform_to_matrix
 
 MAX_MARKERS = 1000
 """That are kept; new ones beyond are not drawn."""
-MAX_TRIANGLES = 1_500_000
+MAX_BOARD_TRIANGLES = 1_500_000
 """Of all markers together, room for so many spheres; markers beyond are not drawn."""
 _LISTS = (Marker.CUBE_LIST, Marker.SPHERE_LIST, Marker.TRIANGLE_LIST)
 Where = Callable[[str], np.ndarray | None]
@@ -31,6 +31,7 @@ class ObjectBoard:
 
     :param patience: seconds after which one who fell silent is not waited for any more.
     :ivar lacks: what was not drawn when the board was last asked, a line for each kind.
+        Namespaces are not kinds: the line names one that is an example.
     """
 
     def __init__(self, patience: float = LIFETIME) -> None:
@@ -40,7 +41,7 @@ class ObjectBoard:
         self._heard: dict[str, tuple[int, float]] = {}
         self._shapes: dict[tuple[str, int], tuple[Any, Shape]] = {}
         self._overflowed_at = -np.inf
-        self.lacks: set[str] = set()
+        self.lacks: dict[str, str] = {}
 
     def take(self, array: Any, now: float) -> None:
         """
@@ -91,9 +92,10 @@ class ObjectBoard:
         :param where: tells (4, 4) image frame from another frame, or None.
         """
         self._forget([key for key, (_, end) in self._markers.items() if end < now])
-        self.lacks = set()
+        self.lacks = {}
         if now - self._overflowed_at < self._patience:
-            self.lacks.add(f'markers beyond the first {MAX_MARKERS} are not drawn')
+            lack = f'markers beyond the first {MAX_MARKERS} are not drawn'
+            self.lacks[lack] = lack
         things = []
         for marker, shape in self._drawn():
             pose = transform_to_matrix(marker.pose)
@@ -101,7 +103,7 @@ class ObjectBoard:
             if pose is None and not lack:
                 lack = 'with a pose that is no rigid motion are not drawn'
             if lack:
-                self.lacks.add(f'markers in {brief(marker.ns)} {lack}')
+                self.lacks.setdefault(lack, f'markers in {brief(marker.ns)} {lack}')
             if shape.mesh is None or pose is None:
                 continue
             frame = marker.header.frame_id
@@ -116,16 +118,17 @@ class ObjectBoard:
         """The markers that there is room for, and their shapes."""
         triangles = 0
         for key, (marker, _) in self._markers.items():
-            if triangles > MAX_TRIANGLES:
+            if triangles > MAX_BOARD_TRIANGLES:
                 # Shapes that are not drawn would fill the memory.
                 self._shapes.pop(key, None)
                 continue
             shape = self._shape(key, marker)
             triangles += 0 if shape.mesh is None else len(shape.mesh.faces)
-            if triangles <= MAX_TRIANGLES:
+            if triangles <= MAX_BOARD_TRIANGLES:
                 yield marker, shape
-        if triangles > MAX_TRIANGLES:
-            self.lacks.add(f'markers beyond {MAX_TRIANGLES} triangles of them all are not drawn')
+        if triangles > MAX_BOARD_TRIANGLES:
+            lack = f'markers beyond {MAX_BOARD_TRIANGLES} triangles of them all are not drawn'
+            self.lacks[lack] = lack
 
     def _shape(self, key: tuple[str, int], marker: Any) -> Shape:
         """The marker's shape, made anew only when it changed."""

@@ -77,12 +77,17 @@ class ArButtonsNode(Node):
         super().destroy_node()
 
     def _watch_for_silence(self) -> None:
-        if time.monotonic() - self._last_heard > self._server.settings.silence:
-            self._release()
+        silence = self._server.settings.silence
+        if time.monotonic() - self._last_heard > silence and self._release():
+            self.get_logger().warning(
+                f'no hands for {silence:g} s (silence): what was pressed is released', once=True
+            )
 
-    def _release(self) -> None:
-        """Let everything go, dated as the last hands were."""
-        self._say(self._buttons.reset(), self._last_header)
+    def _release(self) -> bool:
+        """Release what is pressed, dated as the last hands were; whether anything was."""
+        events = self._buttons.release()
+        self._say(events, self._last_header)
+        return bool(events)
 
     def _say(self, events: Sequence[ButtonEvent], header: Any) -> None:
         for event in events:

@@ -59,7 +59,7 @@ class ArOverlayNode(Node):
     def __init__(self) -> None:
         super().__init__('ar_overlay_node')
         self._server = ParameterServer(self, OverlayParameters)
-        self._picture = _picture(self._server.check().layout, lambda text: self._warn(text))
+        self._picture = _picture(self._server.check().layout, lambda *words: self._warn(*words))
         self._pairing = Pairing()
         self._overdue = self._late = 0
         self._warned: dict[str, float] = {}
@@ -174,14 +174,16 @@ class ArOverlayNode(Node):
             return
         self._output.publish(rgb_to_image(drawn, header))
 
-    def _warn(self, text: str) -> None:
-        now = time.monotonic()
-        if now - self._warned.get(text, -np.inf) > _REPEAT:
-            self._warned[text] = now
+    def _warn(self, text: str, kind: str = '') -> None:
+        """Log a line, unless one of its kind has been logged shortly before."""
+        kind, now = kind or text, time.monotonic()
+        self._warned = {k: at for k, at in self._warned.items() if now - at <= _REPEAT}
+        if kind not in self._warned:
+            self._warned[kind] = now
             self.get_logger().warning(text)
 
 
-def _picture(layout: str, warn: Callable[[str], None]) -> ArPicture:
+def _picture(layout: str, warn: Callable[..., None]) -> ArPicture:
     need('ar_overlay_node', 'ar', 'numba', 'trimesh')
     # Not to be imported without them.
     from handmesh_ros.ar_picture import ArPicture

@@ -22,13 +22,13 @@ class ArPicture:
     What is drawn, and the buffers that it is drawn with.
 
     :param layout: YAML file of objects; empty for none.
-    :param warn: takes a line for the log.
+    :param warn: takes a line for the log, and its kind where lines of one kind may differ.
     :raises ConfigError: if the layout is wrong.
     :ivar board: the objects that come as markers.
     :ivar surface: the hands' faces; None until they are known, and hands hide nothing.
     """
 
-    def __init__(self, layout: str, warn: Callable[[str], None]) -> None:
+    def __init__(self, layout: str, warn: Callable[..., None]) -> None:
         self.ornaments = load_layout(layout) if layout else []
         self.board = ObjectBoard()
         self.surface: Surface | None = None
@@ -82,8 +82,8 @@ class ArPicture:
         self, image_frame: str, hands: Sequence[SeenHand], where: Where, now: float
     ) -> list[PlacedMesh]:
         objects = self.board.placed(image_frame, where, now)
-        for lack in self.board.lacks:
-            self._warn(f"'objects': {lack}")
+        for kind, text in self.board.lacks.items():
+            self._warn(f"'objects': {text}", kind)
         for ornament in self.ornaments:
             base = _base_of(ornament, hands, where)
             if base is not None:

@@ -12,7 +12,7 @@ from visualization_msgs.msg import Marker
 from handmesh_model.ar import meshes
 from handmesh_model.ar.meshes import Mesh
 
-MAX_TRIANGLES = 100_000
+MAX_MARKER_TRIANGLES = 100_000
 """Of one marker; what is beyond is not drawn."""
 _SOLIDS: dict[int, Callable[[], Mesh]] = {
     Marker.CUBE: lambda: meshes.box(1.0, 1.0, 1.0),
@@ -75,8 +75,8 @@ def _colors_of_points(marker: Any) -> np.ndarray | None:
 
 def _list(kind: int, points: np.ndarray, scale: np.ndarray, colors: np.ndarray | None) -> Shape:
     fine, coarse = (make() for make in _LISTS[kind])
-    mesh = fine if len(points) * len(fine.faces) <= MAX_TRIANGLES else coarse
-    most = MAX_TRIANGLES // len(mesh.faces)
+    mesh = fine if len(points) * len(fine.faces) <= MAX_MARKER_TRIANGLES else coarse
+    most = MAX_MARKER_TRIANGLES // len(mesh.faces)
     lack = f'with more than {most} points: the rest is not drawn' if len(points) > most else ''
     many = mesh.scaled(scale).repeated(points[:most])
     if colors is not None:
@@ -87,9 +87,9 @@ def _list(kind: int, points: np.ndarray, scale: np.ndarray, colors: np.ndarray |
 def _triangles(corners: np.ndarray, colors: np.ndarray | None) -> Shape:
     count, rest = divmod(len(corners), 3)
     lack = 'with points left over from triangles: the rest is not drawn' if rest else ''
-    if count > MAX_TRIANGLES:
-        lack = f'with more than {MAX_TRIANGLES} triangles: the rest is not drawn'
-    faces = np.arange(3 * min(count, MAX_TRIANGLES)).reshape(-1, 3)
+    if count > MAX_MARKER_TRIANGLES:
+        lack = f'with more than {MAX_MARKER_TRIANGLES} triangles: the rest is not drawn'
+    faces = np.arange(3 * min(count, MAX_MARKER_TRIANGLES)).reshape(-1, 3)
     if not count:
         return Shape(None, lack)
     colors = None if colors is None else colors[: faces.size]

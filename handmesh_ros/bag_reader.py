@@ -54,7 +54,7 @@ def opened_bag(path: Path) -> Iterator[Any]:
     except ImageError:
         raise
     except Exception as error:  # ReaderError, and what escapes from yaml, sqlite3, struct
-        raise ImageError(f"cannot read bag '{path}': {brief(error)}") from error
+        raise ImageError(f"cannot read bag '{path}': {brief_error(error)}") from error
     try:
         if len(reader.connections) > MAX_TOPICS:
             raise ImageError(f"bag '{path}' has more than {MAX_TOPICS} topics")
@@ -84,11 +84,11 @@ def bag_messages(
         except StopIteration:
             return
         except Exception as error:
-            raise ImageError(f"bag '{path}' breaks off: {brief(error)}") from error
+            raise ImageError(f"bag '{path}' breaks off: {brief_error(error)}") from error
         yield message
 
 
-def brief(error: Exception) -> str:
+def brief_error(error: Exception) -> str:
     """Kind and words of a library's error, which may quote a whole file."""
     return f'{type(error).__name__}: {error}'[:300]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from handmesh_model.errors import ConfigError, OutputError
 from handmesh_model.extras import advice
-from handmesh_ros.bag_reader import brief, means_another_file
+from handmesh_ros.bag_reader import brief_error, means_another_file
 
 try:
     import resource
@@ -192,7 +192,7 @@ def _register(store: Any, kind: str, file: Path) -> list[str]:
         types = get_types_from_msg(file.read_text(encoding='utf-8'), kind)
         store.register(types)
     except (OSError, ValueError, TypesysError) as error:
-        raise ConfigError(f"cannot read the definition '{file}': {brief(error)}") from error
+        raise ConfigError(f"cannot read the definition '{file}': {brief_error(error)}") from error
     _, fields = types[kind]
     return [name for _, field in fields if (name := _message_in(field))]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from handmesh_model.errors import HandmeshError, ImageError, IntrinsicsError
-from handmesh_ros.bag_reader import LONGEST_WORD, METADATA, bag_messages, brief, opened_bag
+from handmesh_ros.bag_reader import LONGEST_WORD, METADATA, bag_messages, brief_error, opened_bag
 from handmesh_ros.source_camera import SourceCamera, camera_of_info, sounds_rectified
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _parse(kind: str, data: bytes) -> Any:
     try:
         return _typestore().deserialize_cdr(data, kind)
     except Exception as error:  # assertions, struct, numpy
-        raise ImageError(f'not a {kind}: {brief(error)}') from error
+        raise ImageError(f'not a {kind}: {brief_error(error)}') from error
 
 
 def _decode(message: Any) -> np.ndarray:

@@ -23,9 +23,11 @@ from typing import Any
 
 import rclpy
 from rclpy.lifecycle import LifecycleNode
+from rclpy.signals import SignalHandlerOptions
 
 from handmesh_model.benchmark.timing import Effort
 from handmesh_model.errors import HandmeshError
+from handmesh_ros import stop_signals
 from handmesh_ros.benchmark_messages import MESSAGES, Frame, measure_around, measure_messages
 from handmesh_ros.benchmark_node import (
     ALL,
@@ -36,6 +38,7 @@ from handmesh_ros.benchmark_node import (
     measure_scenario,
 )
 from handmesh_ros.isolation import isolated_environment
+from handmesh_ros.processes import interrupt
 
 SECONDS, QUICK_SECONDS = 20.0, 5.0
 """Of each stream that count."""
@@ -77,7 +80,7 @@ _LATENCIES = {'p50': 'median', 'p95': 'p95', 'p99': 'p99'}
 def _measure_in_process(weights: str, device: str, backend: str, effort: Effort) -> dict[str, Any]:
     """What is measured in this process, with a listener as another one."""
     frame = Frame(weights, device, backend)
-    rclpy.init(args=[])
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = LifecycleNode('handmesh_benchmark')
         node.trigger_configure()
@@ -128,15 +131,23 @@ def parse(args: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Measure, and write the figures; 1 after an error, which is told in a line."""
+    """
+    Measure, and write the figures; whoever ends it by a signal ends its processes with it.
+
+    :returns: 1 after an error, which is told in a line, and 130 if it was stopped.
+    """
     options = parse(args)
     # Before ROS reads it: this process, too, keeps to its own domain.
     os.environ.update(isolated_environment())
     try:
-        report = run(options)
+        with stop_signals.handled_by(interrupt):
+            report = run(options)
     except (HandmeshError, BenchmarkError) as error:
         print(f'benchmark: {error}', file=sys.stderr, flush=True)
         return 1
+    except KeyboardInterrupt:
+        print('benchmark stopped', file=sys.stderr, flush=True)
+        return 130
     options.json.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
     return 0
 

@@ -16,7 +16,7 @@ import psutil
 
 from handmesh_model.benchmark.timing import spread
 from handmesh_ros.benchmark_listener import KINDS, READY
-from handmesh_ros.processes import CANNOT_CONFIGURE, READY_TIMEOUT, end_process
+from handmesh_ros.processes import CANNOT_CONFIGURE, READY_TIMEOUT, end_process, end_processes
 
 _SETTLING = 3.0
 """Seconds of images that do not count: the detector is loaded, caches fill."""
@@ -107,10 +107,11 @@ class Usage:
     """What a process takes of the machine between two moments."""
 
     process: psutil.Process
-    begun: float = field(default_factory=time.monotonic)
-    before: float = 0.0
+    begun: float = field(init=False)
+    before: float = field(init=False)
 
     def __post_init__(self) -> None:
+        self.begun = time.monotonic()
         self.before = self._cpu_seconds()
 
     def figures(self) -> dict[str, float]:
@@ -142,8 +143,7 @@ def measure_scenario(
         try:
             return _run(scenario, seconds, parameters, folder, processes)
         finally:
-            for process in reversed(processes):
-                process.stop()
+            end_processes([process.popen for process in reversed(processes)])
 
 
 def _run(
@@ -169,9 +169,8 @@ def _run(
     )
     resident = psutil.Process(node.popen.pid)
     _wait(lambda: _has_heard(node, camera), processes)
-    usage = Usage(resident)
-    _wait(lambda: camera.popen.poll() is not None, processes, _SETTLING + seconds + 60)
-    figures: dict[str, Any] = usage.figures()
+    figures = _usage_of(resident, camera, seconds, processes)
+    _wait(lambda: _has_ended(camera), processes)
     time.sleep(0.5)  # the last answers are on their way
     listener.stop()
     listener.check()
@@ -181,7 +180,26 @@ def _run(
 
 def _has_heard(node: Process, camera: Process) -> bool:
     """Whether images flow: the camera is known to the node, or has come and gone."""
-    return node.says('Camera is calibrated') or camera.popen.poll() is not None
+    return node.says('Camera is calibrated') or _has_ended(camera)
+
+
+def _has_ended(process: Process) -> bool:
+    return process.popen.poll() is not None
+
+
+def _usage_of(
+    resident: psutil.Process, camera: Process, seconds: float, processes: Sequence[Process]
+) -> dict[str, float]:
+    """What a process takes while the images come that count, the first of all having just come."""
+
+    def wait(duration: float) -> None:
+        end = time.monotonic() + duration
+        _wait(lambda: time.monotonic() >= end or _has_ended(camera), processes, duration + 60)
+
+    wait(_SETTLING)
+    usage = Usage(resident)
+    wait(seconds)
+    return usage.figures()
 
 
 def _wait(

@@ -10,10 +10,9 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from handmesh_model.errors import ImageError
+from handmesh_model.image_sizes import check_size, claimed_size
 from handmesh_ros.images import ENCODINGS, image_to_rgb, set_bytes
 
-_LARGEST = 64_000_000
-"""Pixels beyond which no camera's image is believed; a few bytes can claim billions."""
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 _PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
 _PADDING = 4096
@@ -35,7 +34,7 @@ def compressed_image_to_rgb(message: CompressedImage) -> np.ndarray:
     """
     data = bytes(message.data)
     kind = _kind(data, message.format)
-    _check_size(data, kind)
+    check_size(claimed_size(data), kind)
     # The plugin writes the encoding of what it has compressed before a semicolon.
     encoding = message.format.partition(';')[0].strip()
     if encoding.startswith(_BAYER):
@@ -85,33 +84,3 @@ def _kind(data: bytes, claimed: str) -> str:
         f"compressed image of format '{claimed}' starts with {data[:4].hex(' ') or 'nothing'}, "
         'expected a JPEG or PNG'
     )
-
-
-def _check_size(data: bytes, kind: str) -> None:
-    size = _png_size(data) if kind == 'PNG' else _jpeg_size(data)
-    if size is None or not 0 < size[0] * size[1] <= _LARGEST:
-        shown = 'no size' if size is None else f'{size[0]} x {size[1]} pixels'
-        raise ImageError(f'{kind} has {shown}, expected 1 to {_LARGEST} pixels')
-
-
-def _png_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height, which every PNG says in its first chunk."""
-    if data[12:16] != b'IHDR' or len(data) < 24:
-        return None
-    return int.from_bytes(data[16:20], 'big'), int.from_bytes(data[20:24], 'big')
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of the first frame header, found by walking over the segments before it."""
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        # SOF0 to SOF15 without DHT, JPG and DAC.
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = data[at + 5 : at + 7], data[at + 7 : at + 9]
-            return int.from_bytes(width, 'big'), int.from_bytes(height, 'big')
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
-    return None

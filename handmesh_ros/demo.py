@@ -48,7 +48,7 @@ def run_demo(source: Source, options: argparse.Namespace) -> dict[str, Any]:
 
 def _play(source: Source, options: argparse.Namespace, out: Path, children: Children) -> None:
     """Start everything, and wait for the camera to end."""
-    rate = options.rate or source.rate
+    rate = source.played_rate(options.rate, print)
     frames_file = out / _FRAMES
     recorder = children.start(
         'demo_recorder',

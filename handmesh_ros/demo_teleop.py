@@ -73,7 +73,7 @@ def _play(mode: str, options: argparse.Namespace, out: Path, children: Children)
         'frames_file': out / _FRAMES,
         # Of the true hands: the teleoperation and the robot.
         'subscribers': 2,
-        'rate': float(source.rate) * pace,
+        'rate': float(source.played_rate(0.0, print)) * pace,
     }
     if is_network:
         camera['lockstep'] = True

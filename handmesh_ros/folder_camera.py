@@ -84,7 +84,7 @@ class FolderCamera(Node):
         self._source = sources.open_source(
             self.settings.source, log.error, self.settings.bag_topic
         )
-        self._rate = self.settings.rate or self._source.rate
+        self._rate = self._source.played_rate(self.settings.rate, log.warning)
         self._camera = self._source.camera
         if self.settings.intrinsics_file:
             self._camera = sources.read_camera(self.settings.intrinsics_file)

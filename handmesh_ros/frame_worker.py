@@ -232,10 +232,7 @@ class FrameWorker:
             depth = self._metric_input.depth(message.header, (height, width), settings)
         # Meshes cost more than joints alone; a measurement of the hand rests on the best.
         refine = measuring or not wanted <= JOINTS_ONLY
-        self._is_inferring = True
         hands = self._hands(message.header, rgb, stamp, camera, depth, settings, refine)
-        self._is_inferring = False
-        self._recovery.note_success()
         if self._node.hand_size is not None:
             self._node.hand_size.see(rgb, hands, camera)
         with self._monitor.stage('smooth'):
@@ -286,8 +283,7 @@ class FrameWorker:
         refine: bool,
     ) -> list[Hand]:
         """The hands of an image, those left out whose numbers no message can carry."""
-        if self._is_broken:
-            raise BackendError('there is no network since loading it anew has failed')
+        self._check_network()
         self._take_over(settings)
         if self._forget.is_set():
             self._forget.clear()
@@ -298,7 +294,7 @@ class FrameWorker:
             known |= {'intrinsics': camera.intrinsics, 'depth': depth}
             if camera.distortion.size:
                 known |= {'distortion': camera.distortion, 'fisheye': camera.fisheye}
-        hands = self._tracker.update(rgb, self._tracker_time(header, stamp), **known)
+        hands = self._infer(rgb, self._tracker_time(header, stamp), **known)
         for stage, seconds in self._tracker.predictor.stopwatch.seconds.items():
             self._monitor.note(stage, seconds)
         seen = [hand.refined for hand in hands if hand.state is TrackState.TRACKED]
@@ -308,6 +304,19 @@ class FrameWorker:
         if len(good) < len(hands):
             self._node.fault('inference', 'a hand came out with numbers that are not finite')
         return good
+
+    def _check_network(self) -> None:
+        if self._is_broken:
+            self._is_inferring = True
+            raise BackendError('there is no network since loading it anew has failed')
+
+    def _infer(self, rgb: np.ndarray, when: float, **known: Any) -> list[Hand]:
+        """What the tracker finds; only what fails in here may cost the network."""
+        self._is_inferring = True
+        hands = self._tracker.update(rgb, when, **known)
+        self._is_inferring = False
+        self._recovery.note_success()
+        return hands
 
     def _take_over(self, settings: NodeParameters) -> None:
         """Let changes of parameters count from this image on."""

@@ -86,6 +86,13 @@ class GraspTeleopNode(Node):
         self._logged: deque[float] = deque(maxlen=_LOGGED)
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         self._out = {t: self.create_publisher(kind, t, qos) for t, kind in TOPICS.items()}
+        # What stops a robot comes first: an error in what follows does not keep it back.
+        self._publishing = (
+            self._publish_twist,
+            self._publish_grasp,
+            self._publish_goals,
+            self._publish_seen,
+        )
         # The newest only: a hand that has to be sent again is stale by then.
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self.create_subscription(msg.HandArray, 'hands', self._on_hands, newest)
@@ -112,9 +119,19 @@ class GraspTeleopNode(Node):
                 executor.spin_once(timeout_sec=0.1)
         finally:
             if self.context.ok():
-                self._teleop.lose()
-                self._on_timer()
+                self._say_last()
                 self._wait_until_heard()
+
+    def _say_last(self) -> None:
+        """Say that the robot is to stop, by each topic that can say it."""
+        self._teleop.lose()
+        command = self._teleop.command(time.monotonic())
+        self._log(command)
+        for publish in self._publishing:
+            try:
+                publish(command, self._header())
+            except Exception as error:  # of any kind: it may be the one that has led here
+                self.get_logger().error(f'cannot say the last: {error!r}')
 
     def _wait_until_heard(self) -> None:
         """Stay until robots have the last commands: those under way would end with the process."""
@@ -155,6 +172,8 @@ class GraspTeleopNode(Node):
             return
         if is_taken:
             stamp, frame = geometry_stamp(hand, header), header.frame_id
+            if self._first_frame is None:
+                self._first_frame = frame
             self._image, self._geometry = header, Header(stamp=stamp, frame_id=frame)
             self._is_news = True
 
@@ -173,10 +192,8 @@ class GraspTeleopNode(Node):
 
     def _why_elsewhere(self, frame: str) -> str:
         """Why hands of this frame are not to be followed, or ''."""
-        if self._first_frame is None:
-            self._first_frame = frame
         expected = self.settings.camera_frame or self._first_frame
-        if frame == expected:
+        if expected is None or frame == expected:
             return ''
         return (
             f"hands are of frame '{frame}', expected '{expected}' (another camera? parameter "
@@ -209,7 +226,9 @@ class GraspTeleopNode(Node):
                 'turn of the target are held',
                 once=True,
             )
-        self._publish(command)
+        header = self._header()
+        for publish in self._publishing:
+            publish(command, header)
 
     def _log(self, command: Command) -> None:
         """Log another mode, but not each of many in a row."""
@@ -226,26 +245,37 @@ class GraspTeleopNode(Node):
         else:
             self.get_logger().info(text)
 
-    def _publish(self, command: Command) -> None:
-        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self.settings.base_frame)
-        out = self._out
-        if command.has_followed:
-            target = PoseStamped(header=header, pose=pose_to_msg(command.target))
-            out['teleop/target'].publish(target)
-            width = command.opening * self.settings.gripper_stroke
-            out['teleop/gripper'].publish(Float64(data=width))
-            names = self._teleop.robot_hand.names
-            joints = _joint_state(header, names, command.positions, command.velocities)
-            out['teleop/joints'].publish(joints)
-        out['teleop/twist'].publish(TwistStamped(header=header, twist=_twist(command.twist)))
-        out['teleop/grasp'].publish(self._grasp(command, header))
-        if self._is_news and command.angles is not None:
-            # What was seen is said once.
-            seen, self._is_news = self._geometry, False
-            out['teleop/angles'].publish(_joint_state(seen, TELEOP_ANGLES, command.angles))
-            if command.wrist is not None:
-                pose = PoseStamped(header=seen, pose=pose_to_msg(command.wrist))
-                out['teleop/wrist'].publish(pose)
+    def _header(self) -> Header:
+        return Header(stamp=self.get_clock().now().to_msg(), frame_id=self.settings.base_frame)
+
+    def _publish_twist(self, command: Command, header: Header) -> None:
+        twist = TwistStamped(header=header, twist=_twist(command.twist))
+        self._out['teleop/twist'].publish(twist)
+
+    def _publish_grasp(self, command: Command, header: Header) -> None:
+        self._out['teleop/grasp'].publish(self._grasp(command, header))
+
+    def _publish_goals(self, command: Command, header: Header) -> None:
+        if not command.has_followed:
+            return
+        target = PoseStamped(header=header, pose=pose_to_msg(command.target))
+        self._out['teleop/target'].publish(target)
+        width = command.opening * self.settings.gripper_stroke
+        self._out['teleop/gripper'].publish(Float64(data=width))
+        names = self._teleop.robot_hand.names
+        joints = _joint_state(header, names, command.positions, command.velocities)
+        self._out['teleop/joints'].publish(joints)
+
+    def _publish_seen(self, command: Command, header: Header) -> None:
+        """What was seen, once, by its own header."""
+        if not self._is_news or command.angles is None:
+            return
+        seen, self._is_news = self._geometry, False
+        angles = _joint_state(seen, TELEOP_ANGLES, command.angles)
+        self._out['teleop/angles'].publish(angles)
+        if command.wrist is not None:
+            pose = PoseStamped(header=seen, pose=pose_to_msg(command.wrist))
+            self._out['teleop/wrist'].publish(pose)
 
     def _grasp(self, command: Command, header: Header) -> msg.Grasp:
         message = msg.Grasp(

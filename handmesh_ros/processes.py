@@ -86,11 +86,11 @@ class Child:
 
     def stop(self) -> int:
         """Ask the process to end; see :func:`end_processes`."""
-        return end_processes([self.process])[0]
+        return end_process(self.process)
 
 
-def end_process(process: subprocess.Popen[Any]) -> int:
-    """Ask a process to end; the exit code, after a kill if it does not listen."""
+def _end(process: subprocess.Popen[Any]) -> int:
+    """The exit code of a process that is asked to end, and killed if it does not listen."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:
@@ -100,22 +100,40 @@ def end_process(process: subprocess.Popen[Any]) -> int:
         return process.wait()
 
 
+def end_process(process: subprocess.Popen[Any]) -> int:
+    """Ask one process to end; see :func:`end_processes`."""
+    return end_processes([process])[0]
+
+
 def end_processes(processes: Sequence[subprocess.Popen[Any]]) -> list[int]:
     """
     Ask processes to end, each when the one before has; their exit codes.
 
-    They may take their time. A signal does not keep any of them from being ended: it is passed
-    over at first, since it may be the very one that has led here, and later kills all.
+    They may take their time, and no signal keeps any of them from being ended. The first one,
+    which may be what has led here, only asks; one that comes more than
+    :data:`~handmesh_ros.stop_signals.IMPATIENCE` after it kills them all. Once they have ended, a
+    first one is for whoever handles signals outside, unless an error ends the caller anyway.
     """
-    begun = time.monotonic()
+    error = sys.exc_info()[1]
+    has_led_here = isinstance(error, KeyboardInterrupt) or stop_signals.is_stop_requested()
+    asked = time.monotonic() if has_led_here else None
+    came: list[int] = []
 
-    def hurry(number: int, frame: object) -> None:
-        if time.monotonic() - begun > stop_signals.IMPATIENCE:
+    def heed(number: int, frame: object) -> None:
+        nonlocal asked
+        came.append(number)
+        now = time.monotonic()
+        if asked is None:
+            asked = now
+        elif now - asked > stop_signals.IMPATIENCE:
             for process in processes:
                 process.kill()
 
-    with stop_signals.handled_by(hurry):
-        return [end_process(process) for process in processes]
+    with stop_signals.handled_by(heed):
+        codes = [_end(process) for process in processes]
+    if came and not has_led_here and error is None:
+        signal.raise_signal(came[0])
+    return codes
 
 
 def _yaml(value: object) -> str:
@@ -235,7 +253,7 @@ def run_as_command(run: Callable[[], int]) -> int:
     :returns: that code, 1 if the demo failed, which is said, 130 if it was stopped.
     """
     try:
-        with stop_signals.handled_by(_interrupt):
+        with stop_signals.handled_by(interrupt):
             return run()
     except (HandmeshError, DemoError, OSError) as error:
         print(f'demo failed: {error}', file=sys.stderr, flush=True)
@@ -245,5 +263,6 @@ def run_as_command(run: Callable[[], int]) -> int:
         return 130
 
 
-def _interrupt(number: int, frame: object) -> None:
+def interrupt(number: int, frame: object) -> None:
+    """Handle a signal as Python handles Ctrl-C, for :func:`stop_signals.handled_by`."""
     raise KeyboardInterrupt

@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 
 import handmesh_model
 from handmesh_model.errors import ConfigError, ImageError
-from handmesh_model.image_files import IMAGE_SUFFIXES, image_files
+from handmesh_model.image_files import IMAGE_SUFFIXES, image_files, read_image
 from handmesh_model.yaml_files import read_yaml
 from handmesh_ros import bags
 from handmesh_ros.parameters import RATE_RANGE
@@ -53,7 +54,9 @@ class Source:
     :param frames: starts from the first picture each time it is called.
     :param count: number of pictures, None where it is not known.
     :param rate: pictures a second, within :data:`~handmesh_ros.parameters.RATE_RANGE`.
+    :param own_rate: as it tells it itself, if that cannot be played; else None.
     :param camera: as a file beside the source, or a bag itself, tells it; None if none does.
+        Picture files then come as they are stored, else turned as they ask for.
     :param is_live: pictures come by themselves, each as it is taken.
     :param close: lets go of the device, if it is one; no pictures come afterwards.
     """
@@ -65,6 +68,18 @@ class Source:
     camera: SourceCamera | None = None
     is_live: bool = False
     close: Callable[[], object] = lambda: None
+    own_rate: float | None = None
+
+    def played_rate(self, asked: float, warn: Warn) -> float:
+        """
+        Pictures a second to play.
+
+        :param asked: by the user; 0 for the source's own.
+        :param warn: told if that is not its own.
+        """
+        if not asked and self.own_rate is not None:
+            warn(f'{self.name} has {self.own_rate:g} images a second, {self.rate:g} are played')
+        return asked or self.rate
 
     @property
     def intrinsics(self) -> np.ndarray | None:
@@ -99,17 +114,14 @@ def open_source(text: str, warn: Warn = print, topic: str = '') -> Source:
 
     :param text: 'demo' or empty for the embedded clip, digits or /dev/video and digits for a
         camera, else a path.
-    :param warn: told of each picture that cannot be read, the others are played; and of a rate
-        that cannot be kept.
+    :param warn: told of each picture that cannot be read, the others are played.
     :param topic: of the images, where the source is a bag with several.
     :raises ImageError: if there is no such thing, or nothing in it can be read.
     :raises ConfigError: if a file beside the source holds something else than expected.
     """
     source = _open(text, warn, topic)
     rate = min(max(source.rate, RATE_RANGE[0]), RATE_RANGE[1])
-    if rate != source.rate:
-        warn(f'{source.name} has {source.rate:g} images a second, {rate:g} are played')
-    return replace(source, rate=rate)
+    return replace(source, rate=rate, own_rate=None if rate == source.rate else source.rate)
 
 
 def _open(text: str, warn: Warn, topic: str) -> Source:
@@ -162,8 +174,10 @@ def _folder(path: Path, warn: Warn) -> Source:
 
 
 def _images(name: str, files: list[Path], warn: Warn) -> Source:
-    first = next((rgb for rgb in map(_read_image, files) if rgb is not None), None)
-    if first is None:
+    camera = _camera_beside(files[0].parent)
+    # A camera's matrix belongs to the pixels as they are stored.
+    upright = camera is None
+    if all(_read_image(file, upright) is None for file in files):
         raise ImageError(
             f"source '{name}': none of {len(files)} images can be read, the first is "
             f"'{files[0].name}'"
@@ -171,22 +185,19 @@ def _images(name: str, files: list[Path], warn: Warn) -> Source:
 
     def frames() -> Iterator[Frame]:
         for index, file in enumerate(files):
-            rgb = _read_image(file)
+            rgb = _read_image(file, upright)
             if rgb is None:
                 warn(f"image '{file}' cannot be read and is left out")
             else:
                 yield Frame(index, file.name, rgb)
 
-    return Source(name, frames, len(files), FOLDER_RATE, _camera_beside(files[0].parent))
+    return Source(name, frames, len(files), FOLDER_RATE, camera)
 
 
-def _read_image(path: Path) -> np.ndarray | None:
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error):
-        return None
-    return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+def _read_image(path: Path, upright: bool) -> np.ndarray | None:
+    with suppress(ImageError):
+        return read_image(path, upright)
+    return None
 
 
 def _video(path: Path, title: str) -> Source:

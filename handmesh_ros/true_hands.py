@@ -45,7 +45,8 @@ class TrueHands(FolderCamera):
         source = self.settings.source
         self._truth = _truth_of(DEMO_CLIP if source in ('', 'demo') else Path(source).expanduser())
         self._before: dict[int, Hand] = {}
-        self._stamp_before = 0
+        self._stamp_before = self._index_before = 0
+        self._first_track = 0
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         latched = QoSProfile(
             depth=1,
@@ -64,9 +65,18 @@ class TrueHands(FolderCamera):
         return listeners >= self.settings.subscribers
 
     def publish(self, frame: Frame, header: Header) -> None:
-        """Publish a picture, its CameraInfo and its hands; a hand that left is said to be lost."""
+        """
+        Publish a picture, its CameraInfo and its hands; a hand that left is said to be lost.
+
+        So are all where the clip starts over: no hand goes from its last picture to its first.
+        """
         super().publish(frame, header)
-        seen = {hand.track_id: hand for hand in self._truth[frame.index]}
+        if frame.index < self._index_before:
+            numbers = [hand.track_id for hands in self._truth for hand in hands]
+            self._first_track += 1 + max(numbers, default=0)
+        self._index_before = frame.index
+        true = {hand.track_id + self._first_track: hand for hand in self._truth[frame.index]}
+        seen = {number: replace(hand, track_id=number) for number, hand in true.items()}
         stamp = stamp_to_nanoseconds(header.stamp)
         since = (stamp - self._stamp_before) * 1e-9
         gone = [

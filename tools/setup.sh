@@ -3,7 +3,7 @@
 # sourced, a ROS 2 made of wheels in .venv; the messages in install/. What is set up already is left alone.
 #
 #   PYTHON       interpreter to use; default: the first fitting one of python3, python3.12, ...
-#   TORCH_INDEX  package index to take PyTorch from; default: pip's own
+#   TORCH_INDEX  package index to take PyTorch from; default: pip's own; naming another later installs it anew
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -93,6 +93,7 @@ make_venv() {
     "$python" -m venv "${options[@]}" "$venv"
     mkdir -p "$stamps"
     printf '%s' "$ros" >"$stamps/mode"
+    printf '%s' "$root" >"$stamps/root"
 }
 
 # --- What goes in ----------------------------------------------------------------------------------------
@@ -113,9 +114,14 @@ constraints() {
 }
 
 install_torch() {
-    has_module torch && return
     local options=()
-    [ -z "${TORCH_INDEX:-}" ] || options=(--index-url "$TORCH_INDEX")
+    if [ -n "${TORCH_INDEX:-}" ]; then
+        options=(--index-url "$TORCH_INDEX")
+        # To pip the same version from elsewhere is as good.
+        ! has_module torch || pip_install torch "${options[@]}" --no-deps --force-reinstall "torch==$torch_version"
+    elif has_module torch; then
+        return
+    fi
     pip_install torch -c "$stamps/constraints.txt" "${options[@]}" "torch==$torch_version"
 }
 
@@ -147,7 +153,15 @@ exec 9<Makefile
 if [ -f "$stamps/mode" ] && [ "$(cat "$stamps/mode")" != "$ros" ]; then
     fail "$venv was set up for ROS '$(cat "$stamps/mode")', now it is '$ros'; 'make clean' removes what is set up"
 fi
+# What is in it names its place in full: in a copy, activating it would activate the original.
+if [ -f "$stamps/root" ] && ! [ "$(cat "$stamps/root")" -ef "$root" ]; then
+    fail "$venv was set up as $(cat "$stamps/root")/.venv and only works there; 'rm -r .venv build install' removes" \
+        "it, then set up again"
+fi
 [ -f "$stamps/mode" ] && [ -x "$venv/bin/python" ] || { say "Python environment in .venv, ROS: $ros"; make_venv; }
+
+# One that was set up before this was noted.
+[ -f "$stamps/root" ] || ! grep -qsF "$venv" "$venv/bin/activate" || printf '%s' "$root" >"$stamps/root"
 
 export VIRTUAL_ENV=$venv PATH=$venv/bin:$PATH
 if [ "$ros" = wheels ]; then
@@ -155,8 +169,13 @@ if [ "$ros" = wheels ]; then
 fi
 unset PYTHONHOME
 
+torch=$torch_version${TORCH_INDEX:+ from $TORCH_INDEX}
+if [ -z "${TORCH_INDEX:-}" ] && grep -qs "^$torch_version from " "$stamps/torch"; then
+    torch=$(cat "$stamps/torch")
+fi
+
 constraints
-stage torch "$torch_version" 'PyTorch (some minutes where it has to be downloaded)' install_torch
+stage torch "$torch" 'PyTorch (some minutes where it has to be downloaded)' install_torch
 stage packages "$(fingerprint "$root" "$(contents pyproject.toml)")" 'Python packages' install_packages
 if [ "$ros" = wheels ]; then
     stage ros "$(fingerprint "$(cat "$stamps/packages")" "$(contents tools/ros_from_wheels.py)")" \

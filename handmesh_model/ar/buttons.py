@@ -74,6 +74,19 @@ class ButtonPanel:
         """Let everything go, as when the panel is out of reach."""
         return self.update(())
 
+    def release(self) -> list[ButtonEvent]:
+        """
+        Let go what is pressed, as when no hands come any more.
+
+        Fingers that were before a cap, or have begun to push it, may still press it when they are
+        seen again; what was pressed must be left first.
+        """
+        events: list[ButtonEvent] = []
+        for button, cap in zip(self.panel.buttons, self._caps, strict=True):
+            if cap.pressed:
+                self._let_go(button, cap, events)
+        return events
+
     @property
     def depths(self) -> list[float]:
         """Metres that each cap is pushed in, for drawing."""

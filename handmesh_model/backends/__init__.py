@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from handmesh_model.backends.interface import Backend, NetworkResult
+from handmesh_model.backends.interface import Backend, NetworkResult, reason_of
 from handmesh_model.backends.registry import (
     BACKENDS,
     PRECISIONS,
@@ -54,8 +54,7 @@ def choose_device(device: str, backend: str = 'auto') -> torch.device:
         chosen = torch.device(device)
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise BackendError(f"device '{device}' cannot be used here: {reason}") from error
+        raise BackendError(f"device '{device}' cannot be used here: {reason_of(error)}") from error
     return chosen
 
 

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from handmesh_model.errors import BackendError
+from handmesh_model.errors import BackendError, OutputError
 
 Loaded = TypeVar('Loaded')
 
@@ -81,7 +81,8 @@ def cached(
 
     :param kind: first word of the folder's name, for people.
     :param facts: all that the artefact depends on, as JSON knows it.
-    :param build: writes the files into the empty folder that it is given.
+    :param build: writes the files into the empty folder that it is given; where the cache has no
+        room for them (OSError, OutputError), once more into a temporary one.
     :param load: reads them; whatever it raises counts as damage once, and is passed on after the
         artefact was built anew.
     """
@@ -113,8 +114,15 @@ def _built(
     """Build and load an artefact, in the place of the folder with the given identity."""
     made = _work_folder(folder)
     try:
-        build(made)
-        _write_manifest(made, facts)
+        try:
+            _fill(made, facts, build)
+        except (OSError, OutputError) as error:
+            if made.parent != folder.parent:
+                raise
+            # A full disk, or a quota: there may be room elsewhere.
+            shutil.rmtree(made, ignore_errors=True)
+            made = _elsewhere(folder, error)
+            _fill(made, facts, build)
         place = _moved(made, folder, facts, unfit)
         try:
             loaded = load(place)
@@ -130,14 +138,23 @@ def _built(
     return loaded
 
 
+def _fill(made: Path, facts: Mapping[str, Any], build: Callable[[Path], None]) -> None:
+    build(made)
+    _write_manifest(made, facts)
+
+
 def _work_folder(folder: Path) -> Path:
     """A new folder on the cache's file system, or anywhere if the cache cannot be written."""
     try:
         _make(folder.parent)
         return Path(tempfile.mkdtemp(prefix=_MAKING, dir=folder.parent))
     except OSError as error:
-        log.warning("no cache of compiled networks in '%s': %s", folder.parent, error)
-        return Path(tempfile.mkdtemp(prefix='handmesh-'))
+        return _elsewhere(folder, error)
+
+
+def _elsewhere(folder: Path, error: Exception) -> Path:
+    log.warning("no cache of compiled networks in '%s': %s", folder.parent, error)
+    return Path(tempfile.mkdtemp(prefix='handmesh-'))
 
 
 def _make(folder: Path) -> None:

@@ -5,21 +5,28 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from handmesh_model.backends.edge import COORDINATES, ArrayEdge, OutputLayout
+from handmesh_model.backends.openvino import HINTS
 from handmesh_model.crop import CROP_MARGIN
-from handmesh_model.errors import BackendError
+from handmesh_model.errors import BackendError, OutputError
 from handmesh_model.extras import advice, missing_packages
+from handmesh_model.joints import JOINT_NAMES
 from handmesh_model.lixels import LixelScale
 from handmesh_model.placement import has_metric_depth
 
 if TYPE_CHECKING:
     from handmesh_model.network import HandMeshNet
+
+Save = Callable[[Path], None]
+"""Writes the files of a network into a folder."""
 
 ONNX_FILE, DESCRIPTION_FILE = 'model.onnx', 'outputs.json'
 ONNX_OPSET = 20
@@ -35,11 +42,15 @@ _AXES = {
 }
 _MEANINGS = {
     'vertices': 'lixels: x, y along the crop, z the depth relative to the wrist; see decoding',
-    'joints': 'lixels, see decoding; in the order of handmesh_model.joints',
+    'joints': 'lixels, see decoding; in the order of joint_names',
     'presence': 'logit: a hand is in the crop; probability = 1 / (1 + exp(-logit))',
     'side': 'logit: the crop shows a right hand; probability = 1 / (1 + exp(-logit))',
     'confidence': '0 to 1, one a joint',
 }
+_FLOAT32 = (
+    f'OpenVINO has to be told INFERENCE_PRECISION_HINT {HINTS["INFERENCE_PRECISION_HINT"]}, for '
+    'ONNX files, too: on CPUs that have bfloat16 it computes in that otherwise'
+)
 
 
 def export_network(
@@ -53,6 +64,8 @@ def export_network(
     """
     Write a network into a folder.
 
+    Files that are there already are replaced, so that whoever runs them goes on undisturbed.
+
     :param file_format: 'onnx', 'openvino' or 'tensorrt'.
     :param precision: one that the format has, or 'auto' for its first.
     :param batch: crops in one run.
@@ -60,6 +73,7 @@ def export_network(
     :returns: the files written.
     :raises BackendError: if the format has no such precision or batch, or a package is missing;
         the folder is then not made.
+    :raises OutputError: if the files cannot be written; those that are there then stay.
     """
     precisions = _PRECISIONS[file_format]
     precision = precisions[0] if precision == 'auto' else precision
@@ -68,13 +82,28 @@ def export_network(
             f"format '{file_format}' has no precision '{precision}', expected one of "
             f'{", ".join(precisions)}'
         )
-    written = _WRITERS[file_format](net, precision, batch, out, refine)
-    description = out / DESCRIPTION_FILE
-    description.write_text(json.dumps(_description(net, batch), indent=2) + '\n')
-    return [*written, description]
+    save = _MAKERS[file_format](net, precision, batch, refine)
+    description = _description(net, file_format, precision, batch, refine)
+    try:
+        return _replaced(out, save, json.dumps(description, indent=2) + '\n')
+    except OSError as error:
+        raise OutputError(f"cannot write into '{out}': {error}") from error
 
 
-def _onnx(net: HandMeshNet, precision: str, batch: int, out: Path, refine: bool) -> list[Path]:
+def _replaced(out: Path, save: Save, description: str) -> list[Path]:
+    """Write all files apart from those of an earlier export, then put them in their place."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='.part-', dir=out) as name:
+        made = Path(name)
+        save(made)
+        files = sorted(made.iterdir())
+        (made / DESCRIPTION_FILE).write_text(description)
+        # The description comes last, and describes no mixture meanwhile.
+        (out / DESCRIPTION_FILE).unlink(missing_ok=True)
+        return [file.replace(out / file.name) for file in (*files, made / DESCRIPTION_FILE)]
+
+
+def _onnx(net: HandMeshNet, precision: str, batch: int, refine: bool) -> Save:
     missing = missing_packages(_ONNX_NEEDS)
     if missing:
         raise BackendError(advice('ONNX', missing, 'export'))
@@ -96,19 +125,19 @@ def _onnx(net: HandMeshNet, precision: str, batch: int, out: Path, refine: bool)
     except ImportError as error:  # of one that is there, but not whole
         told = advice('ONNX', _ONNX_NEEDS, 'export')
         raise BackendError(f'{told} ({error})') from error
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / ONNX_FILE
-    program.save(path, external_data=False)
-    return [path]
+    for node in program.model.graph.all_nodes():
+        # Stack traces, with the paths of this machine.
+        node.metadata_props.clear()
+    return lambda folder: program.save(folder / ONNX_FILE, external_data=False)
 
 
-def _openvino(net: HandMeshNet, precision: str, batch: int, out: Path, refine: bool) -> list[Path]:
+def _openvino(net: HandMeshNet, precision: str, batch: int, refine: bool) -> Save:
     from handmesh_model.backends.openvino import (
         MODEL_FILE,
         artefact,
-        import_openvino,
         part,
         read_file,
+        save_model,
     )
 
     if batch != 1:
@@ -117,13 +146,10 @@ def _openvino(net: HandMeshNet, precision: str, batch: int, out: Path, refine: b
     layout = OutputLayout.of(net.config, net.topology.vertex_count)
     for output, name in zip(model.outputs, layout.names, strict=True):
         output.tensor.set_names({name})
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / MODEL_FILE
-    import_openvino().save_model(model, path, False)
-    return [path, path.with_suffix('.bin')]
+    return lambda folder: save_model(model, folder / MODEL_FILE)
 
 
-def _tensorrt(net: HandMeshNet, precision: str, batch: int, out: Path, refine: bool) -> list[Path]:
+def _tensorrt(net: HandMeshNet, precision: str, batch: int, refine: bool) -> Save:
     from handmesh_model.backends.cudagraph import DTYPES
     from handmesh_model.backends.registry import BACKENDS
     from handmesh_model.backends.tensorrt import ENGINE_FILE, engine_bytes, import_tensorrt
@@ -134,32 +160,44 @@ def _tensorrt(net: HandMeshNet, precision: str, batch: int, out: Path, refine: b
         raise BackendError(problem)
     edge = _part(ArrayEdge(net, 'dense', DTYPES[precision]).to(device), refine)
     engine = engine_bytes(import_tensorrt()[1], edge, batch)
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / ENGINE_FILE
-    path.write_bytes(engine)
-    return [path]
+
+    def save(folder: Path) -> None:
+        (folder / ENGINE_FILE).write_bytes(engine)
+
+    return save
 
 
 def _part(edge: ArrayEdge, refine: bool) -> ArrayEdge:
     return edge if refine else edge.without_refine()
 
 
-_WRITERS: dict[str, Any] = {'onnx': _onnx, 'openvino': _openvino, 'tensorrt': _tensorrt}
+_MAKERS: dict[str, Callable[[HandMeshNet, str, int, bool], Save]] = {
+    'onnx': _onnx,
+    'openvino': _openvino,
+    'tensorrt': _tensorrt,
+}
 
 
-def _description(net: HandMeshNet, batch: int) -> dict[str, Any]:
+def _description(
+    net: HandMeshNet, file_format: str, precision: str, batch: int, refine: bool
+) -> dict[str, Any]:
     """What goes in and comes out, for whoever writes the other end."""
     config, layout = net.config, OutputLayout.of(net.config, net.topology.vertex_count)
     shapes: dict[str, tuple[int, ...]] = {'vertices': (net.topology.vertex_count, COORDINATES)}
     shapes |= {'joints': (config.joint_count, COORDINATES), 'confidence': (config.joint_count,)}
-    return {
+    size, is_engine = config.input_size, file_format == 'tensorrt'
+    colours = 'RGB from 0 to 1' if is_engine else 'RGB'
+    described = {
         'crops': {
-            'shape': [batch, config.input_size, config.input_size, 3],
-            'type': 'uint8',
-            'meaning': 'RGB; left hands mirrored, the side of the square '
+            'shape': [batch, 3, size, size] if is_engine else [batch, size, size, 3],
+            'type': precision if is_engine else 'uint8',
+            'meaning': f'{colours}; left hands mirrored, the side of the square '
             f'{CROP_MARGIN:g} times the longer side of the box around the hand',
         },
+        'precision': precision,
+        'refined': config.refine_stage and refine,
         'lixels': config.heatmap_size,
+        'joint_names': list(JOINT_NAMES),
         'decoding': _decoding(net),
         'outputs': {
             name: {
@@ -169,9 +207,14 @@ def _description(net: HandMeshNet, batch: int) -> dict[str, Any]:
             }
             for name in layout.names
         },
-        'packed': 'a TensorRT engine takes (N, 3, S, S) 0 to 1 in its precision and gives all '
-        'outputs of a crop in one row, in this order',
     }
+    if is_engine:
+        described['packed'] = (
+            f'float32 ({batch}, {layout.width}): all outputs of a crop in one row, in this order'
+        )
+    else:
+        described['computing'] = _FLOAT32
+    return described
 
 
 def _decoding(net: HandMeshNet) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from handmesh_model.backends.interface import (
 )
 from handmesh_model.backends.transposed import split_wide_transposed
 from handmesh_model.backends.wide_maps import sample_wide_maps
-from handmesh_model.errors import BackendError
+from handmesh_model.errors import BackendError, OutputError
 from handmesh_model.extras import advice
 
 if TYPE_CHECKING:
@@ -165,10 +165,10 @@ def artefact(net: HandMeshNet, precision: str, load: Callable[[Path], Loaded]) -
     :param load: reads :data:`MODEL_FILE` in the folder that it is given.
     :raises BackendError: if a package is missing.
     """
-    openvino = import_openvino()
+    import_openvino()
 
     def build(folder: Path) -> None:
-        openvino.save_model(openvino_model(net, precision), folder / MODEL_FILE, False)
+        save_model(openvino_model(net, precision), folder / MODEL_FILE)
 
     return cached(f'openvino-{precision}', artefact_facts(net, precision), build, load)
 
@@ -206,6 +206,18 @@ def convert(module: nn.Module, example: Tensor, output_names: tuple[str, ...]) -
     for output, name in zip(model.outputs, output_names, strict=True):
         output.tensor.set_names({name})
     return model
+
+
+def save_model(model: Any, path: Path) -> None:
+    """
+    Write a model's description, and its weights beside it, as they are.
+
+    :raises OutputError: if they cannot be written; OpenVINO says so without a reason.
+    """
+    try:
+        import_openvino().save_model(model, path, False)
+    except (OSError, RuntimeError) as error:
+        raise OutputError(f"cannot write '{path}': {reason_of(error)}") from error
 
 
 def read_file(folder: Path) -> Any:

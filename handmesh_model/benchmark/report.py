@@ -16,7 +16,8 @@ def format_report(report: Figures) -> str:
     parts = [
         f'{machine["cpu"]}, {machine["cores"]} cores'
         + (f', {machine["gpu"]}' if machine['gpu'] else '')
-        + f'; {machine["date"]}; load average {load}',
+        + f'; {machine["date"]}; load average {load}'
+        + _options(report),
         _networks(report),
         _stages(report),
         _tracking(report),
@@ -24,9 +25,21 @@ def format_report(report: Figures) -> str:
         _motion(report),
         _messages(report),
         _nodes(report),
-        '\n'.join(f'left out: {name}: {why}' for name, why in report['left_out'].items()),
+        _left_out(report),
     ]
     return '\n\n'.join(part for part in parts if part)
+
+
+def _options(report: Figures) -> str:
+    return ''.join(f'; {name} {value}' for name, value in report.get('options', {}).items())
+
+
+def _left_out(report: Figures) -> str:
+    """What was not measured, a line for each reason."""
+    names: dict[str, list[str]] = {}
+    for name, why in report['left_out'].items():
+        names.setdefault(why, []).append(name)
+    return '\n'.join(f'left out: {", ".join(those)}: {why}' for why, those in names.items())
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

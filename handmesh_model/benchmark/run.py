@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -46,25 +46,48 @@ class Options:
     mediapipe: str = ''
 
 
-def run_benchmark(options: Options, tell: Progress = print) -> dict[str, Any]:
+def run_benchmark(
+    options: Options, tell: Progress = print, report: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """
     Measure everything that can be measured here; what cannot is noted under 'left_out'.
 
+    :param report: empty; filled as figures come, so that an error leaves those before it.
+    :returns: the report.
     :raises HandmeshError: if weights, device or backend cannot be used.
     """
-    report: dict[str, Any] = {'machine': describe_machine(), 'quick': options.quick}
-    left_out: dict[str, str] = {}
+    _check(options)
+    report = {} if report is None else report
+    report |= {'machine': describe_machine(), 'quick': options.quick}
+    report['options'] = {name: getattr(options, name) for name in ('weights', 'device', 'backend')}
+    report['left_out'] = {}
     if 'network' in options.parts:
-        report.update(_networks(options, tell))
+        _networks(options, report, tell)
     if {'stages', 'tracking', 'steadiness'} & set(options.parts):
-        report.update(_around(options, left_out, tell))
+        _around(options, report, tell)
     if 'ros' in options.parts:
-        report.update(_ros(options, left_out, tell))
+        report.update(_ros(options, report['left_out'], tell))
     report['machine']['load_average_after'] = load_average()
-    return {**report, 'left_out': left_out}
+    return report
 
 
-def _networks(options: Options, tell: Progress) -> dict[str, Any]:
+def has_figures(report: Mapping[str, Any]) -> bool:
+    """Whether anything has been measured."""
+    return any(report.get(name) for name in (*PARTS[:-1], 'node'))
+
+
+def _check(options: Options) -> None:
+    """Find what cannot be used before minutes of measuring."""
+    from handmesh_model.backends import choose_device
+    from handmesh_model.backends.registry import choose_backends
+    from handmesh_model.weight_files import chosen_weights, weight_files
+
+    device = choose_device(options.device, options.backend)
+    choose_backends(options.backend, device, 'auto')
+    weight_files(chosen_weights(options.weights, device))
+
+
+def _networks(options: Options, report: dict[str, Any], tell: Progress) -> None:
     from handmesh_model.backends import choose_device
     from handmesh_model.benchmark.networks import (
         BATCHES,
@@ -76,15 +99,17 @@ def _networks(options: Options, tell: Progress) -> dict[str, Any]:
     device = choose_device(options.device)
     effort = Effort(2.0, 3, 20, 1) if options.quick else Effort(20.0, 10, 300, 3)
     batches = BATCHES[:1] if options.quick else BATCHES
-    reports = {}
+    fastest = report['network_ms'] = {}
+    reports = report['network'] = {}
     for name in networks_of(options):
         tell(f'network {name}')
         make = partial(make_network, options.weights if name == 'open' else name)
         # Calibrating takes its time, and the paper's network is untrained here.
         with_int8 = name != 'paper' and not options.quick
         reports[name] = measure_network(make, device, effort, batches, with_int8, tell)
-    fastest = {name: medians(found) for name, found in reports.items()}
-    return {'network_ms': fastest, 'network': reports}
+        fastest[name] = medians(reports[name])
+        for backend, reason in reports[name]['left_out'].items():
+            report['left_out'][f'{name}: {backend}'] = reason
 
 
 def networks_of(options: Options) -> tuple[str, ...]:
@@ -92,32 +117,32 @@ def networks_of(options: Options) -> tuple[str, ...]:
     return NETWORKS if options.weights == 'open' else NETWORKS[:2]
 
 
-def _around(options: Options, left_out: dict[str, str], tell: Progress) -> dict[str, Any]:
+def _around(options: Options, report: dict[str, Any], tell: Progress) -> None:
     from handmesh_model.benchmark.stages import measure_stages
     from handmesh_model.benchmark.steadiness import measure_steadiness
     from handmesh_model.benchmark.tracking import measure_tracking
     from handmesh_model.predictor import HandMeshPredictor
 
-    report: dict[str, Any] = {}
     predictor = HandMeshPredictor(options.weights, options.device, options.backend)
     if 'stages' in options.parts:
         tell('stages around the network')
         effort = Effort(2.0, 5, 50, 1) if options.quick else Effort(10.0, 20, 300, 3)
         report['stages'] = measure_stages(predictor, effort, tell=tell)
+        for size, timings in report['stages'].items():
+            if not timings:
+                report['left_out'][f'stages, {size}'] = 'no hand is found in the picture'
     if 'tracking' in options.parts:
         count = 30 if options.quick else 300
         tell(f'tracking, {count} frames')
         report['tracking'] = measure_tracking(predictor, count)
         if options.mediapipe:
             tell(f'tracking beside MediaPipe, {count} frames')
-            found = _beside_mediapipe(options, predictor, count, left_out)
-            report.update(found)
+            report |= _beside_mediapipe(options, predictor, count, report['left_out'])
     if 'steadiness' in options.parts:
         count = 64 if options.quick else 210
         tell(f'steadiness, hands at rest and {count} frames of moving ones')
         report['steadiness'] = measure_steadiness(predictor, count)
     predictor.close()
-    return report
 
 
 def _beside_mediapipe(

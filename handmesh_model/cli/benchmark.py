@@ -8,6 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from handmesh_model.errors import OutputError
+from handmesh_model.extras import need
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command and its arguments."""
@@ -42,11 +45,19 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, print, write."""
-    from handmesh_model.benchmark.report import format_report, plot_report
-    from handmesh_model.benchmark.run import Options, run_benchmark
-    from handmesh_model.evaluation.report import write_json
+    """
+    Measure, print, write.
 
+    :raises OutputError: if the figures could not be written, before anything is measured.
+    :raises HandmeshError: if weights, device or backend cannot be used, or there is no matplotlib
+        for ``--plot``.
+    """
+    from handmesh_model.benchmark.run import Options, has_figures, run_benchmark
+
+    if arguments.plot is not None:
+        need('--plot', 'benchmark', 'matplotlib')
+    for path in filter(None, (arguments.json, arguments.plot)):
+        _check_place(path)
     peer = arguments.mediapipe or (sys.executable if find_spec('mediapipe') else '')
     options = Options(
         parts=tuple(arguments.parts),
@@ -56,7 +67,34 @@ def run(arguments: argparse.Namespace) -> int:
         backend=arguments.backend,
         mediapipe=peer,
     )
-    report = run_benchmark(options, _tell)
+    report: dict[str, Any] = {}
+    try:
+        run_benchmark(options, _tell, report)
+    finally:
+        # An error or Ctrl-C leaves the figures of the minutes before.
+        if has_figures(report):
+            _hand_over(report, arguments)
+    return 0
+
+
+def _check_place(path: Path) -> None:
+    """Find out that a file cannot be written before there is something to write."""
+    is_new = not path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open('ab'):
+            pass
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write '{path}': {error.strerror}") from error
+
+
+def _hand_over(report: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Print a report and write what was asked for."""
+    from handmesh_model.benchmark.report import format_report, plot_report
+    from handmesh_model.evaluation.report import write_json
+
     print(format_report(report))
     if arguments.json is not None:
         write_json(arguments.json, report)
@@ -65,7 +103,6 @@ def run(arguments: argparse.Namespace) -> int:
         plot = arguments.json.with_suffix('.png')
     if plot is not None:
         plot_report(report, plot)
-    return 0
 
 
 def _tell(text: str) -> None:

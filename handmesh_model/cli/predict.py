@@ -11,12 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from handmesh_model.errors import ConfigError, HandmeshError, ImageError
 from handmesh_model.hand import SIDES, Hand
-from handmesh_model.image_files import IMAGE_SUFFIXES, image_files
+from handmesh_model.image_files import IMAGE_SUFFIXES, image_files, read_image
 from handmesh_model.joints import JOINT_NAMES
 from handmesh_model.output_files import write_picture, written_beside
 from handmesh_model.topology import HandTopology
@@ -61,7 +60,8 @@ def add_parser(subparsers: Any) -> None:
         type=float,
         nargs=4,
         metavar=('FX', 'FY', 'CX', 'CY'),
-        help='camera matrix in pixels; without it metres are relative to the wrist',
+        help='camera matrix in pixels as the pictures are stored, which are then not turned by '
+        'their EXIF orientation; without it metres are relative to the wrist',
     )
 
 
@@ -103,10 +103,12 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.side,
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
+    earlier = _results_by_name(arguments.out)
     results: dict[str, dict[str, Any]] = {}
     try:
         for path, name in pictures:
-            results[str(path)] = _predict(predictor, path, name, intrinsics, arguments.out)
+            former = earlier.get(name, [])
+            results[str(path)] = _predict(predictor, path, name, intrinsics, arguments.out, former)
     finally:
         # Ctrl-C leaves the numbers of those pictures whose overlays and meshes it leaves.
         document = {
@@ -131,37 +133,26 @@ def _predict(
     name: str,
     intrinsics: np.ndarray | None,
     out: Path,
+    former: list[Path],
 ) -> dict[str, Any]:
-    """Hands of one picture, drawn and written; what is to be said of it, or why it is unusable."""
+    """
+    Hands of one picture, drawn and written.
+
+    :param former: what an earlier run has written of it.
+    :returns: what is to be said of it, or why it is unusable.
+    """
     try:
-        rgb = read_image(path)
+        # That may have been more hands, or hands of the other side.
+        for file in former:
+            file.unlink(missing_ok=True)
+        rgb = read_image(path, upright=intrinsics is None)
         hands = predictor.predict(rgb, intrinsics)
         _write_pictures(out, name, rgb, hands, predictor.topology, intrinsics)
-    except HandmeshError as error:
+    except (HandmeshError, OSError) as error:
         print(f'{path}: {error}', file=sys.stderr)
         return {'error': str(error)}
     print(f'{path}: {_summary(hands)}')
     return {'name': name, 'hands': [to_plain(hand) for hand in hands]}
-
-
-def read_image(path: Path) -> np.ndarray:
-    """
-    A picture file as (H, W, 3) uint8 RGB.
-
-    :raises ImageError: if there is no such file, it is no picture, or it is too large for OpenCV.
-    """
-    try:
-        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-    except OSError as error:
-        raise ImageError(f"cannot read '{path}': {error.strerror}") from error
-    try:
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except cv2.error as error:
-        # OpenCV refuses so what claims to have more pixels than it reads.
-        raise ImageError(f"'{path}' cannot be read by OpenCV: {error.err}") from error
-    if bgr is None:
-        raise ImageError(f"'{path}' is no picture that OpenCV can read ({data.size} bytes)")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def _named(paths: list[Path]) -> list[tuple[Path, str]]:
@@ -189,6 +180,16 @@ def _named(paths: list[Path]) -> list[tuple[Path, str]]:
         taken.add(name)
         named.append((path, name))
     return named
+
+
+def _results_by_name(out: Path) -> dict[str, list[Path]]:
+    """What earlier runs have left of single pictures, by the names of those."""
+    found: dict[str, list[Path]] = {}
+    for entry in out.iterdir():
+        match = _OF_ONE_PICTURE.fullmatch(entry.name)
+        if match and not entry.is_dir():
+            found.setdefault(match[1], []).append(entry)
+    return found
 
 
 def _check_apart(pictures: list[tuple[Path, str]], out: Path) -> None:
@@ -246,12 +247,14 @@ def write_obj(path: Path, hand: Hand, topology: HandTopology) -> None:
     """
     Write a hand's mesh as Wavefront OBJ, metres, in the camera's optical frame.
 
+    :raises OutputError: if it cannot be written.
     """
     frame = 'camera frame' if hand.is_metric else 'relative to the wrist'
     lines = [f'# {hand.side} hand, metres, {frame}: x right, y down, z forward']
     lines += [f'v {x:.6f} {y:.6f} {z:.6f}' for x, y, z in hand.vertices_camera.tolist()]
     lines += [f'f {a} {b} {c}' for a, b, c in (topology.faces_of(hand.side) + 1).tolist()]
-    path.write_text('\n'.join(lines) + '\n')
+    with written_beside(path) as part:
+        part.write_text('\n'.join(lines) + '\n')
 
 
 def to_plain(hand: Hand) -> dict[str, Any]:

@@ -34,15 +34,19 @@ class Clutch:
         self.is_engaged = False
         self._since: float | None = None
         self._is_spent = False
+        self._pause = np.inf
 
-    def release(self) -> None:
+    def release(self, pause: float = np.inf) -> None:
         """
         Let go until the gesture ends and is made anew.
 
-        With 'always', which has none: until :meth:`reset`, which is when the hand is lost.
+        With 'always', which has none: until :meth:`reset`, which is when the hand is lost, or
+        until it has been seen for some time.
+
+        :param pause: that time, seconds.
         """
         self.reset()
-        self._is_spent = True
+        self._is_spent, self._pause = True, pause
 
     def update(self, joints: np.ndarray, angles: np.ndarray, now: float) -> bool:
         """
@@ -53,6 +57,8 @@ class Clutch:
         :returns: whether the robot shall follow.
         """
         if self._kind == 'always':
+            self._since = now if self._since is None else self._since
+            self._is_spent = self._is_spent and now - self._since < self._pause
             self.is_engaged = not self._is_spent
         elif self._kind == 'curl':
             self._grip(float(finger_curls(angles)[2:].min()), now)

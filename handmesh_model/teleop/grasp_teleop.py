@@ -28,6 +28,11 @@ The change may come at once, as from handmesh_node, which smooths and predicts a
 spread by a filter in between. A One Euro filter with the default settings of handmesh_node is by
 then within 0.7 mm of where a jump of 1 to 5 cm leads to.
 """
+_CALM_TIME = 1.0
+"""
+Seconds without another leap after which the clutch 'always', which has no gesture, follows a hand
+that has leapt. One that was seen wrongly for a moment has leapt back by then.
+"""
 _REFUSAL_TIME = 2.0
 """Seconds that a refusal is told; without any image for so long, handmesh_node ends all tracks."""
 _NOT_ENGAGED = 'clutch not engaged'
@@ -129,8 +134,9 @@ class GraspTeleop:
         Another one than before, by :attr:`SeenHand.identity`, has to grip anew. One whose
         scale changes, by :meth:`SeenHand.has_scale_of`, moves the robot by its turns only until it
         has settled; with 'absolute', where the robot would have to go elsewhere, it has to engage
-        anew. So has one that is where it cannot have gone, by :meth:`SeenHand.has_leapt_from`; and
-        where the time of the images jumps back, all begins anew.
+        anew. So has one that is where it cannot have gone, by :meth:`SeenHand.has_leapt_from`, or,
+        with the clutch 'always', to leap no more for a while; and where the time of the images
+        jumps back, all begins anew.
 
         :returns: whether the hand was taken.
         """
@@ -181,7 +187,7 @@ class GraspTeleop:
             self._let_go()
             if self._config.mapping == 'absolute':
                 # The robot would have to go there.
-                self._clutch.release()
+                self._clutch.release(_CALM_TIME)
             self._why_paused = _LEAPT
         elif not hand.has_scale_of(before.hand):
             self._rescale(hand)

@@ -82,10 +82,10 @@ def test_each_of_a_list_is_painted_in_its_own_colour(kind):
 
 
 def test_colours_of_a_list_that_is_cut_are_cut_too(monkeypatch):
-    monkeypatch.setattr('handmesh_ros.ar_shapes.MAX_TRIANGLES', 2 * 12)
+    monkeypatch.setattr('handmesh_ros.ar_shapes.MAX_MARKER_TRIANGLES', 2 * 12)
     mesh = mesh_of_marker(marker(Marker.CUBE_LIST, points=grid(3), colors=RGB))
     np.testing.assert_array_equal(np.unique(mesh.colors, axis=0), [[0, 1, 0], [1, 0, 0]])
-    monkeypatch.setattr('handmesh_ros.ar_shapes.MAX_TRIANGLES', 1)
+    monkeypatch.setattr('handmesh_ros.ar_shapes.MAX_MARKER_TRIANGLES', 1)
     mesh = mesh_of_marker(marker(Marker.TRIANGLE_LIST, points=grid(6), colors=RGB[:2]))
     np.testing.assert_array_equal(mesh.colors, [[1, 0, 0]] * 3)
 
@@ -132,7 +132,7 @@ def test_lists_are_as_fine_as_there_is_room():
 
 
 def test_triangles_that_are_too_many_are_cut_with_a_word(monkeypatch):
-    monkeypatch.setattr('handmesh_ros.ar_shapes.MAX_TRIANGLES', 2)
+    monkeypatch.setattr('handmesh_ros.ar_shapes.MAX_MARKER_TRIANGLES', 2)
     shapes = [shape_of_marker(marker(Marker.TRIANGLE_LIST, points=grid(n))) for n in (6, 7, 9)]
     assert [len(shape.mesh.faces) for shape in shapes] == [2, 2, 2]
     assert [shape.lack for shape in shapes] == [
@@ -157,7 +157,7 @@ def test_board_says_what_it_does_not_draw_and_why():
     )
     board._markers['a', 3][0].pose.orientation.w = 0.0
     assert board.placed('camera', nowhere, 0.0) == []
-    assert board.lacks == {
+    assert set(board.lacks.values()) == {
         "markers in 'a' of type 0 are not drawn",
         "markers in 'a' with a scale that is not positive are not drawn",
         "markers in 'a' with a pose that is no rigid motion are not drawn",
@@ -167,11 +167,19 @@ def test_board_says_what_it_does_not_draw_and_why():
     assert not board.lacks
 
 
+def test_board_says_once_what_it_does_not_draw_in_many_namespaces():
+    board = ObjectBoard()
+    markers = [marker(Marker.ARROW, namespace=name) for name in ('a', 'b', 'c')]
+    board.take(MarkerArray(markers=markers), 0.0)
+    board.placed('camera', nowhere, 0.0)
+    assert board.lacks == {'of type 0 are not drawn': "markers in 'a' of type 0 are not drawn"}
+
+
 def test_board_says_that_there_are_too_many_markers():
     board = ObjectBoard()
     board.take(MarkerArray(markers=[marker(number=n) for n in range(MAX_MARKERS + 1)]), 0.0)
     assert len(board.placed('camera', nowhere, 0.0)) == MAX_MARKERS
-    assert board.lacks == {f'markers beyond the first {MAX_MARKERS} are not drawn'}
+    assert set(board.lacks.values()) == {f'markers beyond the first {MAX_MARKERS} are not drawn'}
     # Those that go are heard of wherever in the message they are.
     gone = [marker(number=n) for n in range(MAX_MARKERS + 1)]
     for message in gone:
@@ -197,9 +205,9 @@ def test_board_says_that_there_are_too_many_triangles(monkeypatch):
     markers = [marker(Marker.TRIANGLE_LIST, number=n, points=grid(6)) for n in range(4)]
     board.take(MarkerArray(markers=markers), 0.0)
     assert len(board.placed('camera', nowhere, 0.0)) == 4
-    monkeypatch.setattr('handmesh_ros.ar_board.MAX_TRIANGLES', 4)
+    monkeypatch.setattr('handmesh_ros.ar_board.MAX_BOARD_TRIANGLES', 4)
     assert len(board.placed('camera', nowhere, 0.0)) == 2
-    assert board.lacks == {'markers beyond 4 triangles of them all are not drawn'}
+    assert set(board.lacks.values()) == {'markers beyond 4 triangles of them all are not drawn'}
     # Of those beyond none is kept in memory but the first, which told that there are too many.
     assert len(board._shapes) == 3
     board.take(MarkerArray(markers=[marker(Marker.TRIANGLE_LIST)]), 0.0)

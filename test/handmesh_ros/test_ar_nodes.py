@@ -175,6 +175,29 @@ def test_overlay_follows_tf_and_says_what_it_lacks(stagehand, acted):
     assert (drawn[100, 100] == 90).all()
 
 
+def test_overlay_says_each_kind_of_lack_now_and_then_and_forgets_what_it_said(ros, monkeypatch):
+    now, logged = 0.0, []
+    node = ar_overlay_node.ArOverlayNode()
+    try:
+        monkeypatch.setattr(time, 'monotonic', lambda: now)
+        logger = node.get_logger()
+        monkeypatch.setattr(logger, 'warning', logged.append)
+        monkeypatch.setattr(node, 'get_logger', lambda: logger)
+        for number in range(100):
+            now = 0.5 * number
+            arrow = cube_marker((0, 0, 1), namespace=f'arrow {number}')
+            arrow.type = Marker.ARROW
+            node._picture.board.take(MarkerArray(markers=[arrow]), now)
+            node._picture._objects(FRAME, [], lambda frame: None, now)
+            node._warn(f'something else {number}')
+        arrows = [text for text in logged if 'of type 0' in text]
+        assert arrows[0] == "'objects': markers in 'arrow 0' of type 0 are not drawn"
+        assert len(arrows) == 5
+        assert len(node._warned) <= 22
+    finally:
+        node.destroy_node()
+
+
 def test_overlay_takes_a_calibration_that_was_sent_before_it_came(stagehand):
     stagehand.node.destroy_publisher(stagehand.infos)
     stagehand.infos = stagehand.node.create_publisher(CameraInfo, 'camera_info', LATCHED)
@@ -319,6 +342,20 @@ def test_buttons_are_released_when_hands_stop_and_when_the_node_ends(stagehand, 
     assert said[1].header.stamp == time_of(START + 1)
     stagehand.rest(0.3)
     assert len(said) == 2
+
+
+def test_buttons_are_pressed_by_hands_that_come_slower_than_the_silence(stagehand, acted, capfd):
+    node = stagehand.run(ar_buttons_node.ArButtonsNode)
+    (hand,) = acted[0]
+    said = stagehand.got['button_events']
+    for step, depth in enumerate([-0.02, 0.005] * 2):
+        stagehand.markers_of(stagehand.show_hands([finger_at(hand, depth)], START + step))
+        node._last_heard = -np.inf
+        node._watch_for_silence()
+    stagehand.wait(lambda: len(said) == 4, what='two presses and releases')
+    pair = [ButtonEvent.PRESSED, ButtonEvent.RELEASED]
+    assert [event.event for event in said] == pair * 2
+    assert capfd.readouterr().err.count('no hands for 0.5 s (silence): what was pressed') == 1
 
 
 def test_buttons_on_the_topics(stagehand, acted):

@@ -30,7 +30,7 @@ def said():
 
 @pytest.fixture
 def picture(said):
-    return ArPicture('', said.append)
+    return ArPicture('', lambda text, kind='': said.append(text))
 
 
 def draw(picture, rgb=GRAY, **settings):

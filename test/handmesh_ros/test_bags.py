@@ -12,8 +12,9 @@ pytest.importorskip('sensor_msgs.msg', reason='images are decoded with sensor_ms
 
 from bag_files import TYPES, camera_info, header, image, pictures, write
 
+from handmesh_model import image_sizes
 from handmesh_model.errors import ImageError
-from handmesh_ros import bags, compressed_images
+from handmesh_ros import bags
 from handmesh_ros.sources import open_source
 
 MATRIX = [[300.0, 0, 100], [0, 310, 50], [0, 0, 1]]
@@ -59,7 +60,7 @@ def test_compressed_pictures_are_those_that_the_node_takes(tmp_path, monkeypatch
     np.testing.assert_array_equal(first.rgb, second.rgb)
 
     said = []
-    monkeypatch.setattr(compressed_images, '_LARGEST', 24 * 32 - 1)
+    monkeypatch.setattr(image_sizes, 'LARGEST', 24 * 32 - 1)
     assert frames(open_source(str(path), said.append)) == []
     assert 'JPEG has 32 x 24 pixels, expected 1 to 767 pixels' in said[0]
 

@@ -1,15 +1,19 @@
 """The figures of a stream, and one short benchmark of messages and node."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from handmesh_ros import benchmark, benchmark_messages
+from handmesh_ros import benchmark, benchmark_messages, benchmark_node, processes, stop_signals
 from handmesh_ros.benchmark_messages import Frame, Recorder
 from handmesh_ros.benchmark_node import ALL, BenchmarkError, Process, Scenario, evaluate, stages
 
@@ -56,6 +60,25 @@ def test_a_process_that_fails_is_told_with_its_last_words(tmp_path):
     process.stop()
 
 
+def test_what_the_node_takes_is_that_of_the_images_that_count(monkeypatch):
+    """A clock that the waiting moves on, and a node that only settles with all of a core."""
+    now = [100.0]
+    monkeypatch.setattr(benchmark_node.time, 'monotonic', lambda: now[0])
+    monkeypatch.setattr(benchmark_node.time, 'sleep', lambda _: now.__setitem__(0, now[0] + 0.05))
+
+    def cpu_times():
+        since = now[0] - 100
+        settling, counted = min(since, 3), min(max(since - 3, 0), 5)
+        return SimpleNamespace(user=settling + 0.2 * counted, system=0.0)
+
+    memory = SimpleNamespace(rss=2**20)
+    node = SimpleNamespace(cpu_times=cpu_times, memory_info=lambda: memory)
+    camera = SimpleNamespace(popen=SimpleNamespace(poll=lambda: None), check=lambda: None)
+    figures = benchmark_node._usage_of(node, camera, 5.0, [camera])
+    assert figures == {'cpu_share': pytest.approx(0.2, abs=0.02), 'memory_mib': 1.0}
+    assert now[0] == pytest.approx(108, abs=0.2)
+
+
 def test_device_and_backend_reach_the_frame_and_the_node(tmp_path, monkeypatch):
     asked = {}
 
@@ -100,6 +123,57 @@ def test_crops_are_made_where_the_recorded_network_runs_and_waited_for(monkeypat
     recorder.is_replaying = True
     assert recorder.run(np.float32(5)) == 2
     assert waited == [5]
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_processes_with_the_benchmark(tmp_path, monkeypatch, capfd, number):
+    started = []
+
+    def measure_scenario(*_):
+        words = ['-c', 'import time; time.sleep(60)']
+        started.append(Process.start('camera', words, tmp_path))
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(1)
+            pytest.fail('the signal is lost')
+        finally:
+            started[0].stop()
+
+    monkeypatch.setattr(stop_signals, '_requested_at', None)
+    monkeypatch.setattr(benchmark, '_measure_in_process', lambda *_: {})
+    monkeypatch.setattr(benchmark, 'measure_scenario', measure_scenario)
+    monkeypatch.setattr(benchmark, 'isolated_environment', dict)
+    out = tmp_path / 'ros.json'
+    # As at the beginning of the process, but for the exit.
+    with stop_signals.handled_by(lambda *_: None):
+        assert benchmark.main(['--quick', '--json', str(out)]) == 130
+    assert started[0].popen.returncode is not None
+    assert not out.exists()
+    assert capfd.readouterr().err.endswith('benchmark stopped\n')
+
+
+def test_a_signal_while_the_processes_of_a_stream_end_orphans_none(monkeypatch):
+    started = []
+
+    def run(scenario, seconds, parameters, folder, processes):
+        for name in ('listener', 'node'):
+            words = ['-c', 'import time; time.sleep(60)']
+            processes.append(Process.start(name, words, folder))
+        started.extend(processes)
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return {}
+
+    def slowly(process):
+        time.sleep(0.1)
+        process.kill()
+        return process.wait()
+
+    monkeypatch.setattr(stop_signals, '_requested_at', None)
+    monkeypatch.setattr(processes, '_end', slowly)
+    monkeypatch.setattr(benchmark_node, '_run', run)
+    with stop_signals.handled_by(processes.interrupt), pytest.raises(KeyboardInterrupt):
+        benchmark_node.measure_scenario(SCENARIO, 1.0, {})
+    assert [process.popen.returncode for process in started] == [-signal.SIGKILL] * 2
 
 
 @pytest.mark.slow

@@ -181,6 +181,20 @@ def test_live_pictures_are_sent_as_they_are_taken(ros, monkeypatch, rate, count)
     node.destroy_node()
 
 
+@pytest.mark.parametrize('rate', [0.0, 12.0])
+def test_a_rate_of_the_source_that_cannot_be_played_is_warned_of_if_it_counts(
+    ros, capfd, monkeypatch, rate
+):
+    monkeypatch.setattr(LiveCamera, 'PERIOD', 1e-3)
+    monkeypatch.setattr(cv2, 'VideoCapture', LiveCamera)
+    values = {'source': '0', 'rate': rate}
+    node = FolderCamera(parameter_overrides=[Parameter(k, value=v) for k, v in values.items()])
+    node.destroy_node()
+    lines = [line for line in capfd.readouterr().err.splitlines() if 'are played' in line]
+    assert len(lines) == (rate == 0)
+    assert all('[WARN]' in line and 'has 1000 images a second' in line for line in lines)
+
+
 def test_takes_the_matrix_from_a_file(ros, camera, folder):
     file = folder / 'camera.json'
     matrix = [[300.0, 0, 100], [0, 310, 50], [0, 0, 1]]

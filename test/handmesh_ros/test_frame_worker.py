@@ -215,6 +215,29 @@ def test_what_fails_beside_the_network_leaves_it_alone(monkeypatch):
     bench.close()
 
 
+@pytest.mark.parametrize('name', ['_boxes', '_take_over', '_metric_input', '_monitor'])
+def test_what_fails_just_before_or_after_the_network_leaves_it_alone(monkeypatch, name):
+    made = []
+
+    def make(attempt):
+        made.append(attempt)
+        return HandTracker(PaintedPredictor())
+
+    def fail(*arguments):
+        if name != '_monitor' or arguments[0] == 'network':
+            raise RuntimeError('on purpose')
+
+    bench = Bench(make)
+    worker = bench.worker
+    inner = {'_metric_input': 'check', '_monitor': 'note'}.get(name)
+    monkeypatch.setattr(*((getattr(worker, name), inner) if inner else (worker, name)), fail)
+    for i in range(2 * recovery.PATIENCE):
+        assert bench.serve(image(BOTH, 1.0 + i)) == 'failed'
+    assert made == [0]
+    assert {kind for kind, _ in bench.faults} == {'serving'}
+    bench.close()
+
+
 class Depth:
     """Stands for depth images, and remembers what is said of them."""
 

@@ -370,6 +370,27 @@ def test_an_error_that_ends_the_node_leaves_no_robot_moving(engaged, monkeypatch
     assert all(topic.waited for topic in engaged._out.values())
 
 
+@pytest.mark.parametrize('broken', TOPICS)
+def test_an_error_in_what_is_said_keeps_nothing_else_from_being_said(engaged, monkeypatch, broken):
+    def fail(message):
+        raise RuntimeError('no room')
+
+    for topic in engaged._out.values():
+        topic.sent.clear()
+    monkeypatch.setattr(engaged._out[broken], 'publish', fail)
+    engaged._teleop._pose.twist[0] = 0.48
+    # The timer's callback, which the executor would call.
+    monkeypatch.setattr(SingleThreadedExecutor, 'spin_once', lambda *_, **__: engaged._on_timer())
+    monkeypatch.setattr(executable, 'is_over', lambda node: engaged._teleop._goal is None)
+    engaged._is_news = True
+    with pytest.raises(RuntimeError, match='no room'):
+        engaged.serve()
+    if broken != 'teleop/grasp':
+        assert engaged._out['teleop/grasp'].sent[-1].mode == Grasp.SAFE
+    if broken != 'teleop/twist':
+        assert engaged._out['teleop/twist'].sent[-1].twist.linear.x == 0
+
+
 def test_a_hand_that_nobody_can_follow_is_refused_and_safe(engaged, monkeypatch):
     def fail(hand, now):
         raise ValueError('no solution')
@@ -388,6 +409,18 @@ def test_hands_of_another_camera_move_no_robot(engaged):
     why = "hands are of frame 'ceiling', expected 'eye' (another camera? parameter camera_frame)"
     assert see(engaged, ahead=0.2, frame='ceiling') == why
     assert see(engaged, ahead=0.3) == 'following'
+
+
+def test_the_camera_is_that_of_the_first_hand_that_is_taken(node):
+    # Not the one that merely sends something first, nor where nobody could follow.
+    stamp = node.get_clock().now().to_msg()
+    for nobody in ([], [hand_at(np.array([0, 0, 0.5]), state=TrackState.HELD)]):
+        node._on_hands(hands_to_msg(nobody, Header(stamp=stamp, frame_id='ceiling')))
+        node._on_hands(hands_to_msg(nobody, Header(stamp=stamp)))
+    assert 'max_age' in see(node, ahead=-100.0, frame='ceiling')
+    assert see(node, ahead=0.1) == 'clutch not engaged'
+    node._teleop.lose()
+    assert "frame 'ceiling', expected 'eye'" in see(node, ahead=0.2, frame='ceiling')
 
 
 def test_the_camera_can_be_named(node):

@@ -9,14 +9,15 @@ from types import SimpleNamespace
 import pytest
 
 from handmesh_ros import processes, stop_signals
-from handmesh_ros.processes import Child, Children
+from handmesh_ros.processes import Child, Children, DemoError
 
 SIGNALS = pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 
 
 @pytest.fixture(autouse=True)
-def heeded():
-    """Who runs the tests with nohup has SIGHUP ignored."""
+def heeded(monkeypatch):
+    """Who runs the tests with nohup has SIGHUP ignored; nobody has asked for the end yet."""
+    monkeypatch.setattr(stop_signals, '_requested_at', None)
     before = signal.signal(signal.SIGHUP, lambda *_: None)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -27,10 +28,8 @@ def deaf():
     """Starts processes that do not listen to SIGINT."""
     started = []
 
-    def start(name):
-        process = subprocess.Popen(
-            ['sh', '-c', 'trap "" INT; echo deaf; exec sleep 60'], stdout=subprocess.PIPE
-        )
+    def start(name, script='trap "" INT; echo deaf; exec sleep 60'):
+        process = subprocess.Popen(['sh', '-c', script], stdout=subprocess.PIPE)
         started.append(process)
         assert process.stdout.readline() == b'deaf\n'
         return Child(name, process)
@@ -39,6 +38,14 @@ def deaf():
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def writing(deaf):
+    """Starts processes that need some time to end after SIGINT."""
+    return lambda name: deaf(
+        name, 'trap "sleep 0.4; exit 0" INT; echo deaf; while :; do sleep 0.05; done'
+    )
 
 
 @SIGNALS
@@ -59,8 +66,72 @@ def test_signals_while_processes_end_orphan_none(deaf, monkeypatch, number):
 @SIGNALS
 def test_signals_while_a_process_ends_do_not_orphan_it(deaf, monkeypatch, number):
     monkeypatch.setattr(stop_signals, 'IMPATIENCE', 0.0)
-    threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
-    assert deaf('node').stop() == -signal.SIGKILL
+    for seconds in (0.1, 0.2):
+        threading.Timer(seconds, os.kill, (os.getpid(), number)).start()
+    node = deaf('node')
+    with stop_signals.handled_by(processes.interrupt), pytest.raises(KeyboardInterrupt):
+        node.stop()
+    assert node.process.returncode == -signal.SIGKILL
+
+
+@SIGNALS
+@pytest.mark.parametrize('impatience', [0.0, 1.0])
+def test_the_first_signal_while_processes_end_ends_the_demo_and_kills_none(
+    writing, capfd, monkeypatch, number, impatience
+):
+    monkeypatch.setattr(stop_signals, 'IMPATIENCE', impatience)
+    children = Children()
+    recorder = writing('recorder')
+    children._children.append(recorder)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), number))
+
+    def scene():
+        with children:
+            timer.start()
+        pytest.fail('the demo goes on with the next scene')
+
+    assert processes.run_as_command(scene) == 130
+    assert recorder.process.returncode == 0
+    assert capfd.readouterr().err == 'demo stopped\n'
+
+
+@SIGNALS
+def test_the_signal_that_stops_a_demo_may_come_twice_and_kills_none(writing, number):
+    children = Children()
+    recorder = writing('recorder')
+    children._children.append(recorder)
+
+    def scene():
+        with children:
+            threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
+            os.kill(os.getpid(), number)
+
+    assert processes.run_as_command(scene) == 130
+    assert recorder.process.returncode == 0
+
+
+@SIGNALS
+def test_a_process_that_a_node_ends_leaves_the_node_to_write_its_report(writing, number):
+    """A signal asks such a node to end, it raises nothing; the same one may come twice."""
+    with stop_signals.asking():
+        for is_requested in (False, True):
+            assert stop_signals.is_stop_requested() is is_requested
+            threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
+            assert writing('node').stop() == 0
+    assert stop_signals.is_stop_requested()
+
+
+def test_an_error_is_told_though_a_signal_comes_while_processes_end(writing, capfd):
+    children = Children()
+    children._children.append(writing('recorder'))
+
+    def scene():
+        with children:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            raise DemoError('no picture')
+
+    assert processes.run_as_command(scene) == 1
+    assert capfd.readouterr().err == 'demo failed: no picture\n'
 
 
 @SIGNALS

@@ -1,9 +1,11 @@
 import json
+import struct
 
 import cv2
 import numpy as np
 import pytest
 
+from handmesh_model import image_sizes
 from handmesh_model.errors import ConfigError, ImageError
 from handmesh_ros.sources import assumed_intrinsics, open_source, read_camera
 
@@ -59,6 +61,28 @@ def test_folder_brings_its_camera_matrix(folder):
     np.testing.assert_array_equal(open_source(str(folder)).intrinsics, K)
 
 
+def test_pictures_of_a_camera_come_as_they_are_stored(tmp_path):
+    """As the node takes them out of messages: the matrix belongs to the pixels."""
+    exif = b'Exif\0\0MM\0*' + struct.pack('>IHHHIHHI', 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    jpeg = cv2.imencode('.jpg', picture(7))[1].tobytes()
+    turned = jpeg[:2] + b'\xff\xe1' + struct.pack('>H', 2 + len(exif)) + exif + jpeg[2:]
+    (tmp_path / 'a.jpg').write_bytes(turned)
+    (frame,) = open_source(str(tmp_path)).frames()
+    assert frame.rgb.shape == (64, 48, 3)
+    (tmp_path / 'intrinsics.json').write_text(json.dumps({'intrinsics': K}))
+    (frame,) = open_source(str(tmp_path)).frames()
+    assert frame.rgb.shape == (48, 64, 3)
+
+
+def test_a_huge_picture_is_left_out(folder, monkeypatch):
+    cv2.imwrite(str(folder / 'huge.png'), picture(0, 49, 64))
+    monkeypatch.setattr(image_sizes, 'LARGEST', 48 * 64)
+    said = []
+    frames = list(open_source(str(folder), said.append).frames())
+    assert [f.name for f in frames] == ['frame0.png', 'frame2.png', 'frame10.png']
+    assert 'huge.png' in said[0]
+
+
 def test_single_image_is_a_source(folder):
     (frame,) = open_source(str(folder / 'frame2.png')).frames()
     np.testing.assert_array_equal(frame.rgb, picture(20))
@@ -79,7 +103,12 @@ def test_video_plays_with_its_rate_and_matrix(video):
 def test_rates_are_those_that_can_be_played(video, told, rate):
     video.with_suffix('.json').write_text(json.dumps({'rate': told}))
     said = []
-    assert open_source(str(video), said.append).rate == rate
+    source = open_source(str(video), said.append)
+    assert source.rate == rate
+    # What the user asks for is played, whatever the source has.
+    assert source.played_rate(12.0, said.append) == 12.0
+    assert not said
+    assert source.played_rate(0.0, said.append) == rate
     expected = f'{video} has {told:g} images a second, {rate:g} are played'
     assert said == ([] if told == rate else [expected])
 

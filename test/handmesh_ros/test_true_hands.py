@@ -83,6 +83,7 @@ def test_a_hand_that_left_says_when_it_was_seen_last(monkeypatch):
     hands = [hand_at((0, 0, 0.5), track_id=number) for number in (1, 2)]
     player._truth = [hands, hands[:1], hands[:1]]
     player._before, player._stamp_before = {}, 0
+    player._first_track = player._index_before = 0
     stamps = [Time(sec=1_790_000_000, nanosec=n) for n in (123_456_789, 190_123_457, 256_790_124)]
     for index, stamp in enumerate(stamps):
         player.publish(Frame(index, '', np.zeros((1, 1, 3), np.uint8)), Header(stamp=stamp))
@@ -90,6 +91,35 @@ def test_a_hand_that_left_says_when_it_was_seen_last(monkeypatch):
     assert (stay.state, stay.geometry_stamp) == (Hand.TRACKED, stamps[1])
     assert (gone.track_id, gone.state, gone.geometry_stamp) == (2, Hand.LOST, stamps[0])
     assert len(sent[2].hands) == 1
+
+
+def test_a_clip_that_starts_over_loses_all_hands_and_has_new_ones(monkeypatch):
+    monkeypatch.setattr(FolderCamera, 'publish', lambda self, frame, header: None)
+    player = TrueHands.__new__(TrueHands)
+    sent = []
+    player._hands = [SimpleNamespace(publish=sent.append)]
+    first, second = (hand_at((0, 0, 0.5), track_id=number) for number in (1, 2))
+    player._truth = [[first], [first, second]]
+    player._before, player._stamp_before = {}, 0
+    player._first_track = player._index_before = 0
+    # In lockstep a picture may be sent twice; it is no new start.
+    for number, index in enumerate([0, 1, 1, 0, 1, 0]):
+        stamp = Time(sec=1_790_000_000 + number)
+        player.publish(Frame(index, '', np.zeros((1, 1, 3), np.uint8)), Header(stamp=stamp))
+    said = [
+        tuple(
+            [h.track_id for h in message.hands if h.state == s] for s in (Hand.TRACKED, Hand.LOST)
+        )
+        for message in sent
+    ]
+    assert said == [
+        ([1], []),
+        ([1, 2], []),
+        ([1, 2], []),
+        ([4], [1, 2]),
+        ([4, 5], []),
+        ([7], [4, 5]),
+    ]
 
 
 def test_a_source_without_truth_is_named(start, tmp_path):

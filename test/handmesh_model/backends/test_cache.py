@@ -16,7 +16,7 @@ from handmesh_model.backends.cache import (
     torch_version,
     writable_folder,
 )
-from handmesh_model.errors import BackendError
+from handmesh_model.errors import BackendError, OutputError
 
 FACTS = {'network': 'abc', 'size': [1, 2]}
 
@@ -212,6 +212,33 @@ def test_without_a_place_for_the_cache_the_network_still_loads(tmp_path, monkeyp
     assert maker.get() == 1
     assert maker.get() == 2
     assert 'no cache of compiled networks' in caplog.text
+
+
+@pytest.mark.parametrize('error', [OSError(28, 'No space left'), OutputError('No space left')])
+def test_a_full_cache_is_gone_without(folder, caplog, error):
+    maker = Maker()
+    places = []
+
+    def build(made):
+        maker.build(made)
+        places.append(made)
+        if made.parent == folder:
+            raise error
+
+    assert cached('test', FACTS, build, maker.load) == b'weightsdescription'
+    assert 'no cache of compiled networks' in caplog.text
+    assert 'No space left' in caplog.text
+    assert list(folder.iterdir()) == []
+    assert not any(place.exists() for place in places)
+
+
+def test_a_manifest_that_finds_no_room_is_gone_without(folder, monkeypatch):
+    monkeypatch.setattr(cache, 'MANIFEST', 'no/such/folder')
+    maker = Maker()
+    with pytest.raises(FileNotFoundError):  # nor is there room elsewhere
+        maker.get()
+    assert maker.builds == 2
+    assert list(folder.iterdir()) == []
 
 
 @contextmanager

@@ -49,6 +49,19 @@ def test_device_that_is_chosen_runs_the_backend(monkeypatch, there, backend, wit
         assert choose_backends(backend, chosen, 'auto')
 
 
+@pytest.mark.parametrize(
+    ('error', 'said'),
+    [(RuntimeError('no driver\nat line 7'), 'no driver'), (RuntimeError(), 'RuntimeError')],
+)
+def test_a_device_that_cannot_be_used_is_told_in_a_line(monkeypatch, error, said):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torch, 'empty', fail)
+    with pytest.raises(BackendError, match=f"^device 'cuda' cannot be used here: {said}$"):
+        choose_device('cuda')
+
+
 def test_auto_with_a_precision_takes_what_has_it():
     chosen = [(kind.name, p) for kind, p in choose_backends('auto', CPU, 'int8')]
     assert chosen == [('openvino', 'int8')]

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from handmesh_model.benchmark import networks, peer, run
+from handmesh_model.benchmark import networks, peer, run, stages
 from handmesh_model.benchmark.networks import make_network, measure_network, medians
 from handmesh_model.benchmark.peer import Peer
 from handmesh_model.benchmark.report import format_report, plot_report
 from handmesh_model.benchmark.timing import Effort
-from handmesh_model.cli import main
+from handmesh_model.cli import INTERRUPTED, USER_ERROR, main
 from handmesh_model.errors import BackendError
 
 FAKE_WORKER = """
@@ -72,6 +72,92 @@ def test_command_writes_figures_and_a_plot(
     shown = capsys.readouterr().out
     assert '| open, eager | float32 | 1 |' in shown
     assert 'left out: ros' in shown
+    assert report['options'] == {
+        'weights': str(weights_folder),
+        'device': 'cpu',
+        'backend': 'eager',
+    }
+    assert f'; weights {weights_folder}; device cpu; backend eager' in shown
+    # What the comparison of networks leaves out is told as all else is.
+    for backend, reason in report['network']['open']['left_out'].items():
+        assert report['left_out'][f'open: {backend}'] == reason
+        assert f'open: {backend}' in shown
+    assert report['network']['open']['left_out'] or torch.cuda.is_available()
+
+
+@pytest.mark.parametrize(
+    ('words', 'said'),
+    [
+        (['--backend', 'openvinno'], "backend is 'openvinno'"),
+        (['--weights', 'nowhere'], "no weights file 'nowhere'"),
+        (['--json', 'file/figures.json'], "cannot write 'file/figures.json'"),
+        (['--json', 'folder'], "cannot write 'folder': Is a directory"),
+        (['--plot', 'file/plot.png'], "cannot write 'file/plot.png'"),
+    ],
+)
+def test_what_cannot_be_used_is_told_before_anything_is_measured(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'file').touch()
+    (tmp_path / 'folder').mkdir()
+    measured: list[object] = []
+    monkeypatch.setattr(run, '_networks', lambda *given: measured.append(given))
+    monkeypatch.setattr(run, '_around', lambda *given: measured.append(given))
+    words = ['--device', 'cpu', '--parts', 'network', 'stages', '--json', 'new.json', *words]
+    assert main(['benchmark', *words]) == USER_ERROR
+    assert said in capsys.readouterr().err
+    assert not measured
+    assert not (tmp_path / 'new.json').exists()
+
+
+def test_a_plot_without_what_draws_it_is_told_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr('handmesh_model.extras.find_spec', lambda name: None)
+    monkeypatch.setattr(run, 'run_benchmark', lambda *_: pytest.fail('it measures'))
+    assert main(['benchmark', '--plot', str(tmp_path / 'plot.png')]) == USER_ERROR
+    assert '--plot needs the package matplotlib' in capsys.readouterr().err
+
+
+def test_an_interruption_leaves_the_figures_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured(make: object, *more: object) -> dict[str, object]:
+        figures = {'median': 1.5, 'p95': 2, 'cpu_median': 1}
+        backends = {'eager': {'precision': 'float32', 'batch': {'1': figures}}}
+        return {'backends': backends, 'left_out': {'openvino': 'it is missing'}}
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(networks, 'measure_network', measured)
+    monkeypatch.setattr(run, '_around', interrupted)
+    out = tmp_path / 'new' / 'figures.json'
+    words = ['--device', 'cpu', '--backend', 'eager', '--json', str(out)]
+    assert main(['benchmark', *words]) == INTERRUPTED
+    report = json.loads(out.read_text())
+    assert report['network_ms'] == {name: {'eager': 1.5} for name in run.NETWORKS}
+    told = 'left out: paper: openvino, open: openvino, open-large: openvino: it is missing'
+    assert told in capsys.readouterr().out
+    monkeypatch.setattr(run, '_networks', interrupted)
+    assert main(['benchmark', *words]) == INTERRUPTED
+    assert json.loads(out.read_text()) == report, 'what has no figures replaces none'
+
+
+def test_stages_without_a_hand_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {'640x480': {'detect': {'median': 1.0}}, '1280x720': {}}
+    monkeypatch.setattr(stages, 'measure_stages', lambda *_, **__: found)
+    monkeypatch.setattr(
+        'handmesh_model.predictor.HandMeshPredictor',
+        lambda *_: SimpleNamespace(close=lambda: None),
+    )
+    report = run.run_benchmark(run.Options(parts=('stages',), device='cpu'), lambda text: None)
+    assert report['left_out'] == {'stages, 1280x720': 'no hand is found in the picture'}
 
 
 def test_report_with_everything_in_it(tmp_path: Path) -> None:

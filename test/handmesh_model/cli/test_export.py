@@ -1,6 +1,7 @@
 """``handmesh export`` from the command line, on a tiny random network."""
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -16,10 +17,11 @@ from handmesh_model.backends.export import _description, export_network
 from handmesh_model.checkpoints import load_network
 from handmesh_model.cli import USER_ERROR, main
 from handmesh_model.crop import CROP_MARGIN, apply_affine, image_from_crop
-from handmesh_model.errors import BackendError, CheckpointError
+from handmesh_model.errors import BackendError, CheckpointError, OutputError
 from handmesh_model.evaluation import precision_check
 from handmesh_model.evaluation.precision_check import PrecisionCheck
 from handmesh_model.hand import HandBox
+from handmesh_model.joints import JOINT_NAMES
 from handmesh_model.lixels import LixelScale
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.topology import HandTopology
@@ -59,6 +61,62 @@ def test_the_file_computes_what_the_network_does(
     for output in ('vertices', 'joints', 'confidence'):
         np.testing.assert_allclose(outputs[output], getattr(expected, output), rtol=0, atol=1e-3)
     assert described['crops']['shape'] == [batch, 64, 64, 3]
+    assert (described['precision'], described['refined']) == ('float32', refine)
+    assert described['joint_names'] == list(JOINT_NAMES)
+    # Without it a CPU that has bfloat16 computes in that.
+    assert 'INFERENCE_PRECISION_HINT f32' in described['computing']
+
+
+def test_an_engine_is_described_by_what_it_takes_itself() -> None:
+    topology, config = HandTopology.open_hand(), NetworkConfig(input_size=64, heatmap_size=16)
+    net = cast(HandMeshNet, SimpleNamespace(config=config, topology=topology))
+    described = _description(net, 'tensorrt', 'float16', 2, True)
+    assert described['crops']['shape'] == [2, 3, 64, 64]
+    assert described['crops']['type'] == 'float16'
+    assert 'RGB from 0 to 1' in described['crops']['meaning']
+    assert 'float32 (2, ' in described['packed']
+
+
+def test_onnx_files_tell_nothing_of_where_they_were_made(
+    weights_folder: Path, tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip('onnx')
+    pytest.importorskip('onnxscript')
+    net = load_network(weights_folder / 'mesh.safetensors')
+    path, _ = export_network(net, 'onnx', 'auto', 1, tmp_path)
+    assert not any(node.metadata_props for node in onnx.load(path).graph.node)
+    assert str(Path(torch.__file__).parent).encode() not in path.read_bytes()
+
+
+def test_files_of_an_earlier_export_are_replaced_not_overwritten(
+    weights_folder: Path, tmp_path: Path
+) -> None:
+    """Whoever runs them reads their weights from the disk, page by page."""
+    net = load_network(weights_folder / 'mesh.safetensors')
+    files = export_network(net, 'openvino', 'auto', 1, tmp_path)
+    assert [file.name for file in files] == ['model.bin', 'model.xml', 'outputs.json']
+    with files[0].open('rb') as held:
+        again = export_network(net, 'openvino', 'auto', 1, tmp_path)
+        assert files[0].stat().st_ino != os.fstat(held.fileno()).st_ino
+    assert again == sorted(tmp_path.iterdir()) == files
+
+
+def test_a_full_disk_is_told_and_leaves_the_earlier_export(
+    weights_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openvino = pytest.importorskip('openvino')
+    net = load_network(weights_folder / 'mesh.safetensors')
+    files = export_network(net, 'openvino', 'auto', 1, tmp_path)
+    before = {file: file.read_bytes() for file in files}
+
+    def full(model: object, path: Path, compress: bool) -> None:
+        path.with_suffix('.bin').write_bytes(b'half')
+        raise RuntimeError('basic_ios::clear: iostream error')
+
+    monkeypatch.setattr(openvino, 'save_model', full)
+    with pytest.raises(OutputError, match=r'cannot write .*basic_ios'):
+        export_network(net, 'openvino', 'auto', 1, tmp_path)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize('input_size', [64, 128])
@@ -67,7 +125,7 @@ def test_outputs_are_decoded_by_what_the_description_says(input_size: int) -> No
     topology = HandTopology.open_hand()
     config = NetworkConfig(input_size=input_size, heatmap_size=input_size // 4)
     net = cast(HandMeshNet, SimpleNamespace(config=config, topology=topology))
-    described = json.loads(json.dumps(_description(net, 1)))
+    described = json.loads(json.dumps(_description(net, 'onnx', 'float32', 1, True)))
     decoding = described['decoding']
     lixels = np.random.default_rng(0).uniform(0, described['lixels'], (1, 61, 3))
     scale = LixelScale(config.input_size, config.heatmap_size)
@@ -93,7 +151,8 @@ def test_depth_of_networks_for_real_hands_is_of_the_hand_itself() -> None:
     open_hand = HandTopology.open_hand()
     topology = HandTopology(open_hand.faces, open_hand.joint_regressor, name='mano-right')
     net = cast(HandMeshNet, SimpleNamespace(config=NetworkConfig(), topology=topology))
-    assert _description(net, 1)['decoding']['z'].endswith(', of the hand itself')
+    described = _description(net, 'onnx', 'float32', 1, True)
+    assert described['decoding']['z'].endswith(', of the hand itself')
 
 
 @pytest.mark.parametrize(('file_format', 'chosen'), [('openvino', 'open'), ('onnx', 'open-large')])

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from handmesh_model.cli import INTERRUPTED, USER_ERROR, main
-from handmesh_model.cli.predict import read_image
 from handmesh_model.errors import ImageError
-from handmesh_model.hand import Hand, HandBox
-from handmesh_model.image_files import image_files
+from handmesh_model.hand import SIDES, Hand, HandBox
+from handmesh_model.image_files import image_files, read_image
 from handmesh_model.predictor import HandMeshPredictor
 
 
@@ -185,13 +184,67 @@ def test_a_hand_size_goes_with_a_camera(
 
 
 def test_a_picture_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:
-    """OpenCV reads at most 2^30 pixels."""
-    chunks = [(b'IHDR', struct.pack('>IIBBBBB', 40_000, 40_000, 8, 2, 0, 0, 0)), (b'IDAT', b'')]
+    """OpenCV would read up to 2^30 pixels, thus take 3 GB."""
+    chunks = [(b'IHDR', struct.pack('>IIBBBBB', 8_001, 8_000, 8, 2, 0, 0, 0)), (b'IDAT', b'')]
     content = b''.join(
         struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
         for name, data in chunks
     )
     path = tmp_path / 'huge.png'
     path.write_bytes(b'\x89PNG\r\n\x1a\n' + content)
-    with pytest.raises(ImageError, match=r'huge\.png'):
+    with pytest.raises(ImageError, match=r"huge\.png' has 8001 x 8000 pixels"):
         read_image(path)
+
+
+def turned(path: Path) -> Path:
+    """A JPEG of 120 x 100 pixels that asks to be shown turned by a quarter."""
+    exif = b'Exif\0\0MM\0*' + struct.pack('>IHHHIHHI', 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    jpeg = cv2.imencode('.jpg', np.zeros((100, 120, 3), np.uint8))[1].tobytes()
+    size = struct.pack('>H', 2 + len(exif))
+    path.write_bytes(jpeg[:2] + b'\xff\xe1' + size + exif + jpeg[2:])
+    return path
+
+
+def test_pictures_are_upright_unless_there_is_a_camera_matrix(
+    pictures: Path, weights_folder: Path, tmp_path: Path
+) -> None:
+    picture, out = turned(pictures / 'phone.jpg'), tmp_path / 'out'
+    arguments = ['--out', str(out), '--weights', str(weights_folder), '--backend', 'eager']
+    for more, shape in (
+        ([], (120, 100, 3)),
+        (['--intrinsics', '200', '200', '60', '50'], (100, 120, 3)),
+    ):
+        assert main(['predict', str(picture), *arguments, *more]) == 0
+        assert cv2.imread(str(out / 'phone_overlay.png')).shape == shape
+
+
+def test_results_of_an_earlier_run_go(
+    pictures: Path, weights_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / 'out'
+    arguments = ['--out', str(out), '--weights', str(weights_folder), '--backend', 'eager']
+    assert main(['predict', str(pictures), str(pictures / 'more'), *arguments]) == 0
+    others = [out / 'b_left_0.obj', out / 'a_notes.obj']
+    for path in others:
+        path.write_text('of another picture')
+    monkeypatch.setattr(HandMeshPredictor, 'detect', lambda self, rgb: [])
+    assert main(['predict', str(pictures), *arguments]) == 0
+    kept = {'a_overlay.png', 'hands.json', *(path.name for path in others)}
+    assert {p.name for p in out.iterdir() if not p.name.startswith('a_2_')} == kept
+    assert len(list(out.glob('a_2_*'))) == 2, 'a picture that this run does not have'
+    (pictures / 'a.png').write_bytes(b'no picture any more')
+    assert main(['predict', str(pictures), *arguments]) == 1
+    assert not (out / 'a_overlay.png').exists()
+
+
+def test_a_mesh_that_cannot_be_written_costs_only_its_picture(
+    pictures: Path, weights_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / 'out'
+    for side in SIDES:
+        (out / f'a_{side}_0.obj').mkdir(parents=True)
+    arguments = ['--out', str(out), '--weights', str(weights_folder), '--backend', 'eager']
+    assert main(['predict', str(pictures), str(pictures / 'more'), *arguments]) == 1
+    images = json.loads((out / 'hands.json').read_text())['images']
+    assert 'cannot write' in images[str(pictures / 'a.png')]['error']
+    assert images[str(pictures / 'more' / 'a.jpg')]['hands']

@@ -311,6 +311,23 @@ def test_absolute_a_hand_that_leaps_has_to_engage_anew(how, clutch):
     assert np.ptp(positions(clock), axis=0).max() == 0
 
 
+def test_absolute_and_always_a_hand_that_leapt_is_followed_slowly_once_it_leaps_no_more():
+    def see(now):
+        again = now >= CHANGE + 0.5
+        return hand(stamp=now, at=(0.5 * (now >= CHANGE) + 0.3 * again, 0, 0.5))
+
+    clock = Clock(mapping='absolute', clutch='always', max_speed=0.4)
+    clock.run(CHANGE - 100, see)
+    # The second leap starts the wait anew.
+    command = clock.run(1.45, see)
+    assert (command.mode, command.reason) == (Mode.PAUSED, 'hand leapt, engage anew')
+    assert np.ptp(positions(clock), axis=0).max() == 0
+    command = clock.run(3.0, see)
+    assert (command.mode, command.reason) == (Mode.ENGAGED, 'following')
+    assert np.ptp(positions(clock)[:, 0]) == pytest.approx(0.8, abs=0.02)
+    assert np.abs(np.diff(positions(clock), axis=0)).max() <= 0.4 * TICK + 1e-9
+
+
 def test_absolute_a_leap_while_metres_are_gone_is_one():
     def see(now):
         seen = leaping('position')(now)

@@ -81,6 +81,14 @@ def test_always_needs_no_gesture_and_reset_lets_go():
     assert not clutch.is_engaged
 
 
+def test_always_may_be_released_for_a_while():
+    clutch = Clutch('always', 0.0)
+    clutch.release(0.5)
+    assert [clutch.update(*shown('open'), t) for t in (3.0, 3.4, 3.5)] == [False, False, True]
+    clutch.release()
+    assert not clutch.update(*shown('open'), 99.0)
+
+
 @pytest.mark.parametrize(
     ('kind', 'gesture'), [('curl', 'fist'), ('toggle', 'thumb_up'), ('always', 'open')]
 )
