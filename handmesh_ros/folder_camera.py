@@ -82,7 +82,10 @@ class FolderCamera(Node):
         self.settings = ParameterServer(self, CameraParameters).check()
         log = self.get_logger()
         self._source = sources.open_source(
-            self.settings.source, log.error, self.settings.bag_topic
+            self.settings.source,
+            log.error,
+            self.settings.bag_topic,
+            has_camera=bool(self.settings.intrinsics_file),
         )
         self._rate = self._source.played_rate(self.settings.rate, log.warning)
         self._camera = self._source.camera

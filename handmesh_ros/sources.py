@@ -56,7 +56,8 @@ class Source:
     :param rate: pictures a second, within :data:`~handmesh_ros.parameters.RATE_RANGE`.
     :param own_rate: as it tells it itself, if that cannot be played; else None.
     :param camera: as a file beside the source, or a bag itself, tells it; None if none does.
-        Picture files then come as they are stored, else turned as they ask for.
+        Picture files then come as they are stored, else turned as they ask for, unless the user
+        names a camera.
     :param is_live: pictures come by themselves, each as it is taken.
     :param close: lets go of the device, if it is one; no pictures come afterwards.
     """
@@ -108,7 +109,9 @@ class Source:
 Warn = Callable[[str], object]
 
 
-def open_source(text: str, warn: Warn = print, topic: str = '') -> Source:
+def open_source(
+    text: str, warn: Warn = print, topic: str = '', has_camera: bool = False
+) -> Source:
     """
     The source that a user named.
 
@@ -116,15 +119,16 @@ def open_source(text: str, warn: Warn = print, topic: str = '') -> Source:
         camera, else a path.
     :param warn: told of each picture that cannot be read, the others are played.
     :param topic: of the images, where the source is a bag with several.
+    :param has_camera: the user names the camera: picture files come as they are stored.
     :raises ImageError: if there is no such thing, or nothing in it can be read.
     :raises ConfigError: if a file beside the source holds something else than expected.
     """
-    source = _open(text, warn, topic)
+    source = _open(text, warn, topic, has_camera)
     rate = min(max(source.rate, RATE_RANGE[0]), RATE_RANGE[1])
     return replace(source, rate=rate, own_rate=None if rate == source.rate else source.rate)
 
 
-def _open(text: str, warn: Warn, topic: str) -> Source:
+def _open(text: str, warn: Warn, topic: str, has_camera: bool) -> Source:
     if text in ('', 'demo'):
         return _video(DEMO_CLIP, 'the embedded demo clip')
     if text.isdecimal():
@@ -136,14 +140,14 @@ def _open(text: str, warn: Warn, topic: str) -> Source:
     if bags.is_bag(path):
         return _bag(path, topic, warn)
     if path.is_dir():
-        return _folder(path, warn)
+        return _folder(path, warn, has_camera)
     if not path.exists():
         raise ImageError(
             f"source '{text}' does not exist, expected a folder of images, an image, a video "
             "file, a ROS 2 bag or a camera's number"
         )
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        return _images(str(path), [path], warn)
+        return _images(str(path), [path], warn, has_camera)
     return _video(path, f"source '{path}'")
 
 
@@ -163,20 +167,20 @@ def _natural_key(path: Path) -> list[Any]:
     return [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', path.name)]
 
 
-def _folder(path: Path, warn: Warn) -> Source:
+def _folder(path: Path, warn: Warn, has_camera: bool) -> Source:
     files = sorted(image_files(path), key=_natural_key)
     if not files:
         raise ImageError(
             f"source folder '{path}' holds no images, expected files ending in "
             + ', '.join(IMAGE_SUFFIXES)
         )
-    return _images(str(path), files, warn)
+    return _images(str(path), files, warn, has_camera)
 
 
-def _images(name: str, files: list[Path], warn: Warn) -> Source:
+def _images(name: str, files: list[Path], warn: Warn, has_camera: bool) -> Source:
     camera = _camera_beside(files[0].parent)
     # A camera's matrix belongs to the pixels as they are stored.
-    upright = camera is None
+    upright = camera is None and not has_camera
     if all(_read_image(file, upright) is None for file in files):
         raise ImageError(
             f"source '{name}': none of {len(files)} images can be read, the first is "

@@ -172,6 +172,12 @@ unset PYTHONHOME
 torch=$torch_version${TORCH_INDEX:+ from $TORCH_INDEX}
 if [ -z "${TORCH_INDEX:-}" ] && grep -qs "^$torch_version from " "$stamps/torch"; then
     torch=$(cat "$stamps/torch")
+elif [ -n "${TORCH_INDEX:-}" ] && [ "$(cat "$stamps/torch" 2>/dev/null)" = "$torch_version" ]; then
+    # One that was taken from there before that was noted; its version ends as the index does, +cpu or +cu130.
+    index=${TORCH_INDEX%/}
+    case $("$venv/bin/python" -c 'import torch; print(torch.__version__)' 2>/dev/null) in
+        *+"${index##*/}") printf '%s' "$torch" >"$stamps/torch" ;;
+    esac
 fi
 
 constraints

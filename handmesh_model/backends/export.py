@@ -65,6 +65,7 @@ def export_network(
     Write a network into a folder.
 
     Files that are there already are replaced, so that whoever runs them goes on undisturbed.
+    Those of other formats stay, and ``outputs.json`` names the ones that it describes.
 
     :param file_format: 'onnx', 'openvino' or 'tensorrt'.
     :param precision: one that the format has, or 'auto' for its first.
@@ -85,19 +86,24 @@ def export_network(
     save = _MAKERS[file_format](net, precision, batch, refine)
     description = _description(net, file_format, precision, batch, refine)
     try:
-        return _replaced(out, save, json.dumps(description, indent=2) + '\n')
+        return _replaced(out, save, description)
     except OSError as error:
         raise OutputError(f"cannot write into '{out}': {error}") from error
 
 
-def _replaced(out: Path, save: Save, description: str) -> list[Path]:
-    """Write all files apart from those of an earlier export, then put them in their place."""
+def _replaced(out: Path, save: Save, description: dict[str, Any]) -> list[Path]:
+    """
+    Write all files apart from those of an earlier export, then put them in their place.
+
+    Files of other formats stay: the description names those that it is of.
+    """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='.part-', dir=out) as name:
         made = Path(name)
         save(made)
         files = sorted(made.iterdir())
-        (made / DESCRIPTION_FILE).write_text(description)
+        described = description | {'files': [file.name for file in files]}
+        (made / DESCRIPTION_FILE).write_text(json.dumps(described, indent=2) + '\n')
         # The description comes last, and describes no mixture meanwhile.
         (out / DESCRIPTION_FILE).unlink(missing_ok=True)
         return [file.replace(out / file.name) for file in (*files, made / DESCRIPTION_FILE)]
@@ -188,6 +194,7 @@ def _description(
     size, is_engine = config.input_size, file_format == 'tensorrt'
     colours = 'RGB from 0 to 1' if is_engine else 'RGB'
     described = {
+        'format': file_format,
         'crops': {
             'shape': [batch, 3, size, size] if is_engine else [batch, size, size, 3],
             'type': precision if is_engine else 'uint8',

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = 'model.xml'
 """OpenVINO's description of a model; the weights lie beside it."""
-FORMAT = 6
+FORMAT = 7
 """To be raised when the same weights have to be converted differently."""
 HINTS = {
     'PERFORMANCE_HINT': 'LATENCY',

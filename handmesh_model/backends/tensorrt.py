@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from handmesh_model.network.hand_mesh_net import HandMeshNet
 
 ENGINE_FILE = 'engine.plan'
-FORMAT = 2
+FORMAT = 3
 """To be raised when the same weights have to be converted differently."""
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -165,6 +166,7 @@ def _ros(options: Options, left_out: dict[str, str], tell: Progress) -> dict[str
     What handmesh_ros measures, in a process of its own: this package never imports ROS.
 
     :returns: nothing where ROS or its messages are missing, with a note in ``left_out``.
+    :raises KeyboardInterrupt: if a signal stopped it.
     """
     if find_spec('rclpy') is None or find_spec('handmesh_ros') is None:
         left_out['ros'] = 'no ROS 2 in this shell: source env.sh, or your workspace, first'
@@ -176,9 +178,42 @@ def _ros(options: Options, left_out: dict[str, str], tell: Progress) -> dict[str
         words += ['--weights', options.weights]
         words += ['--device', options.device, '--backend', options.backend]
         words += ['--quick'] if options.quick else []
-        code = subprocess.run([sys.executable, *words], check=False).returncode
+        code = _exit_code([sys.executable, *words])
         if code or not path.is_file():
             left_out['ros'] = f'handmesh_ros.benchmark ended with code {code}, see its output'
             return {}
         found: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
         return found
+
+
+def _exit_code(command: Sequence[str]) -> int:
+    """
+    Run a program that has processes of its own to end, and is given all the time for it.
+
+    :returns: its exit code.
+    :raises KeyboardInterrupt: once it has ended, if a signal asked for that meanwhile.
+    """
+    came: list[int] = []
+    child: subprocess.Popen[bytes] | None = None
+
+    def pass_on(number: int, frame: object) -> None:
+        came.append(number)
+        if child is not None:
+            child.send_signal(signal.SIGINT)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # What is ignored stays so, as SIGHUP under nohup.
+    heeded = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, pass_on) for number in heeded}
+    try:
+        # Not in the terminal's group: Ctrl-C comes from here, and only once, since a second kills.
+        child = subprocess.Popen(command, start_new_session=True)
+        if came:
+            child.send_signal(signal.SIGINT)
+        code = child.wait()
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+    if came:
+        raise KeyboardInterrupt
+    return code

@@ -6,6 +6,7 @@ one before.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -55,17 +56,24 @@ class RunState:
 
     def measure_on(self, digest: str) -> bool:
         """
-        Measure on these samples from now on.
+        Count what is measured on these samples from now on.
 
-        :returns: whether they are others than before, so that the lowest error counts no more.
-            Digests of another kind, as older files have, do not tell.
+        :returns: :meth:`are_others` as it was before; the lowest error then counts no more.
         """
-        is_comparable = self.measured_on.partition(':')[0] == digest.partition(':')[0]
-        are_others = is_comparable and self.measured_on != digest
+        are_others = self.are_others(digest)
         if are_others:
             self.best = float('inf')
         self.measured_on = digest
         return are_others
+
+    def are_others(self, digest: str) -> bool:
+        """
+        Whether samples are others than those that ``best`` is of.
+
+        Digests of another kind, as older files have, do not tell.
+        """
+        is_comparable = self.measured_on.partition(':')[0] == digest.partition(':')[0]
+        return is_comparable and self.measured_on != digest
 
 
 @contextmanager
@@ -110,6 +118,27 @@ def save_run(
         file.flush()
         os.fsync(file.fileno())
     return path
+
+
+def keep_beside(path: Path, measured_on: str) -> None:
+    """
+    Copy weights that are about to be replaced to ``NAME-before-DIGEST.safetensors``, or, where
+    something has that name, to ``NAME-before-DIGEST-2.safetensors`` and so on.
+
+    :param path: there may be none.
+    :param measured_on: as of :class:`RunState`; the first 8 digits of it are in the name.
+    :raises OutputError: if the copy cannot be written.
+    """
+    if not path.is_file():
+        return
+    stem = f'{path.stem}-before-{measured_on.rpartition(":")[2][:8] or "unknown"}'
+    target, number = path.with_name(f'{stem}{path.suffix}'), 1
+    while target.exists():
+        number += 1
+        target = path.with_name(f'{stem}-{number}{path.suffix}')
+    # A copy, so that a kill before the next weights are written leaves some under each name.
+    with written_beside(target) as part:
+        shutil.copyfile(path, part)
 
 
 def load_run(

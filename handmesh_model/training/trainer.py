@@ -37,6 +37,7 @@ from handmesh_model.training.run_state import (
     RunState,
     alone_in,
     check_network,
+    keep_beside,
     load_run,
     save_run,
 )
@@ -45,8 +46,6 @@ from handmesh_model.training.term_means import TermMeans
 from handmesh_model.training.validation import to_tensors
 
 BEST, LAST_WEIGHTS = 'best.safetensors', 'last.safetensors'
-BEST_BEFORE = 'best-before.safetensors'
-"""The best weights on other validation samples than those of now."""
 CUDA_STOP_EVERY = 20
 """
 Steps between two looks at whether any rank is to stop and how much of the time is spent, where
@@ -167,6 +166,7 @@ class Trainer:
         """Measure the weights of the end, unless they have been or a signal brought it about."""
         history = self.state.history
         is_measured = bool(history) and history[-1]['samples'] == self.state.samples
+        is_measured = is_measured and not self._on_others()
         if not self._measurer.has_any or self._stop or is_measured:
             return
 
@@ -279,14 +279,12 @@ class Trainer:
         described = json.dumps(to_mapping(config), indent=1)
         (self.folder / 'run.json').write_text(described + '\n')
         self._board = SummaryWriter(str(self.folder / 'tensorboard'), purge_step=state.samples)
-        digest, best = self._measurer.digest, state.best
-        if digest is not None and state.measure_on(digest):
+        if self._on_others():
             self._progress.say(
-                f'the validation samples are others than before: the lowest error, {best:.4g}, '
-                f'counts no more. {BEST} becomes {BEST_BEFORE}, the next weights measured {BEST}'
+                f'the validation samples are others than before: the lowest error, '
+                f'{state.best:.4g}, counts no more. The next weights measured become {BEST}; '
+                'those that have this name now are kept beside them'
             )
-            with suppress(FileNotFoundError):
-                (self.folder / BEST).replace(self.folder / BEST_BEFORE)
 
     def _log(self, means: dict[str, float], stream: Any) -> None:
         rate = float(self.optimizer.param_groups[0]['lr'])
@@ -307,10 +305,28 @@ class Trainer:
         line = '  '.join(f'{name} {value:.4g}' for name, value in figures.items())
         self._progress.say(f'validation at {self.state.samples:,}: {line}')
         self.state.history.append({'samples': float(self.state.samples), **figures})
-        if figures.get('lixel_error', float('inf')) < self.state.best:
-            self.state.best = figures['lixel_error']
-            self._save_weights(BEST, figures)
+        self._keep_if_best(figures)
         self._progress.rest()
+
+    def _keep_if_best(self, figures: dict[str, float]) -> None:
+        error, digest = figures.get('lixel_error', float('inf')), self._measurer.digest
+        if digest is None or not error < float('inf'):
+            return
+        if self._on_others():
+            # Where this fails, the state still tells what the weights there are of.
+            keep_beside(self.folder / BEST, self.state.measured_on)
+        are_others = self.state.measure_on(digest)
+        if error < self.state.best:
+            self.state.best = error
+            self._save_weights(BEST, figures)
+        if are_others:
+            # A last.pt of before would take the new weights for those of the other samples.
+            self._save()
+
+    def _on_others(self) -> bool:
+        """Whether the lowest error, and the best weights, are of other samples than now."""
+        digest = self._measurer.digest
+        return digest is not None and self.state.are_others(digest)
 
     def _save(self) -> None:
         save_run(self.folder, self.state, self.net, self.average, self.optimizer)

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from types import SimpleNamespace
 
@@ -160,16 +159,16 @@ def test_a_signal_while_the_processes_of_a_stream_end_orphans_none(monkeypatch):
             words = ['-c', 'import time; time.sleep(60)']
             processes.append(Process.start(name, words, folder))
         started.extend(processes)
-        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
         return {}
 
-    def slowly(process):
-        time.sleep(0.1)
+    def end(process):
+        if process is started[-1].popen:  # the first to be ended
+            os.kill(os.getpid(), signal.SIGINT)
         process.kill()
         return process.wait()
 
     monkeypatch.setattr(stop_signals, '_requested_at', None)
-    monkeypatch.setattr(processes, '_end', slowly)
+    monkeypatch.setattr(processes, '_end', end)
     monkeypatch.setattr(benchmark_node, '_run', run)
     with stop_signals.handled_by(processes.interrupt), pytest.raises(KeyboardInterrupt):
         benchmark_node.measure_scenario(SCENARIO, 1.0, {})

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import struct
 import time
 
 import cv2
@@ -195,14 +196,26 @@ def test_a_rate_of_the_source_that_cannot_be_played_is_warned_of_if_it_counts(
     assert all('[WARN]' in line and 'has 1000 images a second' in line for line in lines)
 
 
+def turned_picture(folder):
+    """A JPEG file that asks to be shown turned by a quarter."""
+    exif = b'Exif\0\0MM\0*' + struct.pack('>IHHHIHHI', 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    jpeg = cv2.imencode('.jpg', PICTURES[1][:, :, ::-1])[1].tobytes()
+    file = folder / 'turned.jpg'
+    file.write_bytes(jpeg[:2] + b'\xff\xe1' + struct.pack('>H', 2 + len(exif)) + exif + jpeg[2:])
+    return file
+
+
 def test_takes_the_matrix_from_a_file(ros, camera, folder):
     file = folder / 'camera.json'
     matrix = [[300.0, 0, 100], [0, 310, 50], [0, 0, 1]]
     file.write_text(json.dumps({'intrinsics': matrix}))
     viewer = Viewer(ros)
-    process = camera(source=folder / '1.png', intrinsics_file=file)
+    process = camera(source=turned_picture(folder), intrinsics_file=file)
     assert viewer.watch(process) == 0
-    np.testing.assert_array_equal(np.reshape(viewer.infos[0].k, (3, 3)), matrix)
+    (info,), (image,) = viewer.infos, viewer.images
+    np.testing.assert_array_equal(np.reshape(info.k, (3, 3)), matrix)
+    # The matrix belongs to the pixels as they are stored.
+    assert (image.height, image.width) == (info.height, info.width) == PICTURES[1].shape[:2]
     assert 'assuming' not in process.text()
     viewer.close()
 

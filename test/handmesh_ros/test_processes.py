@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import threading
 from types import SimpleNamespace
 
 import pytest
@@ -16,11 +15,17 @@ SIGNALS = pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, sign
 
 @pytest.fixture(autouse=True)
 def heeded(monkeypatch):
-    """Who runs the tests with nohup has SIGHUP ignored; nobody has asked for the end yet."""
+    """
+    Nobody has asked for the end yet, and no signal that is lost ends the tests.
+
+    Who runs them with nohup has SIGHUP ignored, which would stay so.
+    """
     monkeypatch.setattr(stop_signals, '_requested_at', None)
-    before = signal.signal(signal.SIGHUP, lambda *_: None)
+    monkeypatch.setattr(stop_signals, 'IMPATIENCE', 60.0)
+    before = {n: signal.signal(n, lambda *_: None) for n in stop_signals.STOP_SIGNALS}
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, former in before.items():
+        signal.signal(number, former)
 
 
 @pytest.fixture
@@ -48,27 +53,45 @@ def writing(deaf):
     )
 
 
+def signalled(child, *numbers):
+    """
+    Have signals come while a process is waited for that has been asked to end.
+
+    :returns: those that have not come yet.
+    """
+    coming = list(numbers)
+    wait = child.process.wait
+
+    def signalled_wait(timeout=None):
+        while coming:
+            os.kill(os.getpid(), coming.pop())
+            if coming:
+                with pytest.raises(subprocess.TimeoutExpired):  # the first signal kills nobody
+                    wait(0.2)
+        return wait(timeout)
+
+    child.process.wait = signalled_wait
+    return coming
+
+
 @SIGNALS
 def test_signals_while_processes_end_orphan_none(deaf, monkeypatch, number):
-    monkeypatch.setattr(stop_signals, 'IMPATIENCE', 0.2)
-    timers = [threading.Timer(t, os.kill, (os.getpid(), number)) for t in (0.05, 0.4)]
+    monkeypatch.setattr(stop_signals, 'IMPATIENCE', 0.1)
     children = Children()
     children._children += [deaf('camera'), deaf('node')]
-    with pytest.raises(ZeroDivisionError), children:  # noqa: PT012
-        for timer in timers:
-            timer.start()
+    coming = signalled(children._children[0], number, number)
+    with pytest.raises(ZeroDivisionError), children:
         raise ZeroDivisionError
     codes = [child.process.returncode for child in children._children]
     assert codes == [-signal.SIGKILL, -signal.SIGKILL]
-    assert not timers[1].is_alive(), 'the first signal is passed over'
+    assert not coming
 
 
 @SIGNALS
 def test_signals_while_a_process_ends_do_not_orphan_it(deaf, monkeypatch, number):
     monkeypatch.setattr(stop_signals, 'IMPATIENCE', 0.0)
-    for seconds in (0.1, 0.2):
-        threading.Timer(seconds, os.kill, (os.getpid(), number)).start()
     node = deaf('node')
+    signalled(node, number, number)
     with stop_signals.handled_by(processes.interrupt), pytest.raises(KeyboardInterrupt):
         node.stop()
     assert node.process.returncode == -signal.SIGKILL
@@ -83,11 +106,11 @@ def test_the_first_signal_while_processes_end_ends_the_demo_and_kills_none(
     children = Children()
     recorder = writing('recorder')
     children._children.append(recorder)
-    timer = threading.Timer(0.1, os.kill, (os.getpid(), number))
+    signalled(recorder, number)
 
     def scene():
         with children:
-            timer.start()
+            pass
         pytest.fail('the demo goes on with the next scene')
 
     assert processes.run_as_command(scene) == 130
@@ -100,13 +123,14 @@ def test_the_signal_that_stops_a_demo_may_come_twice_and_kills_none(writing, num
     children = Children()
     recorder = writing('recorder')
     children._children.append(recorder)
+    coming = signalled(recorder, number)
 
     def scene():
         with children:
-            threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
             os.kill(os.getpid(), number)
 
     assert processes.run_as_command(scene) == 130
+    assert not coming
     assert recorder.process.returncode == 0
 
 
@@ -116,22 +140,26 @@ def test_a_process_that_a_node_ends_leaves_the_node_to_write_its_report(writing,
     with stop_signals.asking():
         for is_requested in (False, True):
             assert stop_signals.is_stop_requested() is is_requested
-            threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
-            assert writing('node').stop() == 0
+            node = writing('node')
+            coming = signalled(node, number)
+            assert node.stop() == 0
+            assert not coming
     assert stop_signals.is_stop_requested()
 
 
 def test_an_error_is_told_though_a_signal_comes_while_processes_end(writing, capfd):
     children = Children()
-    children._children.append(writing('recorder'))
+    recorder = writing('recorder')
+    children._children.append(recorder)
+    coming = signalled(recorder, signal.SIGINT)
 
     def scene():
         with children:
-            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
             raise DemoError('no picture')
 
     assert processes.run_as_command(scene) == 1
     assert capfd.readouterr().err == 'demo failed: no picture\n'
+    assert not coming
 
 
 @SIGNALS

@@ -69,6 +69,9 @@ def test_pictures_of_a_camera_come_as_they_are_stored(tmp_path):
     (tmp_path / 'a.jpg').write_bytes(turned)
     (frame,) = open_source(str(tmp_path)).frames()
     assert frame.rgb.shape == (64, 48, 3)
+    for path in (tmp_path, tmp_path / 'a.jpg'):
+        (frame,) = open_source(str(path), has_camera=True).frames()
+        assert frame.rgb.shape == (48, 64, 3)
     (tmp_path / 'intrinsics.json').write_text(json.dumps({'intrinsics': K}))
     (frame,) = open_source(str(tmp_path)).frames()
     assert frame.rgb.shape == (48, 64, 3)

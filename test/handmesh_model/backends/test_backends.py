@@ -275,6 +275,16 @@ def test_networks_converted_by_another_build_of_pytorch_are_found(
     assert keys[0] == keys[1] == keys[2]
 
 
+@pytest.mark.parametrize('precision', ['float32', 'int8'])
+def test_networks_whose_confidence_left_0_to_1_are_converted_anew(
+    net: HandMeshNet, precision: str
+) -> None:
+    """As those of format 6 in caches may, if they have no joint stage."""
+    from handmesh_model.backends.openvino import artefact_facts
+
+    assert artefact_facts(net, precision)['format'] > 6
+
+
 def test_auto_can_always_run(net: HandMeshNet) -> None:
     assert create_backend('auto', net, DEVICE).run(crops(1)).joints.shape == (1, 21, 3)
 

@@ -1,7 +1,9 @@
 """A tiny benchmark from end to end, its report, and MediaPipe's place in it."""
 
 import json
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -228,18 +230,64 @@ def test_interpreter_without_mediapipe_is_told(
 def test_ros_part_is_given_weights_device_and_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def start(words: list[str], check: bool) -> SimpleNamespace:
+    def exit_code(words: list[str]) -> int:
         asked.extend(words)
         Path(words[words.index('--json') + 1]).write_text('{"node": {}}')
-        return SimpleNamespace(returncode=0)
+        return 0
 
     monkeypatch.setattr(run, 'find_spec', lambda name: True)
-    monkeypatch.setattr(run.subprocess, 'run', start)
+    monkeypatch.setattr(run, '_exit_code', exit_code)
     options = run.Options(parts=('ros',), weights='open', device='cpu', backend='eager')
     report = run.run_benchmark(options, tell=lambda text: None)
     assert report['left_out'] == report['node'] == {}
     given = dict(zip(asked[-6::2], asked[-5::2], strict=True))
     assert given == {'--weights': 'open', '--device': 'cpu', '--backend': 'eager'}
+
+
+SLOW_CHILD = """
+import os, signal, sys, time
+from pathlib import Path
+def end(number, frame):
+    time.sleep(0.4)
+    Path(sys.argv[2]).write_text(f'its own group: {os.getpgrp() == os.getpid()}')
+    sys.exit(130)
+signal.signal(signal.SIGINT, end)
+os.kill(os.getppid(), int(sys.argv[1]))
+time.sleep(10)
+"""
+
+
+@pytest.fixture
+def handlers() -> Iterator[dict[int, object]]:
+    """Handlers of the signals, none of which ends the tests."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    yield {number: signal.getsignal(number) for number in numbers}
+    for number, former in before.items():
+        signal.signal(number, former)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_has_the_ros_part_end_its_processes_however_long_that_takes(
+    tmp_path: Path, handlers: dict[int, object], number: signal.Signals
+) -> None:
+    ended = tmp_path / 'ended'
+    with pytest.raises(KeyboardInterrupt):
+        run._exit_code([sys.executable, '-c', SLOW_CHILD, str(int(number)), str(ended)])
+    # Else a Ctrl-C of the terminal would come twice, and the second kills.
+    assert ended.read_text() == 'its own group: True'
+    assert {number: signal.getsignal(number) for number in handlers} == handlers
+
+
+def test_the_ros_part_goes_on_where_nohup_has_the_terminals_end_ignored(
+    handlers: dict[int, object],
+) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    script = f'import os, sys; os.kill(os.getppid(), {int(signal.SIGHUP)}); sys.exit(3)'
+    try:
+        assert run._exit_code([sys.executable, '-c', script]) == 3
+    except KeyboardInterrupt:
+        pytest.fail('what is ignored is heeded')
 
 
 def test_other_weights_are_measured_in_the_place_of_the_shipped_ones() -> None:

@@ -101,6 +101,20 @@ def test_files_of_an_earlier_export_are_replaced_not_overwritten(
     assert again == sorted(tmp_path.iterdir()) == files
 
 
+def test_the_description_names_the_files_that_it_is_of(
+    weights_folder: Path, tmp_path: Path
+) -> None:
+    """Those of another format stay beside them."""
+    pytest.importorskip('onnxscript')
+    net = load_network(weights_folder / 'mesh.safetensors')
+    for file_format, names in (('openvino', ['model.bin', 'model.xml']), ('onnx', ['model.onnx'])):
+        files = export_network(net, file_format, 'auto', 1, tmp_path)
+        described = json.loads((tmp_path / 'outputs.json').read_text())
+        assert (described['format'], described['files']) == (file_format, names)
+        assert [file.name for file in files] == [*names, 'outputs.json']
+    assert (tmp_path / 'model.xml').is_file()
+
+
 def test_a_full_disk_is_told_and_leaves_the_earlier_export(
     weights_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,21 @@ import yaml
 from tiny_runs import ALONE, CPU, MakeRun, train
 
 from handmesh_model.checkpoints import read_checkpoint, save_checkpoint
-from handmesh_model.errors import CheckpointError, ConfigError
+from handmesh_model.errors import CheckpointError, ConfigError, OutputError
 from handmesh_model.training.distributed import Ranks
+from handmesh_model.training.measuring import Measurer
 from handmesh_model.training.run_state import RunState
 from handmesh_model.training.setup import build_network
 from handmesh_model.training.trainer import Trainer
+
+OTHERS = {'samples': 4, 'every_samples': 8, 'options': {'start': 17, 'stop': 20}}
+"""Samples to measure on, other ones than those of a tiny run as it is."""
+
+
+def kept(trainer: Trainer) -> Path:
+    """Where the best weights on a run's validation samples go when others take their place."""
+    digest = trainer.state.measured_on.removeprefix('labels:')
+    return trainer.folder / f'best-before-{digest[:8]}.safetensors'
 
 
 def test_resumed_run_has_the_losses_of_the_unbroken_one(
@@ -137,11 +149,78 @@ def test_best_counts_for_the_same_hands_in_pictures_of_another_library(
 def test_best_weights_on_other_samples_are_kept(tiny_run: MakeRun) -> None:
     first, _ = train(tiny_run(total_samples=8))
     best = (first.folder / 'best.safetensors').read_bytes()
-    others = {'samples': 4, 'every_samples': 8, 'options': {'start': 17, 'stop': 20}}
-    second, _ = train(tiny_run(total_samples=16, validation=others))
-    assert (first.folder / 'best-before.safetensors').read_bytes() == best
+    second, _ = train(tiny_run(total_samples=16, validation=OTHERS))
+    assert kept(first).read_bytes() == best
     assert read_checkpoint(first.folder / 'best.safetensors').facts['samples'] == '16'
     assert second.weights_file.name == 'best.safetensors'
+
+
+def test_finished_run_is_measured_on_other_samples(tiny_run: MakeRun) -> None:
+    first, _ = train(tiny_run(total_samples=8))
+    best = (first.folder / 'best.safetensors').read_bytes()
+    for _ in range(2):
+        again, losses = train(tiny_run(total_samples=8, validation=OTHERS))
+        assert not losses
+        assert again.weights_file.name == 'best.safetensors'
+        assert [figures['samples'] for figures in again.state.history] == [8, 8]
+        error = again.state.history[-1]['lixel_error']
+        assert again.state.best == error != first.state.best
+        facts = read_checkpoint(again.weights_file).facts
+        assert float(facts['lixel_error']) == error
+        assert kept(first).read_bytes() == best
+
+
+def test_best_weights_outlast_other_samples_and_the_way_back(tiny_run: MakeRun) -> None:
+    best, names = [], []
+    for samples, changes in ((8, {}), (16, OTHERS), (24, {}), (32, OTHERS)):
+        changed = {'validation': changes} if changes else {}
+        trainer, _ = train(tiny_run(total_samples=samples, **changed))
+        best.append((trainer.folder / 'best.safetensors').read_bytes())
+        names.append(kept(trainer))
+    assert names[:2] == names[2:]
+    names[2] = names[0].with_name(f'{names[0].stem}-2.safetensors')
+    assert [name.read_bytes() for name in names[:3]] == best[:3]
+    assert set(trainer.folder.glob('best-before*')) == set(names[:3])
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+
+def test_best_weights_stay_until_others_are_measured(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = train(tiny_run(total_samples=8))
+    best = (first.folder / 'best.safetensors').read_bytes()
+    # Stopped before a measurement; then one that gives no number.
+    later = {**OTHERS, 'every_samples': 40}
+    stopped, _ = train(tiny_run(total_samples=40, validation=later), stop_after=1)
+    assert stopped.weights_file.read_bytes() == best
+    with monkeypatch.context() as patched:
+        patched.setattr(Measurer, 'measure', lambda *_: {'lixel_error': float('nan')})
+        unknown, _ = train(tiny_run(total_samples=24, validation=OTHERS))
+    assert unknown.weights_file.read_bytes() == best
+    assert unknown.state.best == first.state.best
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, 'copyfile', full_disk)
+        with pytest.raises(OutputError, match='best-before-'):
+            train(tiny_run(total_samples=32, validation=OTHERS))
+    last, _ = train(tiny_run(total_samples=32, validation=OTHERS))
+    assert read_checkpoint(last.weights_file).facts['samples'] == '32'
+    assert kept(first).read_bytes() == best
+
+
+def test_killed_run_knows_what_its_best_weights_are_of(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = train(tiny_run(total_samples=8))
+    # It measures, and does not come to saving.
+    monkeypatch.setattr(Trainer, '_validate_last', Trainer._validate)
+    second, _ = train(tiny_run(total_samples=8, validation=OTHERS))
+    monkeypatch.undo()
+    again, _ = train(tiny_run(total_samples=16, validation=OTHERS))
+    assert again.state.measured_on == second.state.measured_on != first.state.measured_on
+    assert list(again.folder.glob('best-before*')) == [kept(first)]
 
 
 def test_digest_of_another_kind_tells_nothing() -> None:
