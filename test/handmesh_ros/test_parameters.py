@@ -1,6 +1,9 @@
+import re
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import pytest
+import yaml
 
 from handmesh_model.errors import ConfigError
 from handmesh_ros.ar_parameters import ArRecorderParameters
@@ -15,6 +18,7 @@ from handmesh_ros.parameters import (
     settings_from,
 )
 
+DOCS = Path(__file__).parents[2] / 'docs'
 TABLES = (NodeParameters, CameraParameters, RecorderParameters)
 FILMED = (RecorderParameters, ArRecorderParameters)
 
@@ -24,6 +28,20 @@ def test_every_row_is_described_and_its_default_fits(table):
     for name, default in defaults(table).items():
         assert len(rows(table)[name].description) > 10
         assert check_value(table, name, default) == default
+
+
+def test_the_documentation_has_every_parameter_as_it_is():
+    text = (DOCS / 'parameters.md').read_text(encoding='utf-8')
+    found = re.findall(r'^\| `(\w+)`( 🔒)? \| (?:`(.*?)`)? ?\| .*\| (.+) \|$', text, re.MULTILINE)
+    listed = {
+        name: (yaml.safe_load(default) if default else '', bool(lock), said)
+        for name, lock, default, said in found
+    }
+    table = rows(NodeParameters)
+    assert listed == {
+        name: (default, table[name].read_only, table[name].description)
+        for name, default in defaults(NodeParameters).items()
+    }
 
 
 @pytest.mark.parametrize('table', FILMED)
