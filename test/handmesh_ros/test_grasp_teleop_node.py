@@ -125,9 +125,11 @@ def test_follows_a_hand_and_is_safe_when_it_is_lost(pilot, teleop):
         waving, lambda: twists and abs(twists[-1][1].twist.linear.y) > 0.05, 'a robot that follows'
     )
     assert pilot.mode() == Grasp.ENGAGED
-    target = pilot.got['teleop/target'][-1][1]
+    targets = pilot.got['teleop/target']
+    # The twist comes before it.
+    pilot.wait(lambda: targets and targets[-1][1].pose.position.y != 0, 'its target')
+    target = targets[-1][1]
     assert target.header.frame_id == 'arm'
-    assert target.pose.position.y != 0
     assert abs(target.pose.position.x) < 0.01
     pilot.wait(lambda: pilot.got['teleop/wrist'], 'the wrist')
     assert pilot.got['teleop/wrist'][-1][1].header.frame_id == 'eye'
@@ -170,7 +172,9 @@ def test_silence_is_safe_after_a_tenth_of_a_second(pilot, teleop, capsys):
     pilot.wait(lambda: pilot.mode() == Grasp.SAFE, 'safety after silence')
     first = next(i for i, (_, m) in enumerate(grasps) if m.mode == Grasp.ENGAGED)
     safe = next(m for _, m in grasps[first:] if m.mode == Grasp.SAFE)
-    found = re.fullmatch(r'no fresh hand for (\d+) ms', safe.reason)
+    # Where the machine is so busy that hands come slowly, that is told, too.
+    slow = r'(; hands come every \d+ ms, watchdog 0\.1 s)?'
+    found = re.fullmatch(r'no fresh hand for (\d+) ms' + slow, safe.reason)
     assert found, safe.reason
     with capsys.disabled():
         print(f'\nwatchdog of 100 ms: safe {found[1]} ms after the last hand, by the node')
