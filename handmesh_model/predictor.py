@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from handmesh_model.backends import choose_device, create_backend
+from handmesh_model.backends.interface import reason_of
 from handmesh_model.checkpoints import load_network
 from handmesh_model.crop import check_box, check_image
 from handmesh_model.detector import HandDetector, load_detector
@@ -217,8 +218,9 @@ class HandMeshPredictor:
                     picture = self.estimator.picture(rgb)
                     return self._detector.detect(picture, self.most_candidates)
             except RuntimeError as error:
-                reason = str(error).splitlines()[0]
-                raise BackendError(f'the detector failed on {self.device}: {reason}') from error
+                raise BackendError(
+                    f'the detector failed on {self.device}: {reason_of(error)}'
+                ) from error
 
     def _look_at(self, rgb: np.ndarray, boxes: Sequence[HandBox]) -> list[Estimate]:
         """One estimate a box, in their order."""

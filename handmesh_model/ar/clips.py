@@ -23,6 +23,7 @@ from handmesh_model.synthesis.frames import Frame, frame_intrinsics, image_point
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.lighting import sample_light
 from handmesh_model.synthesis.renderer_version import renderer_version
+from handmesh_model.video_files import open_video
 from handmesh_model.wrist import wrist_frame
 
 WIDTH, HEIGHT = 640, 480
@@ -87,14 +88,10 @@ def write_performance(path: Path, performance: Performance, seed: int) -> None:
     Write a clip (.mp4), its camera (.json) and its truth (.npz) beside each other.
 
     :param path: of the video, which is there when it is whole.
-    :raises DatasetError: if the video cannot be written.
-    :raises OutputError: likewise.
+    :raises OutputError: if the video cannot be written.
     """
-    code = cv2.VideoWriter.fourcc(*'mp4v')
     with written_beside(path) as part:
-        writer = cv2.VideoWriter(str(part), code, RATE, (WIDTH, HEIGHT))
-        if not writer.isOpened():
-            raise DatasetError(f"cannot write the video '{path}'; expected a name ending in .mp4")
+        writer = open_video(part, path, RATE, (WIDTH, HEIGHT))
         for frame in render_performance(performance, seed):
             writer.write(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
         writer.release()

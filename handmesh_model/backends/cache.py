@@ -24,6 +24,7 @@ import torch
 from torch import nn
 
 from handmesh_model.errors import BackendError, OutputError
+from handmesh_model.user_cache import cache_folder
 
 Loaded = TypeVar('Loaded')
 
@@ -35,15 +36,6 @@ _MAKING = '.making-'
 """What the name of a folder begins with while it is made, or done away with."""
 
 log = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """``$HANDMESH_CACHE``, else ``handmesh`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``."""
-    own = os.environ.get('HANDMESH_CACHE')
-    if own:
-        return Path(own)
-    base = os.environ.get('XDG_CACHE_HOME')
-    return (Path(base) if base else Path.home() / '.cache') / 'handmesh'
 
 
 def torch_version() -> str:

@@ -30,6 +30,7 @@ from handmesh_model.synthesis.placement import PlacedHand, place_hand
 from handmesh_model.synthesis.poses import GESTURES, clip_to_limits
 from handmesh_model.synthesis.vertices import put_before
 from handmesh_model.synthesis.viewpoints import looking
+from handmesh_model.video_files import open_video
 
 FRAME_RATE = 30.0
 """Frames a second."""
@@ -255,11 +256,7 @@ def write_clip(
     _check(seed, seconds, width, height)
     beside = path.with_suffix('.json')
     with written_beside(path) as video, written_beside(beside) as text:
-        writer = cv2.VideoWriter(
-            str(video), cv2.VideoWriter.fourcc(*'mp4v'), FRAME_RATE, (width, height)
-        )
-        if not writer.isOpened():
-            raise OutputError(f"cannot write the video '{path}'; {_reason(path)}")
+        writer = open_video(video, path, FRAME_RATE, (width, height))
         frames = render_clip(seed, seconds, width, height, hand_count)
         count = frame_count(seconds)
         listed = _film(writer, tqdm(frames, total=count, unit='frame', disable=None))
@@ -297,16 +294,6 @@ def check_seconds(seconds: float) -> None:
         raise DatasetError(
             f'seconds is {seconds}, expected one frame (1/{FRAME_RATE:g}) to {MAX_SECONDS}'
         )
-
-
-def _reason(path: Path) -> str:
-    """Why OpenCV, which does not say it, may have refused to write a video."""
-    if path.suffix.lower() != '.mp4':
-        return 'expected a name ending in .mp4'
-    return (
-        'expected a folder that can be written, and an OpenCV that encodes mp4v: '
-        f'this one, {cv2.__version__}, may have been built without FFmpeg'
-    )
 
 
 def _film(writer: cv2.VideoWriter, frames: Iterable[Frame]) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from typing import Any
 import numba
 
 from handmesh_model.synthesis.renderer_version import ENTRY, PACKAGE, renderer_modules
+from handmesh_model.user_cache import cache_folder
 
 ENTRIES = (ENTRY, 'handmesh_model.ar.shading')
 """Modules that import, directly or not, all that have compiled functions."""
@@ -81,12 +82,9 @@ def code_digest(package: Path = PACKAGE) -> str:
 
 
 def _user_folder() -> list[Path]:
-    """The user's, if there is one; in that of compiled networks, whose module needs PyTorch."""
-    own, base = (os.environ.get(name) for name in ('HANDMESH_CACHE', 'XDG_CACHE_HOME'))
-    if own:
-        return [Path(own, 'numba')]
+    """The user's, if there is one."""
     try:
-        return [(Path(base) if base else Path.home() / '.cache') / 'handmesh' / 'numba']
+        return [cache_folder() / 'numba']
     except RuntimeError:
         # Whoever has no name on this machine has no home.
         return []

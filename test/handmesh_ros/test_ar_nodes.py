@@ -255,6 +255,7 @@ def test_overlay_says_that_hands_come_later_than_the_silence(stagehand):
     stagehand.show_hands([], START)
     why = "'hands/raw' came after its image was shown without hands, as 'silence' is short"
     stagehand.wait(lambda: any(text.startswith(why) for text in said), what='the reason')
+    assert sum(text.startswith(why) for text in said) == 1
 
 
 def test_overlay_goes_on_while_simulated_time_stands_still(stagehand):

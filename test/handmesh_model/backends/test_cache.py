@@ -10,13 +10,13 @@ from torch import nn
 from handmesh_model.backends import cache
 from handmesh_model.backends.cache import (
     MANIFEST,
-    cache_folder,
     cached,
     network_digest,
     torch_version,
     writable_folder,
 )
 from handmesh_model.errors import BackendError, OutputError
+from handmesh_model.user_cache import cache_folder
 
 FACTS = {'network': 'abc', 'size': [1, 2]}
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numba
 import pytest
 
-from handmesh_model.backends.cache import cache_folder
 from handmesh_model.synthesis import compilation
 from handmesh_model.synthesis.renderer_version import PACKAGE, renderer_modules
+from handmesh_model.user_cache import cache_folder
 
 DIGESTS = [f'{number:016x}' for number in range(7)]
 
