@@ -2,7 +2,8 @@
 Starts the AR nodes beside a running handmesh_node, and RViz if wanted.
 
     ros2 launch handmesh_ros ar.launch.py stage:=cube rviz:=true \
-        image_topic:=/camera/color/image_raw camera_info_topic:=/camera/color/camera_info
+        image_topic:=/camera/camera/color/image_raw \
+        camera_info_topic:=/camera/camera/color/camera_info
 """
 
 from launch.actions import OpaqueFunction

@@ -1,8 +1,9 @@
 """
 Starts handmesh_node on a camera's topics, and RViz if wanted.
 
-    ros2 launch handmesh_ros handmesh.launch.py image_topic:=/camera/color/image_raw \
-        camera_info_topic:=/camera/color/camera_info rviz:=true
+    ros2 launch handmesh_ros handmesh.launch.py rviz:=true \
+        image_topic:=/camera/camera/color/image_raw \
+        camera_info_topic:=/camera/camera/color/camera_info
 """
 
 from launch.conditions import IfCondition
