@@ -14,11 +14,9 @@ if __name__ == '__main__':
 
     stop_signals.end_at_once()
 
-import json
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -28,18 +26,16 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import Marker, MarkerArray
 
-from handmesh_model.errors import ConfigError
-from handmesh_model.output_files import write_picture
 from handmesh_ros import executable, msg, recording
 from handmesh_ros.ar_parameters import ArRecorderParameters
 from handmesh_ros.conversions import SIDES, stamp_to_nanoseconds
+from handmesh_ros.film import Film
 from handmesh_ros.images import image_to_rgb
-from handmesh_ros.record import Film, Tally
+from handmesh_ros.processes import RECORDER_READY
+from handmesh_ros.record import Tally, spread, topic_figures
 from handmesh_ros.ros_parameters import ParameterServer
 from handmesh_ros.stamps import UNSTAMPED
 
-READY = 'Recorder ready'
-"""Logged once somebody publishes the picture; whoever starts a camera may wait for it."""
 _SIDE_NAMES = {number: name for name, number in SIDES.items()}
 
 
@@ -49,11 +45,7 @@ class ArRecorder(Node):
     def __init__(self) -> None:
         super().__init__('ar_recorder')
         self.settings = ParameterServer(self, ArRecorderParameters).check()
-        self._folder = Path(self.settings.out)
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"parameter 'out': cannot make '{self._folder}': {error}") from error
+        self._folder = recording.make_folder(self.settings.out)
         self._film = Film(self._folder / 'ar_overlay.mp4', self.settings.rate)
         self._tallies = {name: Tally() for name in ('ar_overlay', 'hands', 'objects')}
         self._latencies: list[float] = []
@@ -75,7 +67,7 @@ class ArRecorder(Node):
     def _say_ready(self) -> None:
         if not self._is_ready and self._pictures.get_publisher_count():
             self._is_ready = True
-            self.get_logger().info(READY)
+            self.get_logger().info(RECORDER_READY)
 
     def _count(self, topic: str) -> None:
         self._last_message = time.monotonic()
@@ -122,38 +114,22 @@ class ArRecorder(Node):
 
     def _write(self) -> None:
         self._film.close()
-        np.savez_compressed(
+        recording.write_arrays(
             self._folder / 'objects.npz',
             stamp=np.array([row[0] for row in self._places], dtype=np.int64),
             id=np.array([row[1] for row in self._places], dtype=np.int64),
             position=np.array([row[2] for row in self._places]).reshape(-1, 3),
         )
-        self._write_json('events.json', self._events)
-        topics = {
-            name: {'count': tally.count, 'rate_hz': round(tally.rate, 2)}
-            for name, tally in self._tallies.items()
+        recording.write_json(self._folder / 'events.json', self._events)
+        report = {
+            'video_frames': self._film.count,
+            'topics': topic_figures(self._tallies),
+            'latency_ms': spread(self._latencies),
+            'button_events': len(self._events),
         }
-        latency = {}
-        if self._latencies:
-            median, high = np.percentile(self._latencies, (50, 95))
-            latency = {'median': round(float(median), 1), 'p95': round(float(high), 1)}
-        self._write_json(
-            'report.json',
-            {
-                'video_frames': self._film.count,
-                'topics': topics,
-                'latency_ms': latency,
-                'button_events': len(self._events),
-            },
-        )
-        sheet = self._film.sheet()
-        if sheet is not None:
-            write_picture(self._folder / 'contact_sheet.png', sheet)
+        recording.write_json(self._folder / 'report.json', report)
+        self._film.write_sheet(self._folder / 'contact_sheet.png')
         self.get_logger().info(f"Written to '{self._folder}'")
-
-    def _write_json(self, name: str, content: Any) -> None:
-        text = json.dumps(content, indent=2) + '\n'
-        (self._folder / name).write_text(text, encoding='utf-8')
 
 
 def main(args: Sequence[str] | None = None) -> int:

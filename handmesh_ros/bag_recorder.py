@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
@@ -91,13 +90,10 @@ class BagRecorder(Node):
         :raises OutputError: if the bag cannot be written on or finished; what there is of it is
             said with it.
         """
-        executor = SingleThreadedExecutor()
-        executor.add_node(self)
         end = time.monotonic() + (self.settings.duration or float('inf'))
         why = ''
         try:
-            while not executable.is_over(self) and time.monotonic() < end:
-                executor.spin_once(timeout_sec=0.1)
+            executable.spin(self, end)
         except OutputError as error:
             why = str(error)
         finally:

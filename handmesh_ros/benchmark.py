@@ -26,19 +26,10 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.signals import SignalHandlerOptions
 
 from handmesh_model.benchmark.timing import Effort
-from handmesh_model.errors import HandmeshError
-from handmesh_ros import stop_signals
 from handmesh_ros.benchmark_messages import MESSAGES, Frame, measure_around, measure_messages
-from handmesh_ros.benchmark_node import (
-    ALL,
-    MAIN,
-    SCENARIOS,
-    BenchmarkError,
-    Process,
-    measure_scenario,
-)
+from handmesh_ros.benchmark_node import ALL, MAIN, SCENARIOS, measure_scenario, start_listener
 from handmesh_ros.isolation import isolated_environment
-from handmesh_ros.processes import interrupt
+from handmesh_ros.processes import Children, run_as_command
 
 SECONDS, QUICK_SECONDS = 20.0, 5.0
 """Of each stream that count."""
@@ -49,8 +40,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     Measure everything.
 
     :returns: the part of the report that needs ROS.
-    :raises BenchmarkError: if a process fails.
-    :raises HandmeshError: if weights, device or backend cannot be used.
+    :raises HandmeshError: if weights, device or backend cannot be used, or a process fails.
     """
     effort = Effort(3.0, 10, 100) if options.quick else Effort(15.0, 50, 1000)
     report = _measure_in_process(options.weights, options.device, options.backend, effort)
@@ -105,12 +95,9 @@ def _measure_in_process(weights: str, device: str, backend: str, effort: Effort)
 @contextmanager
 def _listener(topics: Sequence[str], folder: Path) -> Iterator[None]:
     """A listener of some topics while a block runs."""
-    words = ['-m', 'handmesh_ros.benchmark_listener', '--out', str(folder / 'heard.json')]
-    process = Process.start('listener', [*words, '--topics', *topics], folder)
-    try:
+    with Children(echo=False) as children:
+        start_listener(children, topics, folder / 'heard.json')
         yield
-    finally:
-        process.stop()
 
 
 def tell(text: str) -> None:
@@ -139,15 +126,11 @@ def main(args: Sequence[str] | None = None) -> int:
     options = parse(args)
     # Before ROS reads it: this process, too, keeps to its own domain.
     os.environ.update(isolated_environment())
-    try:
-        with stop_signals.handled_by(interrupt):
-            report = run(options)
-    except (HandmeshError, BenchmarkError) as error:
-        print(f'benchmark: {error}', file=sys.stderr, flush=True)
-        return 1
-    except KeyboardInterrupt:
-        print('benchmark stopped', file=sys.stderr, flush=True)
-        return 130
+    return run_as_command(lambda: _run(options), 'benchmark')
+
+
+def _run(options: argparse.Namespace) -> int:
+    report = run(options)
     options.json.write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
     return 0
 

@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from tf2_msgs.msg import TFMessage
@@ -56,11 +55,8 @@ class BenchmarkListener(Node):
 
     def listen(self) -> None:
         """Serve until told to end."""
-        executor = SingleThreadedExecutor()
-        executor.add_node(self)
         self.get_logger().info(READY)
-        while not executable.is_over(self):
-            executor.spin_once(timeout_sec=0.1)
+        executable.spin(self)
         report = {
             'arrivals': self._arrivals,
             'hands_stamps': self._stamps,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,12 @@ import psutil
 
 from handmesh_model.benchmark.timing import spread
 from handmesh_ros.benchmark_listener import KINDS, READY
-from handmesh_ros.processes import CANNOT_CONFIGURE, READY_TIMEOUT, end_process, end_processes
+from handmesh_ros.processes import READY_TIMEOUT, Child, Children, ros_arguments
 
 _SETTLING = 3.0
 """Seconds of images that do not count: the detector is loaded, caches fill."""
 _NODE_READY = 'Active: waiting'
-
-
-class BenchmarkError(Exception):
-    """A process of the benchmark failed; the message says which, and what it said last."""
+_ENDING = ('benchmark_camera', 'handmesh_node', 'benchmark_listener')
 
 
 @dataclass(frozen=True)
@@ -61,48 +56,6 @@ SCENARIOS = (
 
 
 @dataclass
-class Process:
-    """A Python process whose output goes to a file, to be told if it fails."""
-
-    name: str
-    popen: subprocess.Popen[bytes]
-    log: Path
-
-    @classmethod
-    def start(cls, name: str, words: Sequence[str], folder: Path) -> Process:
-        """Start ``python WORDS``; DDS settings are those of this process's environment."""
-        log = folder / f'{name}.log'
-        with log.open('wb') as file:
-            popen = subprocess.Popen(
-                [sys.executable, '-u', *words],
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        return cls(name, popen, log)
-
-    def says(self, text: str) -> bool:
-        """Whether its output so far holds this text."""
-        return text in self.log.read_text(errors='replace')
-
-    def check(self) -> None:
-        """
-        Make sure that all is well.
-
-        :raises BenchmarkError: if the process has ended with an error, or cannot configure.
-        """
-        if self.popen.poll() or self.says(CANNOT_CONFIGURE):
-            lines = self.log.read_text(errors='replace').strip().splitlines()
-            raise BenchmarkError(
-                f'{self.name} failed: {lines[-1] if lines else "it said nothing"}'
-            )
-
-    def stop(self) -> None:
-        """End it, kindly at first."""
-        end_process(self.popen)
-
-
-@dataclass
 class Usage:
     """What a process takes of the machine between two moments."""
 
@@ -135,15 +88,23 @@ def measure_scenario(
 
     :param seconds: of images that count.
     :param parameters: of handmesh_node.
-    :raises BenchmarkError: if a process fails or does not get going.
+    :raises RunError: if a process fails or does not get going.
     """
-    with tempfile.TemporaryDirectory(prefix='handmesh_benchmark_') as name:
-        folder = Path(name)
-        processes: list[Process] = []
-        try:
-            return _run(scenario, seconds, parameters, folder, processes)
-        finally:
-            end_processes([process.popen for process in reversed(processes)])
+    with (
+        tempfile.TemporaryDirectory(prefix='handmesh_benchmark_') as folder,
+        Children(_ENDING, echo=False) as children,
+    ):
+        return _run(scenario, seconds, parameters, Path(folder), children)
+
+
+def start_listener(children: Children, topics: Sequence[str], out: Path) -> Child:
+    """
+    Start the process that listens.
+
+    :param topics: names among :data:`~handmesh_ros.benchmark_listener.KINDS`.
+    :param out: file for what it heard.
+    """
+    return children.start('benchmark_listener', ['--out', str(out), '--topics', *topics])
 
 
 def _run(
@@ -151,26 +112,22 @@ def _run(
     seconds: float,
     parameters: Mapping[str, object],
     folder: Path,
-    processes: list[Process],
+    children: Children,
 ) -> dict[str, Any]:
-    def start(name: str, *words: str) -> Process:
-        processes.append(Process.start(name, ['-m', f'handmesh_ros.{name}', *words], folder))
-        return processes[-1]
-
     heard, sent = folder / 'heard.json', folder / 'sent.json'
-    listener = start('benchmark_listener', '--out', str(heard), '--topics', *scenario.topics)
-    given = [w for key, v in parameters.items() for w in ('-p', f'{key}:={json.dumps(v)}')]
-    node = start('handmesh_node', '--ros-args', *given)
-    _wait(lambda: listener.says(READY) and node.says(_NODE_READY), processes)
-    camera = start(
-        'benchmark_camera',
-        *('--width', str(scenario.width), '--height', str(scenario.height)),
-        *('--rate', str(scenario.rate), '--seconds', str(_SETTLING + seconds), '--out', str(sent)),
+    listener = start_listener(children, scenario.topics, heard)
+    node = children.start('handmesh_node', ros_arguments(parameters))
+    children.wait(
+        lambda: listener.says(READY) and node.says(_NODE_READY),
+        READY_TIMEOUT,
+        'listener and node to start',
     )
-    resident = psutil.Process(node.popen.pid)
-    _wait(lambda: _has_heard(node, camera), processes)
-    figures = _usage_of(resident, camera, seconds, processes)
-    _wait(lambda: _has_ended(camera), processes)
+    camera = children.start('benchmark_camera', _camera(scenario, _SETTLING + seconds, sent))
+    resident = psutil.Process(node.process.pid)
+    children.wait(lambda: _has_heard(node, camera), READY_TIMEOUT, 'images', camera)
+    figures = _usage_of(resident, camera, seconds, children)
+    children.wait(lambda: not camera.is_alive(), READY_TIMEOUT, 'the camera to end', camera)
+    camera.check()
     time.sleep(0.5)  # the last answers are on their way
     listener.stop()
     listener.check()
@@ -178,41 +135,36 @@ def _run(
     return {**evaluate(scenario, stamps, report), **figures, 'stages_ms': stages(report)}
 
 
-def _has_heard(node: Process, camera: Process) -> bool:
+def _camera(scenario: Scenario, seconds: float, out: Path) -> list[str]:
+    """Its command line."""
+    return [
+        *('--width', str(scenario.width), '--height', str(scenario.height)),
+        *('--rate', str(scenario.rate), '--seconds', str(seconds), '--out', str(out)),
+    ]
+
+
+def _has_heard(node: Child, camera: Child) -> bool:
     """Whether images flow: the camera is known to the node, or has come and gone."""
-    return node.says('Camera is calibrated') or _has_ended(camera)
-
-
-def _has_ended(process: Process) -> bool:
-    return process.popen.poll() is not None
+    return node.says('Camera is calibrated') or not camera.is_alive()
 
 
 def _usage_of(
-    resident: psutil.Process, camera: Process, seconds: float, processes: Sequence[Process]
+    resident: psutil.Process, camera: Child, seconds: float, children: Children
 ) -> dict[str, float]:
     """What a process takes while the images come that count, the first of all having just come."""
 
     def wait(duration: float) -> None:
         end = time.monotonic() + duration
-        _wait(lambda: time.monotonic() >= end or _has_ended(camera), processes, duration + 60)
+
+        def is_over() -> bool:
+            return time.monotonic() >= end or not camera.is_alive()
+
+        children.wait(is_over, duration + 60, 'images to come', camera)
 
     wait(_SETTLING)
     usage = Usage(resident)
     wait(seconds)
     return usage.figures()
-
-
-def _wait(
-    is_true: Callable[[], bool], processes: Sequence[Process], timeout: float = READY_TIMEOUT
-) -> None:
-    end = time.monotonic() + timeout
-    while not is_true():
-        for process in processes:
-            process.check()
-        if time.monotonic() > end:
-            names = ', '.join(process.name for process in processes)
-            raise BenchmarkError(f'waited {timeout:.0f} s for {names}')
-        time.sleep(0.05)
 
 
 def evaluate(scenario: Scenario, sent: Sequence[int], report: Mapping[str, Any]) -> dict[str, Any]:

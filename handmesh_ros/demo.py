@@ -14,10 +14,12 @@ from typing import Any
 
 from handmesh_ros.processes import (
     READY_TIMEOUT,
+    RECORDER_READY,
     SECONDS_A_FRAME,
     Children,
     make_room,
     read_report,
+    ros_arguments,
     run_as_command,
 )
 from handmesh_ros.sources import Source, open_source
@@ -36,7 +38,7 @@ def run_demo(source: Source, options: argparse.Namespace) -> dict[str, Any]:
     :param source: what there is to play; closed, since the camera's process opens it by itself and
         a real camera serves one process at a time.
     :returns: the recorder's report.
-    :raises DemoError: if a process fails or time runs out.
+    :raises RunError: if a process fails or time runs out.
     """
     source.close()
     out = Path(options.out)
@@ -52,16 +54,19 @@ def _play(source: Source, options: argparse.Namespace, out: Path, children: Chil
     frames_file = out / _FRAMES
     recorder = children.start(
         'demo_recorder',
-        {
-            'out': out,
-            'frames_file': frames_file,
-            'rate': float(rate),
-            'expected': source.count or 0,
-        },
+        ros_arguments(
+            {
+                'out': out,
+                'frames_file': frames_file,
+                'rate': float(rate),
+                'expected': source.count or 0,
+            }
+        ),
     )
     node = {'weights': options.weights, 'device': options.device}
-    children.start('handmesh_node', node, ('--log-level', 'handmesh_node:=info'))
-    children.wait(lambda: recorder.says('Recorder ready'), READY_TIMEOUT, 'the nodes to start')
+    words = ('--log-level', 'handmesh_node:=info')
+    children.start('handmesh_node', ros_arguments(node, words))
+    children.wait(lambda: recorder.says(RECORDER_READY), READY_TIMEOUT, 'the nodes to start')
     camera = {
         'source': options.source,
         'bag_topic': options.topic,
@@ -74,19 +79,24 @@ def _play(source: Source, options: argparse.Namespace, out: Path, children: Chil
     }
     images = source.count if source.count is not None else CAMERA_SECONDS * rate
     limit = options.timeout or 60 + images * max(SECONDS_A_FRAME, 1 / rate)
-    children.play('folder_camera', camera, limit, 'the source')
+    children.play('folder_camera', ros_arguments(camera), limit, 'the source')
 
 
 def summary(report: dict[str, Any], out: Path) -> str:
     """The figures that matter, in a few lines."""
     frames, latency = report['frames'], report['latency_ms']
+    times = 'not known: the images carry no stamp'
+    if latency:
+        times = (
+            f'median {latency["median"]:.0f} ms, p95 {latency["p95"]:.0f} ms '
+            '(image stamp to hands received)'
+        )
     topics = ', '.join(f'{name} {topic["count"]}' for name, topic in report['topics'].items())
     return '\n'.join(
         [
             f'images    {frames["answered"]} of {frames["sent"]} answered, '
             f'{frames["dropped"]} dropped, hands in {100 * frames["hands_found_share"]:.0f} %',
-            f'latency   median {latency["median"]:.0f} ms, p95 {latency["p95"]:.0f} ms '
-            '(image stamp to hands received)',
+            f'latency   {times}',
             f'messages  {topics}',
             f'see       {out}/overlay.mp4, contact_sheet.png, report.json, joints.npz',
         ]

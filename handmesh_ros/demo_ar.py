@@ -24,10 +24,12 @@ from handmesh_model.ar.performances import PERFORMANCES, RATE
 from handmesh_model.output_files import write_picture
 from handmesh_ros.processes import (
     READY_TIMEOUT,
+    RECORDER_READY,
     SECONDS_A_FRAME,
     Children,
     make_room,
     read_report,
+    ros_arguments,
     run_as_command,
 )
 
@@ -40,7 +42,7 @@ _PATIENCE = 20.0
 """Seconds without hands that are no silence: a network's first answer takes some, on a busy
 machine."""
 _ENDING = ('ar_recorder',)
-_WRITTEN = ('report.json', 'ar_overlay.mp4', 'contact_sheet.png', 'events.json')
+_WRITTEN = ('report.json', 'ar_overlay.mp4', 'contact_sheet.png', 'events.json', 'objects.npz')
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def run_scene(name: str, hands: str, clip: Path, out: Path, options: Any) -> dic
     :param hands: TRUTH or NETWORK.
     :param out: folder for this scene and these hands.
     :returns: the recorder's report.
-    :raises DemoError: if a process fails or time runs out.
+    :raises RunError: if a process fails or time runs out.
     """
     make_room(out, _WRITTEN)
     with Children(_ENDING) as children:
@@ -105,18 +107,22 @@ def run_scene(name: str, hands: str, clip: Path, out: Path, options: Any) -> dic
 def _play(
     scene: Scene, hands: str, clip: Path, out: Path, options: Any, children: Children
 ) -> None:
+    recorder = {'out': out, 'rate': RATE, 'caption': _CAPTIONS[hands]}
     nodes = [
-        children.start('ar_recorder', {'out': out, 'rate': RATE, 'caption': _CAPTIONS[hands]}),
-        children.start('ar_overlay_node', _overlay(scene)),
-        *(children.start(module, parameters) for module, parameters in scene.nodes),
+        children.start(module, ros_arguments(parameters))
+        for module, parameters in (
+            ('ar_recorder', recorder),
+            ('ar_overlay_node', _overlay(scene)),
+            *scene.nodes,
+        )
     ]
     # The overlay, and whoever else takes part: the first picture shall reach them all.
     subscribers = len(nodes)
     if hands == NETWORK:
         node: dict[str, object] = {'weights': options.weights, 'device': options.device}
-        nodes.append(children.start('handmesh_node', node))
+        nodes.append(children.start('handmesh_node', ros_arguments(node)))
         subscribers = 2
-    ready = {'ar_recorder': 'Recorder ready', 'handmesh_node': 'Active'}
+    ready = {'ar_recorder': RECORDER_READY, 'handmesh_node': 'Active'}
     children.wait(
         lambda: all(node.says(ready.get(node.name, 'Ready')) for node in nodes),
         READY_TIMEOUT,
@@ -131,7 +137,8 @@ def _play(
     }
     player = 'true_hands' if hands == TRUTH else 'folder_camera'
     count = len(PERFORMANCES[scene.clip]().frames)
-    children.play(player, camera, options.timeout or 60 + count * SECONDS_A_FRAME, 'the clip')
+    limit = options.timeout or 60 + count * SECONDS_A_FRAME
+    children.play(player, ros_arguments(camera), limit, 'the clip')
 
 
 def _overlay(scene: Scene) -> dict[str, object]:
@@ -180,7 +187,6 @@ def run(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
             print(f'== {name}, {_CAPTIONS[hands]}', flush=True)
             clip = make_clip(SCENES[name].clip, out / 'clips')
             folder = out / hands / name
-            folder.mkdir(parents=True, exist_ok=True)
             reports[f'{name}/{hands}'] = run_scene(name, hands, clip, folder, options)
         sheet = overview([out / hands / name for name in options.scenes])
         if sheet is not None:

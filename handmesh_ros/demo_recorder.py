@@ -13,11 +13,9 @@ if __name__ == '__main__':
 
     stop_signals.end_at_once()
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,18 +25,17 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
-from handmesh_model.errors import ConfigError
-from handmesh_model.output_files import write_picture
 from handmesh_ros import executable, msg, recording
 from handmesh_ros.conversions import stamp_to_nanoseconds
+from handmesh_ros.film import Film
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.outputs import TOPICS
 from handmesh_ros.parameters import RecorderParameters
-from handmesh_ros.record import Film, HandRow, Record, Tally, read_frames_file
+from handmesh_ros.processes import RECORDER_READY
+from handmesh_ros.record import HandRow, Record, Tally, read_frames_file
 from handmesh_ros.ros_parameters import ParameterServer
+from handmesh_ros.stamps import UNSTAMPED
 
-READY = 'Recorder ready'
-"""Logged once all topics are connected; whoever starts a camera may wait for it."""
 _PROGRESS_PERIOD = 2.0
 
 
@@ -48,11 +45,7 @@ class DemoRecorder(Node):
     def __init__(self) -> None:
         super().__init__('demo_recorder')
         self.settings = ParameterServer(self, RecorderParameters).check()
-        self._folder = Path(self.settings.out)
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"parameter 'out': cannot make '{self._folder}': {error}") from error
+        self._folder = recording.make_folder(self.settings.out)
         self._record = Record()
         self._film = Film(self._folder / 'overlay.mp4', self.settings.rate)
         self._last_message = self._last_progress = time.monotonic()
@@ -92,7 +85,7 @@ class DemoRecorder(Node):
         if not self._is_ready and self._record.topics.get('topology'):
             self._is_ready = all(s.get_publisher_count() > 0 for s in self._heard)
             if self._is_ready:
-                self.get_logger().info(READY)
+                self.get_logger().info(RECORDER_READY)
 
     def _say_progress(self) -> None:
         now = time.monotonic()
@@ -103,10 +96,11 @@ class DemoRecorder(Node):
         of = f' of {self.settings.expected}' if self.settings.expected else ''
         hands = sum(count > 0 for count in answers.values())
         rate = self._record.topics['hands'].rate
-        latency = 1000 * np.median(self._record.latencies[-30:])
-        self.get_logger().info(
-            f'{len(answers)}{of} images, hands in {hands}, {rate:.1f} Hz, latency {latency:.0f} ms'
-        )
+        text = f'{len(answers)}{of} images, hands in {hands}, {rate:.1f} Hz'
+        if self._record.latencies:
+            latency = 1000 * np.median(self._record.latencies[-30:])
+            text += f', latency {latency:.0f} ms'
+        self.get_logger().info(text)
 
     def _counted(
         self, topic: str, keep: Callable[[Any], None] | None = None
@@ -124,7 +118,8 @@ class DemoRecorder(Node):
     def _on_hands(self, message: msg.HandArray) -> None:
         now = self.get_clock().now().nanoseconds
         stamp = stamp_to_nanoseconds(message.header.stamp)
-        self._record.latencies.append((now - stamp) * 1e-9)
+        if stamp != UNSTAMPED:
+            self._record.latencies.append((now - stamp) * 1e-9)
         seen = [hand for hand in message.hands if hand.state == msg.Hand.TRACKED]
         self._record.answers[stamp] = len(seen)
         self._record.hands += [
@@ -154,14 +149,10 @@ class DemoRecorder(Node):
     def _write(self) -> None:
         sent = read_frames_file(self.settings.frames_file)
         self._film.close()
-        arrays: dict[str, Any] = self._record.arrays(sent)
-        np.savez_compressed(self._folder / 'joints.npz', **arrays)
+        recording.write_arrays(self._folder / 'joints.npz', **self._record.arrays(sent))
         report = self._record.report(sent) | {'video_frames': self._film.count}
-        text = json.dumps(report, indent=2)
-        (self._folder / 'report.json').write_text(text + '\n', encoding='utf-8')
-        sheet = self._film.sheet()
-        if sheet is not None:
-            write_picture(self._folder / 'contact_sheet.png', sheet)
+        recording.write_json(self._folder / 'report.json', report)
+        self._film.write_sheet(self._folder / 'contact_sheet.png')
         self.get_logger().info(f"Written to '{self._folder}'")
 
 

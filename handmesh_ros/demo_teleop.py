@@ -19,10 +19,12 @@ from typing import Any
 from handmesh_model.teleop.config import TeleopConfig
 from handmesh_ros.processes import (
     READY_TIMEOUT,
+    ROBOT_READY,
     SECONDS_A_FRAME,
     Child,
     Children,
     make_room,
+    ros_arguments,
     run_as_command,
 )
 from handmesh_ros.sources import DEMO_CLIP, open_source
@@ -45,7 +47,7 @@ def run(mode: str, options: argparse.Namespace, out: Path) -> dict[str, Any]:
 
     :param mode: one of :data:`MODES`.
     :returns: its report.
-    :raises DemoError: if a process fails or time runs out.
+    :raises RunError: if a process fails or time runs out.
     """
     make_room(out, (*_WRITTEN, _FRAMES))
     with Children(_ENDING) as children:
@@ -62,12 +64,13 @@ def _play(mode: str, options: argparse.Namespace, out: Path, children: Children)
     source = open_source(options.source)
     is_network = mode == 'network'
     pace = 1.0 if is_network else options.pace
-    teleop = children.start('grasp_teleop_node', _teleop(is_network, pace))
+    teleop = children.start('grasp_teleop_node', ros_arguments(_teleop(is_network, pace)))
     film: dict[str, object] = {'out': out, 'base_from_camera': BASE_FROM_CAMERA, 'pace': pace}
-    robot = children.start('robot_sim', film)
+    robot = children.start('robot_sim', ros_arguments(film))
     if is_network:
-        children.start('handmesh_node', {'weights': options.weights, 'device': options.device})
-    children.wait(lambda: robot.says('Robot ready'), READY_TIMEOUT, 'the nodes to start')
+        node = {'weights': options.weights, 'device': options.device}
+        children.start('handmesh_node', ros_arguments(node))
+    children.wait(lambda: robot.says(ROBOT_READY), READY_TIMEOUT, 'the nodes to start')
     camera: dict[str, object] = {
         'source': options.source or 'demo',
         'frames_file': out / _FRAMES,
@@ -78,7 +81,7 @@ def _play(mode: str, options: argparse.Namespace, out: Path, children: Children)
     if is_network:
         camera['lockstep'] = True
     limit = _STARTING + SECONDS_A_FRAME * (source.count or 0) / pace
-    player = children.play(_PLAYERS[is_network], camera, limit, 'the clip')
+    player = children.play(_PLAYERS[is_network], ros_arguments(camera), limit, 'the clip')
     # The hand is gone now; the robot is to be told.
     children.wait(lambda: _is_safe_again(teleop), _SAFE_TIMEOUT, 'the watchdog', player)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -69,12 +70,16 @@ def is_over(node: Node) -> bool:
     return stop_signals.is_stop_requested() or not node.context.ok()
 
 
-def spin(node: Node) -> None:
-    """Serve callbacks until the node is told to end."""
+def spin(node: Node, until: float = math.inf) -> None:
+    """
+    Serve callbacks until the node is told to end, or time is up.
+
+    :param until: time.monotonic() to end at, seconds.
+    """
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while not is_over(node):
+        while not is_over(node) and time.monotonic() < until:
             executor.spin_once(timeout_sec=_GLANCE)
     finally:
         executor.shutdown()

@@ -35,7 +35,6 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped, Vector3
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
@@ -112,11 +111,8 @@ class GraspTeleopNode(Node):
 
     def serve(self) -> None:
         """Follow until told to end; the last that is said is safe, also after an error."""
-        executor = SingleThreadedExecutor()
-        executor.add_node(self)
         try:
-            while not executable.is_over(self):
-                executor.spin_once(timeout_sec=0.1)
+            executable.spin(self)
         finally:
             if self.context.ok():
                 self._say_last()

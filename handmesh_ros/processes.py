@@ -1,4 +1,4 @@
-"""The processes of a demo: started together, watched, heard, and ended in order."""
+"""The processes of a demo or a benchmark: started, watched, heard, and ended in order."""
 
 from __future__ import annotations
 
@@ -21,60 +21,68 @@ from handmesh_ros.isolation import isolated_environment
 
 CANNOT_CONFIGURE = 'cannot configure'
 """What handmesh_node says when it will not get going; it stays alive for the user to help it."""
+RECORDER_READY = 'Recorder ready'
+"""What the recorders say once they hear what they record; a camera may start then."""
+ROBOT_READY = 'Robot ready'
+"""What robot_sim says once it hears the teleoperation; a camera may start then."""
 READY_TIMEOUT = 180.0
 """Seconds for the nodes to start; PyTorch alone may take a minute on a cold, busy machine."""
 STOP_TIMEOUT = 30.0
 SECONDS_A_FRAME = 3.0
 """Beyond that, a demo is taken to hang."""
 _LOOK_PERIOD = 0.05
+_LAST_WORDS = 1.0
+"""Seconds at most until the last line of a process that has ended has come."""
 
 
-class DemoError(Exception):
-    """The demo cannot go on; the message says why."""
+class RunError(HandmeshError):
+    """A demo, a soak or a benchmark cannot go on; the message says why."""
 
 
 @dataclass
 class Child:
-    """One process, whose output is passed on line by line."""
+    """
+    One process, whose output is kept line by line.
+
+    :param echo: whether its output is passed on as well.
+    """
 
     name: str
     process: subprocess.Popen[str]
+    echo: bool = True
     lines: list[str] = field(default_factory=list)
+    _reader: threading.Thread | None = None
 
     @classmethod
-    def start(
-        cls, module: str, parameters: Mapping[str, object], words: Sequence[str] = ()
-    ) -> Child:
+    def start(cls, module: str, arguments: Sequence[str] = (), echo: bool = True) -> Child:
         """
         Start a module of this package.
 
-        :param parameters: ROS parameters.
-        :param words: further ROS arguments.
+        :param arguments: of its command line; see :func:`ros_arguments`.
         """
-        command = [sys.executable, '-u', '-m', f'handmesh_ros.{module}', '--ros-args', *words]
-        for name, value in parameters.items():
-            command += ['-p', f'{name}:={_yaml(value)}']
         process = subprocess.Popen(
-            command,
+            [sys.executable, '-u', '-m', f'handmesh_ros.{module}', *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors='replace',
             env=isolated_environment(),
-            # Ctrl-C is for the demo, which then ends its children in order.
+            # Ctrl-C is for whoever starts it, who then ends all children in order.
             start_new_session=True,
         )
-        child = cls(module, process)
-        threading.Thread(target=child._pass_on, daemon=True).start()
+        child = cls(module, process, echo)
+        child._reader = threading.Thread(target=child._read, daemon=True)
+        child._reader.start()
         return child
 
-    def _pass_on(self) -> None:
+    def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line)
-            # Where nobody listens any more, the child must not come to wait for somebody to.
-            with suppress(OSError):
-                print(f'{self.name:14} | {line.rstrip()}', flush=True)
+            if self.echo:
+                # Where nobody listens any more, the child must not come to wait for somebody to.
+                with suppress(OSError):
+                    print(f'{self.name:14} | {line.rstrip()}', flush=True)
 
     def is_alive(self) -> bool:
         """Whether the process still runs."""
@@ -86,7 +94,30 @@ class Child:
 
     def stop(self) -> int:
         """Ask the process to end; see :func:`end_processes`."""
-        return end_process(self.process)
+        return end_processes([self.process])[0]
+
+    def check(self) -> None:
+        """
+        Make sure that it has not failed.
+
+        :raises RunError: if it has ended with an error.
+        """
+        if self.process.poll():
+            raise self.failure(f'ended with code {self.process.returncode}')
+
+    def failure(self, what: str) -> RunError:
+        """
+        The error to raise for it.
+
+        :param what: has become of it; where its output is not passed on, its last words are told
+            instead.
+        """
+        if self.echo:
+            return RunError(f'{self.name} {what}')
+        if self._reader is not None and not self.is_alive():
+            self._reader.join(_LAST_WORDS)
+        said = [line.strip() for line in list(self.lines) if line.strip()]
+        return RunError(f'{self.name} failed: {said[-1] if said else "it said nothing"}')
 
 
 def _end(process: subprocess.Popen[Any]) -> int:
@@ -98,11 +129,6 @@ def _end(process: subprocess.Popen[Any]) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
-
-
-def end_process(process: subprocess.Popen[Any]) -> int:
-    """Ask one process to end; see :func:`end_processes`."""
-    return end_processes([process])[0]
 
 
 def end_processes(processes: Sequence[subprocess.Popen[Any]]) -> list[int]:
@@ -136,6 +162,17 @@ def end_processes(processes: Sequence[subprocess.Popen[Any]]) -> list[int]:
     return codes
 
 
+def ros_arguments(parameters: Mapping[str, object], words: Sequence[str] = ()) -> list[str]:
+    """
+    The command line of a node.
+
+    :param parameters: ROS parameters.
+    :param words: further ROS arguments.
+    """
+    pairs = (('-p', f'{name}:={_yaml(value)}') for name, value in parameters.items())
+    return ['--ros-args', *words, *(word for pair in pairs for word in pair)]
+
+
 def _yaml(value: object) -> str:
     """A value as ROS reads it from the command line; text stays text, even '0'."""
     return json.dumps(str(value) if isinstance(value, Path) else value)
@@ -143,15 +180,17 @@ def _yaml(value: object) -> str:
 
 class Children:
     """
-    The processes of a demo, as a block; at its end they are ended, however it is left.
+    Processes that belong together, as a block; at its end they are ended, however it is left.
 
     :param ending: names of those to be ended first, in order. Recorders come before the nodes that
         they listen to, so that no topic goes while they do.
-    :raises DemoError: at the end of the block, if one ended with an error and nothing else failed.
+    :param echo: whether their output is passed on.
+    :raises RunError: at the end of the block, if one ended with an error and nothing else failed.
     """
 
-    def __init__(self, ending: Sequence[str] = ()) -> None:
+    def __init__(self, ending: Sequence[str] = (), echo: bool = True) -> None:
         self._ending = list(ending)
+        self._echo = echo
         self._children: list[Child] = []
 
     def __enter__(self) -> Children:
@@ -171,20 +210,15 @@ class Children:
             if code
         ]
         if failed and kind is None:
-            raise DemoError(', '.join(failed))
-
-    def __len__(self) -> int:
-        return len(self._children)
+            raise RunError(', '.join(failed))
 
     def _turn(self, child: Child) -> int:
         names = self._ending
         return names.index(child.name) if child.name in names else len(names)
 
-    def start(
-        self, module: str, parameters: Mapping[str, object], words: Sequence[str] = ()
-    ) -> Child:
+    def start(self, module: str, arguments: Sequence[str] = ()) -> Child:
         """Start one more; see :meth:`Child.start`."""
-        child = Child.start(module, parameters, words)
+        child = Child.start(module, arguments, self._echo)
         self._children.append(child)
         return child
 
@@ -196,33 +230,30 @@ class Children:
 
         :param what: is waited for, for the error.
         :param may_end: the one that need not stay alive.
-        :raises DemoError: if another ends before, one cannot be configured, or time runs out.
+        :raises RunError: if another ends before, one cannot be configured, or time runs out.
         """
         end = time.monotonic() + seconds
         while not is_true():
             for child in self._children:
                 if child is not may_end and not child.is_alive():
                     code = child.process.returncode
-                    raise DemoError(f'{child.name} ended too early, with code {code}')
+                    raise child.failure(f'ended too early, with code {code}')
                 if child.says(CANNOT_CONFIGURE):
-                    raise DemoError(f'{child.name} could not be configured, see above')
+                    raise child.failure('could not be configured, see above')
             if time.monotonic() > end:
-                raise DemoError(f'waited {seconds:.0f} s for {what}')
+                raise RunError(f'waited {seconds:.0f} s for {what}')
             time.sleep(_LOOK_PERIOD)
 
-    def play(
-        self, module: str, parameters: Mapping[str, object], seconds: float, what: str
-    ) -> Child:
+    def play(self, module: str, arguments: Sequence[str], seconds: float, what: str) -> Child:
         """
         Start the process that plays a source, and wait for it to end.
 
         :returns: that process.
-        :raises DemoError: as :meth:`wait`, and if the player fails.
+        :raises RunError: as :meth:`wait`, and if the player fails.
         """
-        player = self.start(module, parameters)
+        player = self.start(module, arguments)
         self.wait(lambda: not player.is_alive(), seconds, f'{what} to end', may_end=player)
-        if player.process.returncode:
-            raise DemoError(f'{module} ended with code {player.process.returncode}')
+        player.check()
         return player
 
 
@@ -237,29 +268,30 @@ def read_report(out: Path) -> dict[str, Any]:
     """
     The report that a recorder wrote.
 
-    :raises DemoError: if there is none.
+    :raises RunError: if there is none.
     """
     path = out / 'report.json'
     if not path.is_file():
-        raise DemoError('the recorder wrote no report')
+        raise RunError('the recorder wrote no report')
     return json.loads(path.read_text(encoding='utf-8'))
 
 
-def run_as_command(run: Callable[[], int]) -> int:
+def run_as_command(run: Callable[[], int], name: str = 'demo') -> int:
     """
-    Run a demo; whoever ends it, by a signal to stop, ends its processes with it.
+    Run a program; whoever ends it, by a signal to stop, ends its processes with it.
 
     :param run: gives the exit code.
-    :returns: that code, 1 if the demo failed, which is said, 130 if it was stopped.
+    :param name: of the program, for what is said of it.
+    :returns: that code, 1 if it failed, which is said, 130 if it was stopped.
     """
     try:
         with stop_signals.handled_by(interrupt):
             return run()
-    except (HandmeshError, DemoError, OSError) as error:
-        print(f'demo failed: {error}', file=sys.stderr, flush=True)
+    except (HandmeshError, OSError) as error:
+        print(f'{name} failed: {error}', file=sys.stderr, flush=True)
         return 1
     except KeyboardInterrupt:
-        print('demo stopped', file=sys.stderr, flush=True)
+        print(f'{name} stopped', file=sys.stderr, flush=True)
         return 130
 
 

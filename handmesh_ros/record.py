@@ -1,17 +1,14 @@
-"""What demo_recorder keeps of the messages, and the figures it makes of them. Knows no ROS."""
+"""What recorders keep of the messages, and the figures they make of them. Knows no ROS."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-
-SHEET_CELLS = 24
-SHEET_COLUMNS = 6
 
 
 @dataclass
@@ -53,7 +50,7 @@ class Record:
     """
     Everything that is reported in the end.
 
-    :param latencies: seconds from an image's stamp to its hands' arrival.
+    :param latencies: seconds from an image's stamp to its hands' arrival, of those that carry one.
     :param answers: number of tracked hands by image stamp, nanoseconds.
     """
 
@@ -82,11 +79,8 @@ class Record:
                 'with_hands': len(with_hands),
                 'hands_found_share': round(len(with_hands) / total, 4) if total else 0.0,
             },
-            'topics': {
-                name: {'count': tally.count, 'rate_hz': round(tally.rate, 2)}
-                for name, tally in self.topics.items()
-            },
-            'latency_ms': _spread([1000 * latency for latency in self.latencies]),
+            'topics': topic_figures(self.topics),
+            'latency_ms': spread([1000 * latency for latency in self.latencies]),
             'diagnostics': self.diagnostics,
         }
         return figures
@@ -126,7 +120,16 @@ def read_frames_file(path: str | Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines()]
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def topic_figures(tallies: Mapping[str, Tally]) -> dict[str, dict[str, float]]:
+    """Messages of each topic, and how many came in a second."""
+    return {
+        name: {'count': tally.count, 'rate_hz': round(tally.rate, 2)}
+        for name, tally in tallies.items()
+    }
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, 95th percentile and largest of some values; nothing if there are none."""
     if not values:
         return {}
     median, high = np.percentile(values, (50, 95))
@@ -139,77 +142,3 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 def _stack(arrays: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
     return np.reshape(np.array(arrays, dtype=np.float32), (len(arrays), *shape))
-
-
-class Film:
-    """
-    A video and a contact sheet of the pictures that come.
-
-    :param path: of the video, mp4.
-    :param rate: pictures a second.
-    """
-
-    def __init__(self, path: Path, rate: float) -> None:
-        self._path = path
-        self._rate = rate
-        self._writer: cv2.VideoWriter | None = None
-        self._size = self._cell = (0, 0)
-        self._every = 1
-        self._kept: list[np.ndarray] = []
-        self.count = 0
-
-    def add(self, rgb: np.ndarray) -> None:
-        """
-        Append a picture; one of another size than the first is fitted into the first one's.
-
-        :raises OSError: if no video can be written.
-        """
-        if self._writer is None:
-            self._cell = _thumbnail_size(rgb)
-            # Video codecs want even sizes.
-            self._size = (rgb.shape[1] + rgb.shape[1] % 2, rgb.shape[0] + rgb.shape[0] % 2)
-            code = cv2.VideoWriter_fourcc(*'mp4v')  # type: ignore[attr-defined]
-            self._writer = cv2.VideoWriter(str(self._path), code, self._rate, self._size)
-            if not self._writer.isOpened():
-                raise OSError(f"cannot write a video to '{self._path}'")
-        self._writer.write(cv2.cvtColor(_fitted(rgb, self._size), cv2.COLOR_RGB2BGR))
-        if self.count % self._every == 0:
-            self._kept.append(_fitted(rgb, self._cell))
-            if len(self._kept) >= 2 * SHEET_CELLS:
-                self._kept = self._kept[::2]
-                self._every *= 2
-        self.count += 1
-
-    def close(self) -> None:
-        """Finish the video."""
-        if self._writer is not None:
-            self._writer.release()
-
-    def sheet(self) -> np.ndarray | None:
-        """At most :data:`SHEET_CELLS` of the pictures, evenly spread, side by side, RGB."""
-        if not self._kept:
-            return None
-        chosen = np.linspace(0, len(self._kept) - 1, min(SHEET_CELLS, len(self._kept)))
-        cells = [self._kept[i] for i in chosen.round().astype(int)]
-        columns = min(SHEET_COLUMNS, len(cells))
-        cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
-        rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)]
-        return np.vstack(rows)
-
-
-def _thumbnail_size(rgb: np.ndarray, longest: int = 320) -> tuple[int, int]:
-    scale = min(1.0, longest / max(rgb.shape[:2]))
-    return max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
-
-
-def _fitted(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The whole picture in a frame of (width, height), black around it."""
-    height, width = rgb.shape[:2]
-    if (width, height) == size:
-        return rgb
-    scale = min(size[0] / width, size[1] / height)
-    small = max(1, round(width * scale)), max(1, round(height * scale))
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    canvas = np.zeros((size[1], size[0], 3), dtype=np.uint8)
-    canvas[: small[1], : small[0]] = cv2.resize(rgb, small, interpolation=way)
-    return canvas

@@ -1,13 +1,19 @@
-"""How long a recorder goes on listening."""
+"""What recorders share: their folder, how long they listen, and how they write."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from handmesh_model.errors import ConfigError
+from handmesh_model.output_files import written_beside
 from handmesh_ros import executable
 
 QUIET = 1.0
@@ -15,6 +21,20 @@ QUIET = 1.0
 PATIENCE = 2.0
 """Seconds after a recorder was told to end that it listens at most, for a stream may never end."""
 _GLANCE = 0.1
+
+
+def make_folder(out: str) -> Path:
+    """
+    The folder of the parameter ``out``, made if need be.
+
+    :raises ConfigError: if it cannot be made.
+    """
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"parameter 'out': cannot make '{folder}': {error}") from error
+    return folder
 
 
 def listen(node: Node, last_message: Callable[[], float], look: Callable[[], None]) -> None:
@@ -36,3 +56,24 @@ def listen(node: Node, last_message: Callable[[], float], look: Callable[[], Non
         latest_end = min(latest_end, now + PATIENCE)
         if now >= min(last_message() + QUIET, latest_end):
             return
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """
+    Write arrays as a compressed npz.
+
+    :param path: ends in .npz.
+    :raises OutputError: if it cannot be written.
+    """
+    with written_beside(path) as part:
+        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
+
+
+def write_json(path: Path, content: Any) -> None:
+    """
+    Write what people read as well.
+
+    :raises OutputError: if it cannot be written.
+    """
+    with written_beside(path) as part:
+        part.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')

@@ -4,8 +4,8 @@ A simulated robot hand and gripper that do what grasp_teleop_node tells them.
 Subscribes to ``teleop/target``, ``teleop/joints``, ``teleop/gripper``, ``teleop/grasp`` and
 ``teleop/angles``, and to ``image`` and ``hands`` for the picture beside its own. Publishes
 ``robot/joint_states`` and, where somebody looks, ``robot/image``. With the parameter ``out`` it
-writes robot.npz there when it is told to end, of which demo_teleop makes film and figures. Needs
-the extra ``ar``.
+writes robot.npz there when it ends, also after an error; demo_teleop makes film and figures of it.
+Needs the extra ``ar``.
 """
 
 from __future__ import annotations
@@ -19,34 +19,32 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64, Header
 
-from handmesh_model.errors import ConfigError
+from handmesh_model.errors import ImageError
+from handmesh_model.output_files import written_beside
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
 from handmesh_model.teleop.poses import pose_from_xyz_rpy, six_numbers
 from handmesh_model.teleop.simulated_picture import draw_robot
 from handmesh_model.teleop.simulated_robot import STROKE, SimulatedRobot
-from handmesh_ros import executable, msg
+from handmesh_ros import executable, msg, recording
 from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.images import image_to_rgb, rgb_to_image
 from handmesh_ros.parameters import parameter
+from handmesh_ros.processes import ROBOT_READY
 from handmesh_ros.robot_record import SIZE, RobotRecord, side_by_side
 from handmesh_ros.ros_parameters import ParameterServer
 from handmesh_ros.transforms import transform_to_matrix
 
-READY = 'Robot ready'
-"""Logged once it hears the teleoperation; whoever starts a camera may wait for it."""
 _PERIOD = 0.02
 _LONGEST = 0.2
 """Seconds of the robot's time that are made up for at most when the machine has been busy."""
@@ -82,22 +80,18 @@ class RobotSim(Node):
         camera = six_numbers(self.settings.base_from_camera, 'base_from_camera')
         self._world_from_camera = pose_from_xyz_rpy(camera)
         self._robot = SimulatedRobot()
-        self._out = Path(self.settings.out) if self.settings.out else None
+        self._out = recording.make_folder(self.settings.out) if self.settings.out else None
         # A robot that runs for days shall not keep what nobody writes.
         self._record = None if self._out is None else RobotRecord()
-        self._make_folder()
         self._is_placed = self._is_ready = False
-        self._told: dict[str, Any] = {}
+        # Nothing before the first hand is followed.
+        self._joints_told = np.full(len(TELEOP_ANGLES), np.nan)
+        self._width_told = STROKE
+        self._grasp: msg.Grasp | None = None
+        self._tracked: dict[int, msg.Hand] = {}
         self._intrinsics: np.ndarray | None = None
         self._last = time.monotonic()
         self._listen()
-
-    def _make_folder(self) -> None:
-        try:
-            if self._out is not None:
-                self._out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"parameter 'out': cannot make '{self._out}': {error}") from error
 
     def _listen(self) -> None:
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -121,16 +115,24 @@ class RobotSim(Node):
         self.create_timer(_PERIOD, self._on_timer, clock=steady)
 
     def serve(self) -> None:
-        """Move until told to end, then write what was seen."""
-        executor = SingleThreadedExecutor()
-        executor.add_node(self)
-        while not executable.is_over(self):
-            executor.spin_once(timeout_sec=0.1)
-        if self._out is not None and self._record is not None:
-            camera = {'world_from_camera': self._world_from_camera}
-            matrix = np.zeros((3, 3)) if self._intrinsics is None else self._intrinsics
-            self._record.save(self._out / 'robot.npz', intrinsics=matrix, **camera)
-            self.get_logger().info(f"Written to '{self._out}'")
+        """
+        Move until told to end, then write what was seen, also after an error.
+
+        :raises OutputError: if it cannot be written.
+        """
+        try:
+            executable.spin(self)
+        finally:
+            self._write()
+
+    def _write(self) -> None:
+        if self._out is None or self._record is None:
+            return
+        matrix = np.zeros((3, 3)) if self._intrinsics is None else self._intrinsics
+        camera = {'intrinsics': matrix, 'world_from_camera': self._world_from_camera}
+        with written_beside(self._out / 'robot.npz') as part:
+            self._record.save(part, **camera)
+        self.get_logger().info(f"Written to '{self._out}'")
 
     def _on_target(self, message: PoseStamped) -> None:
         target = transform_to_matrix(message.pose)
@@ -144,8 +146,8 @@ class RobotSim(Node):
     def _on_joints(self, message: JointState) -> None:
         told = dict(zip(message.name, message.position, strict=True))
         if set(TELEOP_ANGLES) <= set(told):
-            self._told['joints'] = np.array([told[name] for name in TELEOP_ANGLES])
-            self._robot.bend(self._told['joints'])
+            self._joints_told = np.array([told[name] for name in TELEOP_ANGLES])
+            self._robot.bend(self._joints_told)
         else:
             self.get_logger().error(
                 f'joints are {message.name}, expected {TELEOP_ANGLES}', once=True
@@ -153,15 +155,15 @@ class RobotSim(Node):
 
     def _on_gripper(self, message: Float64) -> None:
         self._robot.open_gripper(message.data)
-        self._told['width'] = message.data
+        self._width_told = message.data
 
     def _on_grasp(self, message: msg.Grasp) -> None:
-        self._told['grasp'] = message
+        self._grasp = message
         if self._record is not None:
             self._record.add_mode(message.mode, time.monotonic())
         if not self._is_ready:
             self._is_ready = True
-            self.get_logger().info(READY)
+            self.get_logger().info(ROBOT_READY)
 
     def _on_angles(self, message: JointState) -> None:
         if self._record is not None:
@@ -169,9 +171,9 @@ class RobotSim(Node):
             self._record.add_angles(stamp, np.array(message.position))
 
     def _on_hands(self, message: msg.HandArray) -> None:
-        tracked = {hand.track_id: hand for hand in message.hands if hand.state == msg.Hand.TRACKED}
-        self._told['hands'] = tracked
-        if tracked and self._record is not None:
+        tracked = (hand for hand in message.hands if hand.state == msg.Hand.TRACKED)
+        self._tracked = {hand.track_id: hand for hand in tracked}
+        if self._tracked and self._record is not None:
             self._record.last_hand = time.monotonic()
 
     def _on_info(self, message: CameraInfo) -> None:
@@ -191,10 +193,15 @@ class RobotSim(Node):
 
     def _on_image(self, message: Image) -> None:
         """Keep what the camera saw and what the robot does at that moment."""
-        if self._intrinsics is None or 'grasp' not in self._told:
+        if self._intrinsics is None or self._grasp is None:
             return
-        rgb = image_to_rgb(message)
-        row = self._row(message)
+        try:
+            rgb = image_to_rgb(message)
+        except ImageError as error:
+            text = f'images that cannot be read are left out: {error}'
+            self.get_logger().warning(text, once=True)
+            return
+        row = self._row(message, self._grasp)
         if self._record is not None:
             self._record.add_row(rgb, row)
         if self._images.get_subscription_count() > 0:
@@ -203,19 +210,17 @@ class RobotSim(Node):
             both = side_by_side(cv2.resize(rgb, SIZE), picture, row)
             self._images.publish(rgb_to_image(both, message.header))
 
-    def _row(self, message: Image) -> dict[str, Any]:
-        grasp = self._told['grasp']
-        hand = self._told.get('hands', {}).get(grasp.track_id)
+    def _row(self, message: Image, grasp: msg.Grasp) -> dict[str, Any]:
+        hand = self._tracked.get(grasp.track_id)
         joints = np.full((21, 2), np.nan)
         # 0 is nobody in Grasp, but in Hand it is each hand that belongs to no track.
         if hand is not None and grasp.track_id:
             joints = np.reshape(hand.joints_image, (21, 2)) / (message.width, message.height)
         return {
             'stamps': stamp_to_nanoseconds(message.header.stamp),
-            # Nothing before the first hand is followed.
-            'told': self._told.get('joints', np.full(len(TELEOP_ANGLES), np.nan)),
+            'told': self._joints_told,
             'reached': self._robot.positions,
-            'width_told': self._told.get('width', STROKE),
+            'width_told': self._width_told,
             'width': self._robot.gripper_width,
             'holds': self._robot.holds_block,
             'qpos': self._robot.data.qpos.copy(),

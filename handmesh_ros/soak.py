@@ -38,7 +38,7 @@ from handmesh_ros.folder_camera import camera_info
 from handmesh_ros.images import rgb_to_image
 from handmesh_ros.isolation import isolated_environment
 from handmesh_ros.msg import HandArray
-from handmesh_ros.processes import READY_TIMEOUT, Child, DemoError
+from handmesh_ros.processes import READY_TIMEOUT, Child, RunError, ros_arguments, run_as_command
 from handmesh_ros.soak_report import Soak, resident_bytes
 
 ANSWER_TIMEOUT = 20.0
@@ -91,7 +91,7 @@ class SoakNode(Node):
         """Soak the node; the exit code."""
         words = () if self._options.verbose else ('--log-level', 'handmesh_node:=fatal')
         values = {'device': self._options.device, 'weights': self._options.weights}
-        child = Child.start('handmesh_node', values, words)
+        child = Child.start('handmesh_node', ros_arguments(values, words))
         soak = Soak()
         try:
             self._soak(child, soak)
@@ -109,13 +109,13 @@ class SoakNode(Node):
 
     def _soak(self, child: Child, soak: Soak) -> None:
         if not self._spin(lambda: self._images.get_subscription_count() > 0, READY_TIMEOUT):
-            raise DemoError(f'handmesh_node took no images within {READY_TIMEOUT:.0f} s')
+            raise RunError(f'handmesh_node took no images within {READY_TIMEOUT:.0f} s')
         pid = child.process.pid
         pictures = self._source.play(forever=True)
         for i, frame in zip(range(self._options.frames), pictures, strict=False):
             rgb = frame.rgb
             if not child.is_alive():
-                raise DemoError(f'handmesh_node ended with code {child.process.returncode}')
+                raise child.failure(f'ended with code {child.process.returncode}')
             if self._options.bad_every and i % self._options.bad_every == 0:
                 self._send_bad(rgb, _BAD[i // self._options.bad_every % len(_BAD)])
                 soak.bad += 1
@@ -200,11 +200,9 @@ def main(args: Sequence[str] | None = None) -> int:
     """Soak the node as the command line says."""
     options = parse(args)
     os.environ.update(isolated_environment())
-    try:
-        return executable.run(lambda: SoakNode(options), lambda node: node.run(), [])
-    except (DemoError, OSError) as error:
-        print(f'soak failed: {error}', file=sys.stderr, flush=True)
-        return 1
+    return run_as_command(
+        lambda: executable.run(lambda: SoakNode(options), lambda node: node.run(), []), 'soak'
+    )
 
 
 if __name__ == '__main__':

@@ -8,14 +8,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from handmesh_model.output_files import write_picture
 from handmesh_model.synthesis.clip import FRAME_RATE
 from handmesh_model.synthesis.clip_truth import load_clip_truth
 from handmesh_model.teleop.joint_angles import IN_HAND_MODEL, TELEOP_ANGLES
 from handmesh_model.teleop.simulated_picture import draw_robot
 from handmesh_model.teleop.simulated_robot import SimulatedRobot
-from handmesh_ros.processes import DemoError
-from handmesh_ros.record import Film, frames_by_stamp, read_frames_file
+from handmesh_ros.film import Film
+from handmesh_ros.processes import RunError
+from handmesh_ros.record import frames_by_stamp, read_frames_file
 from handmesh_ros.robot_record import SIZE, side_by_side
 
 _SHOWN = ('thumb_cmc_flexion', 'index_mcp_flexion', 'index_pip_flexion', 'pinky_mcp_abduction')
@@ -40,7 +40,7 @@ def make_report(
     with np.load(out / 'robot.npz', allow_pickle=False) as data:
         run = {name: data[name] for name in data.files}
     if not len(run.get('stamps', ())):
-        raise DemoError('the robot saw no image')
+        raise RunError('the robot saw no image')
     seen = _rows(run['angle_stamps'], run['angles'], frames, len(truth))
     told = _rows(run['stamps'], run['told'], frames, len(truth))
     reached = _rows(run['stamps'], run['reached'], frames, len(truth))
@@ -114,9 +114,7 @@ def _make_film(out: Path, run: dict[str, np.ndarray]) -> None:
         )
         film.add(side_by_side(rgb, picture, {name: run[name][i] for name in names}))
     film.close()
-    sheet = film.sheet()
-    if sheet is not None:
-        write_picture(out / 'contact_sheet.png', sheet)
+    film.write_sheet(out / 'contact_sheet.png')
 
 
 def _plot(

@@ -14,7 +14,8 @@ import torch
 
 from handmesh_ros import benchmark, benchmark_messages, benchmark_node, processes, stop_signals
 from handmesh_ros.benchmark_messages import Frame, Recorder
-from handmesh_ros.benchmark_node import ALL, BenchmarkError, Process, Scenario, evaluate, stages
+from handmesh_ros.benchmark_node import ALL, Scenario, evaluate, stages
+from handmesh_ros.processes import Child, Children, RunError
 
 SECOND = 1_000_000_000
 SCENARIO = Scenario(640, 480, 10.0, ALL)
@@ -51,12 +52,29 @@ def test_stages_come_from_diagnostics():
     assert stages(report) == {'crop': {'median': 0.5, 'p95': 0.75}}
 
 
-def test_a_process_that_fails_is_told_with_its_last_words(tmp_path):
-    process = Process.start('camera', ['-c', 'raise SystemExit("no film")'], tmp_path)
-    process.popen.wait(60)
-    with pytest.raises(BenchmarkError, match='camera failed: no film'):
-        process.check()
-    process.stop()
+def sleeping(name):
+    return Child(name, subprocess.Popen(['sleep', '60']))
+
+
+def test_a_camera_that_fails_is_told_with_its_last_words(monkeypatch):
+    """Listener and node are well; the camera ends at once."""
+
+    class Ready(Child):
+        def says(self, text):
+            return text != processes.CANNOT_CONFIGURE
+
+    def start(module, arguments, echo):
+        assert not echo, 'output disturbs the figures'
+        if module == 'benchmark_camera':
+            child = Child(module, subprocess.Popen(['false']), echo, ['no film\n'])
+            child.process.wait(60)
+            return child
+        return Ready(module, sleeping(module).process)
+
+    monkeypatch.setattr(processes.Child, 'start', start)
+    monkeypatch.setattr(benchmark_node, '_usage_of', lambda *_: {})
+    with pytest.raises(RunError, match=r'^benchmark_camera failed: no film$'):
+        benchmark_node.measure_scenario(SCENARIO, 1.0, {})
 
 
 def test_what_the_node_takes_is_that_of_the_images_that_count(monkeypatch):
@@ -72,8 +90,10 @@ def test_what_the_node_takes_is_that_of_the_images_that_count(monkeypatch):
 
     memory = SimpleNamespace(rss=2**20)
     node = SimpleNamespace(cpu_times=cpu_times, memory_info=lambda: memory)
-    camera = SimpleNamespace(popen=SimpleNamespace(poll=lambda: None), check=lambda: None)
-    figures = benchmark_node._usage_of(node, camera, 5.0, [camera])
+    camera = SimpleNamespace(is_alive=lambda: True, says=lambda text: False)
+    children = Children()
+    children._children.append(camera)
+    figures = benchmark_node._usage_of(node, camera, 5.0, children)
     assert figures == {'cpu_share': pytest.approx(0.2, abs=0.02), 'memory_mib': 1.0}
     assert now[0] == pytest.approx(108, abs=0.2)
 
@@ -128,25 +148,22 @@ def test_crops_are_made_where_the_recorded_network_runs_and_waited_for(monkeypat
 def test_a_signal_ends_the_processes_with_the_benchmark(tmp_path, monkeypatch, capfd, number):
     started = []
 
-    def measure_scenario(*_):
-        words = ['-c', 'import time; time.sleep(60)']
-        started.append(Process.start('camera', words, tmp_path))
-        try:
-            os.kill(os.getpid(), number)
-            time.sleep(1)
-            pytest.fail('the signal is lost')
-        finally:
-            started[0].stop()
+    def run(scenario, seconds, parameters, folder, children):
+        started.append(sleeping('benchmark_camera'))
+        children._children += started
+        os.kill(os.getpid(), number)
+        time.sleep(1)
+        pytest.fail('the signal is lost')
 
     monkeypatch.setattr(stop_signals, '_requested_at', None)
     monkeypatch.setattr(benchmark, '_measure_in_process', lambda *_: {})
-    monkeypatch.setattr(benchmark, 'measure_scenario', measure_scenario)
+    monkeypatch.setattr(benchmark_node, '_run', run)
     monkeypatch.setattr(benchmark, 'isolated_environment', dict)
     out = tmp_path / 'ros.json'
     # As at the beginning of the process, but for the exit.
     with stop_signals.handled_by(lambda *_: None):
         assert benchmark.main(['--quick', '--json', str(out)]) == 130
-    assert started[0].popen.returncode is not None
+    assert started[0].process.returncode is not None
     assert not out.exists()
     assert capfd.readouterr().err.endswith('benchmark stopped\n')
 
@@ -154,15 +171,13 @@ def test_a_signal_ends_the_processes_with_the_benchmark(tmp_path, monkeypatch, c
 def test_a_signal_while_the_processes_of_a_stream_end_orphans_none(monkeypatch):
     started = []
 
-    def run(scenario, seconds, parameters, folder, processes):
-        for name in ('listener', 'node'):
-            words = ['-c', 'import time; time.sleep(60)']
-            processes.append(Process.start(name, words, folder))
-        started.extend(processes)
+    def run(scenario, seconds, parameters, folder, children):
+        started.extend(sleeping(name) for name in ('benchmark_listener', 'handmesh_node'))
+        children._children += started
         return {}
 
     def end(process):
-        if process is started[-1].popen:  # the first to be ended
+        if process is started[-1].process:  # the first to be ended
             os.kill(os.getpid(), signal.SIGINT)
         process.kill()
         return process.wait()
@@ -172,7 +187,7 @@ def test_a_signal_while_the_processes_of_a_stream_end_orphans_none(monkeypatch):
     monkeypatch.setattr(benchmark_node, '_run', run)
     with stop_signals.handled_by(processes.interrupt), pytest.raises(KeyboardInterrupt):
         benchmark_node.measure_scenario(SCENARIO, 1.0, {})
-    assert [process.popen.returncode for process in started] == [-signal.SIGKILL] * 2
+    assert [child.process.returncode for child in started] == [-signal.SIGKILL] * 2
 
 
 @pytest.mark.slow

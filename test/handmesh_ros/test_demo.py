@@ -118,6 +118,11 @@ def test_a_demo_without_an_answer_says_so(monkeypatch, pictures, capfd):
     assert capfd.readouterr().err == 'demo failed: no image was answered\n'
 
 
+def test_a_demo_of_images_without_a_stamp_knows_no_latency(tmp_path):
+    report = Record(answers={0: 1}).report([])
+    assert 'latency   not known: the images carry no stamp\n' in demo.summary(report, tmp_path)
+
+
 def test_missing_source_ends_at_once_and_is_named(tmp_path, capfd):
     code = demo.main(['--source', str(tmp_path / 'nowhere'), '--out', str(tmp_path / 'out')])
     assert code == 1

@@ -8,6 +8,7 @@ pytest.importorskip('mujoco')
 
 from handmesh_model.ar.performances import PERFORMANCES, Performance, press
 from handmesh_ros import demo_ar
+from handmesh_ros.processes import RunError
 
 
 def test_a_run_without_pictures_says_so(monkeypatch, tmp_path, capfd):
@@ -20,6 +21,21 @@ def test_a_run_without_pictures_says_so(monkeypatch, tmp_path, capfd):
     assert said == 'demo failed: no picture came of touch/truth, push/truth\n'
     assert (tmp_path / 'report.json').is_file()
     assert not (tmp_path / 'contact_sheet_truth.png').exists()
+
+
+def test_a_scene_that_fails_leaves_nothing_of_an_earlier_run(monkeypatch, tmp_path):
+    def fail(*_):
+        raise RunError('the scene fails')
+
+    out = tmp_path / 'touch'
+    out.mkdir()
+    written = 'ar_overlay.mp4', 'contact_sheet.png', 'events.json', 'objects.npz', 'report.json'
+    for name in written:
+        (out / name).write_text('of an earlier run')
+    monkeypatch.setattr(demo_ar, '_play', fail)
+    with pytest.raises(RunError, match='the scene fails'):
+        demo_ar.run_scene('touch', demo_ar.TRUTH, tmp_path / 'press.mp4', out, None)
+    assert not list(out.iterdir())
 
 
 def test_an_overview_has_a_row_for_each_scene_with_pictures(tmp_path):

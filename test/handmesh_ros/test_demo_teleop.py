@@ -37,7 +37,7 @@ def test_the_robot_follows_a_clip(tmp_path, capfd):
 
 
 def test_a_run_without_any_image_is_named(tmp_path):
-    from handmesh_ros.processes import DemoError
+    from handmesh_ros.processes import RunError
     from handmesh_ros.robot_record import RobotRecord
     from handmesh_ros.teleop_report import make_report
 
@@ -45,7 +45,7 @@ def test_a_run_without_any_image_is_named(tmp_path):
     frames = tmp_path / 'frames.jsonl'
     frames.write_text('')
     RobotRecord().save(tmp_path / 'robot.npz')
-    with pytest.raises(DemoError, match='saw no image'):
+    with pytest.raises(RunError, match='saw no image'):
         make_report('truth', tmp_path, frames, clip, 0.1)
 
 

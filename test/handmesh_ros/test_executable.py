@@ -24,6 +24,45 @@ def executor(monkeypatch):
     return Executor()
 
 
+@pytest.fixture
+def spun(executor, monkeypatch):
+    """The same for :func:`executable.spin`, which makes its own."""
+    executor.ends = 0
+
+    def shutdown():
+        executor.ends += 1
+
+    executor.add_node, executor.shutdown = (lambda node: None), shutdown
+    monkeypatch.setattr(executable, 'SingleThreadedExecutor', lambda: executor)
+    return executor
+
+
+def test_callbacks_are_served_until_the_node_shall_end(spun, monkeypatch):
+    monkeypatch.setattr(executable, 'is_over', lambda node: len(spun.timeouts) == 3)
+    executable.spin(None)
+    assert (len(spun.timeouts), spun.ends) == (3, 1)
+
+
+def test_callbacks_are_served_until_time_is_up(spun):
+    start = time.monotonic()
+    executable.spin(None, start + 0.02)
+    assert time.monotonic() - start >= 0.02
+    assert spun.timeouts
+    served = len(spun.timeouts)
+    executable.spin(None, start)
+    assert (len(spun.timeouts), spun.ends) == (served, 2)
+
+
+def test_an_error_of_a_callback_ends_the_executor_as_well(spun, monkeypatch):
+    def fail(timeout_sec):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(spun, 'spin_once', fail)
+    with pytest.raises(ZeroDivisionError):
+        executable.spin(None)
+    assert spun.ends == 1
+
+
 def test_what_holds_already_is_not_waited_for(executor):
     assert executable.spin_until(None, executor, lambda: True, 0.0)
     assert executor.timeouts == []

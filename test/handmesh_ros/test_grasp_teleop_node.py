@@ -374,6 +374,20 @@ def test_an_error_that_ends_the_node_leaves_no_robot_moving(engaged, monkeypatch
     assert all(topic.waited for topic in engaged._out.values())
 
 
+def test_an_executor_that_does_not_end_well_leaves_no_robot_moving(engaged, monkeypatch):
+    def fail(executor):
+        raise RuntimeError('no end')
+
+    engaged._teleop._pose.twist[0] = 0.48
+    monkeypatch.setattr(executable, 'is_over', lambda node: True)
+    monkeypatch.setattr(SingleThreadedExecutor, 'shutdown', fail)
+    with pytest.raises(RuntimeError, match='no end'):
+        engaged.serve()
+    assert engaged._out['teleop/grasp'].sent[-1].mode == Grasp.SAFE
+    assert engaged._out['teleop/twist'].sent[-1].twist.linear.x == 0
+    assert all(topic.waited for topic in engaged._out.values())
+
+
 @pytest.mark.parametrize('broken', TOPICS)
 def test_an_error_in_what_is_said_keeps_nothing_else_from_being_said(engaged, monkeypatch, broken):
     def fail(message):

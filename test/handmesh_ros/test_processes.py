@@ -3,12 +3,13 @@
 import os
 import signal
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from handmesh_ros import processes, stop_signals
-from handmesh_ros.processes import Child, Children, DemoError
+from handmesh_ros.processes import Child, Children, RunError
 
 SIGNALS = pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 
@@ -155,7 +156,7 @@ def test_an_error_is_told_though_a_signal_comes_while_processes_end(writing, cap
 
     def scene():
         with children:
-            raise DemoError('no picture')
+            raise RunError('no picture')
 
     assert processes.run_as_command(scene) == 1
     assert capfd.readouterr().err == 'demo failed: no picture\n'
@@ -170,11 +171,54 @@ def test_a_signal_ends_a_command_and_its_handlers_are_put_back(capfd, number):
     assert signal.getsignal(number) == before
 
 
+def test_a_failure_is_named_as_what_its_program(capfd):
+    def fail():
+        raise RunError('no film')
+
+    assert processes.run_as_command(fail, 'benchmark') == 1
+    assert capfd.readouterr().err == 'benchmark failed: no film\n'
+
+
+@pytest.mark.parametrize('echo', [True, False])
+def test_last_words_are_told_where_nobody_has_seen_them(capfd, echo):
+    child = Child.start('no_such_module', ['--out', 'x'], echo)
+    child.process.wait(60)
+    said = 'ended with code 1' if echo else 'failed: .*No module named handmesh_ros.no_such_module'
+    with pytest.raises(RunError, match=f'^no_such_module {said}$'):
+        child.check()
+    child._reader.join(60)
+    assert ('No module named' in capfd.readouterr().out) is echo
+
+
+def test_a_process_that_says_nothing_and_fails_is_named(deaf):
+    child = deaf('camera', 'echo deaf; exit 3')
+    child.process.wait(60)
+    child.echo = False
+    with pytest.raises(RunError, match=r'^camera failed: it said nothing$'):
+        child.check()
+
+
+def test_a_process_that_ends_well_or_goes_on_has_not_failed(deaf):
+    child = deaf('camera')
+    child.check()
+    ended = deaf('camera', 'echo deaf')
+    ended.process.wait(60)
+    ended.check()
+
+
+def test_values_reach_a_node_as_they_are():
+    parameters = {'out': Path('a b'), 'rate': 2.0, 'source': '0', 'lockstep': True}
+    assert processes.ros_arguments(parameters, ['--log-level', 'info']) == [
+        *('--ros-args', '--log-level', 'info', '-p', 'out:="a b"', '-p', 'rate:=2.0'),
+        *('-p', 'source:="0"', '-p', 'lockstep:=true'),
+    ]
+
+
 def test_output_is_taken_from_a_process_though_nobody_listens(monkeypatch):
     def closed(*_, **__):
         raise OSError('Input/output error')
 
     child = Child('node', SimpleNamespace(stdout=['first\n', 'second\n']))
     monkeypatch.setattr('builtins.print', closed)
-    child._pass_on()
+    child._read()
     assert child.lines == ['first\n', 'second\n']

@@ -1,18 +1,8 @@
 import json
 
-import cv2
 import numpy as np
-import pytest
 
-from handmesh_ros.record import (
-    SHEET_CELLS,
-    Film,
-    HandRow,
-    Record,
-    Tally,
-    frames_by_stamp,
-    read_frames_file,
-)
+from handmesh_ros.record import HandRow, Record, Tally, frames_by_stamp, read_frames_file
 
 SENT = [{'frame': i, 'name': f'{i}.png', 'stamp': 1000 + i} for i in range(4)]
 
@@ -85,30 +75,3 @@ def test_frames_file(tmp_path):
     assert read_frames_file(file) == []
     file.write_text('\n'.join(map(json.dumps, SENT)) + '\n')
     assert frames_by_stamp(read_frames_file(file))[1003] == 3
-
-
-@pytest.mark.parametrize('size', [(48, 64), (47, 63)])
-def test_film_plays_and_its_sheet_is_spread_evenly(tmp_path, size):
-    film = Film(tmp_path / 'film.mp4', 20.0)
-    for i in range(130):
-        film.add(np.full((*size, 3), i, dtype=np.uint8))
-    film.add(np.full((10, 90, 3), 255, dtype=np.uint8))
-    film.close()
-    capture = cv2.VideoCapture(str(tmp_path / 'film.mp4'))
-    values = []
-    while (read := capture.read())[0]:
-        values.append(read[1][24, 30].mean())
-    assert len(values) == 131
-    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(20)
-    assert np.abs(np.array(values[:130]) - np.arange(130)).max() < 6
-    sheet = film.sheet()
-    height, width = size
-    assert sheet.shape == (SHEET_CELLS // 6 * height, 6 * width, 3)
-    cells = sheet[height // 2 :: height, width // 2 :: width, 0].ravel()
-    assert (np.diff(cells.astype(int)) > 0).all()
-
-
-def test_film_without_pictures_has_no_sheet(tmp_path):
-    film = Film(tmp_path / 'film.mp4', 20.0)
-    film.close()
-    assert film.sheet() is None

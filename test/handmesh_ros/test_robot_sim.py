@@ -10,10 +10,12 @@ pytest.importorskip('handmesh_ros.msg')
 from geometry_msgs.msg import PoseStamped
 from hands import hand_at
 from rclpy.clock import ClockType
+from rclpy.executors import SingleThreadedExecutor
 from robot import parameters
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 
+from handmesh_model.errors import OutputError
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
 from handmesh_ros import executable
 from handmesh_ros.conversions import hands_to_msg
@@ -76,6 +78,44 @@ def test_with_a_folder_all_is_kept_and_written(sim, tmp_path, monkeypatch):
         assert len(data['jpeg_sizes']) == 3
 
 
+def test_an_image_that_cannot_be_read_is_told_once_and_left_out(sim, tmp_path, monkeypatch):
+    robot = sim(out=tmp_path)
+    told = []
+    logger = robot.get_logger()
+    monkeypatch.setattr(logger, 'warning', lambda text, once: told.append((text, once)))
+    monkeypatch.setattr(robot, 'get_logger', lambda: logger)
+    work(robot, frames=1)
+    bad = rgb_to_image(PICTURE, Header(frame_id='eye'))
+    bad.encoding = 'no_such_encoding'
+    robot._on_image(bad)
+    ((text, is_once),) = told
+    assert 'no_such_encoding' in text
+    assert is_once
+    work(robot, frames=1)
+    assert len(robot._record._rows) == len(robot._record._jpegs) == 2
+
+
+def test_an_error_that_ends_the_robot_leaves_its_record(sim, tmp_path, monkeypatch):
+    def fail(executor, timeout_sec):
+        raise RuntimeError('a callback failed')
+
+    robot = sim(out=tmp_path)
+    work(robot)
+    monkeypatch.setattr(SingleThreadedExecutor, 'spin_once', fail)
+    with pytest.raises(RuntimeError, match='a callback failed'):
+        robot.serve()
+    with np.load(tmp_path / 'robot.npz', allow_pickle=False) as data:
+        assert len(data['jpeg_sizes']) == 3
+
+
+def test_a_record_that_cannot_be_written_is_an_error_of_the_output(sim, tmp_path, monkeypatch):
+    robot = sim(out=tmp_path)
+    (tmp_path / 'robot.npz').mkdir()
+    monkeypatch.setattr(executable, 'is_over', lambda node: True)
+    with pytest.raises(OutputError, match=r'robot\.npz'):
+        robot.serve()
+
+
 def test_a_run_in_which_nothing_is_followed_is_written_as_well(sim, tmp_path, monkeypatch):
     robot = sim(out=tmp_path)
     header = Header(frame_id='eye')
@@ -88,7 +128,7 @@ def test_a_run_in_which_nothing_is_followed_is_written_as_well(sim, tmp_path, mo
         assert data['angles'].shape == (0, 20)
         assert data['told'].shape == (1, 20)
         assert np.isnan(data['told']).all()
-    row = robot._row(Image(width=64, height=48))
+    row = robot._row(Image(width=64, height=48), robot._grasp)
     assert side_by_side(PICTURE, PICTURE, row).shape == (48 + 26, 128, 3)
 
 
@@ -112,7 +152,7 @@ def test_only_the_hand_that_is_followed_is_drawn(sim, followed, is_drawn):
     robot = sim()
     work(robot)
     robot._on_grasp(Grasp(track_id=followed))
-    joints = robot._row(Image(width=64, height=48))['joints_image']
+    joints = robot._row(Image(width=64, height=48), robot._grasp)['joints_image']
     assert np.isfinite(joints).all() == is_drawn
 
 
@@ -120,5 +160,5 @@ def test_nobody_is_not_the_hand_without_a_track(sim):
     robot = sim()
     # As a publisher without a tracker sends them.
     work(robot, track_id=0)
-    joints = robot._row(Image(width=64, height=48))['joints_image']
+    joints = robot._row(Image(width=64, height=48), robot._grasp)['joints_image']
     assert np.isnan(joints).all()
