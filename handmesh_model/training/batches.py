@@ -1,4 +1,4 @@
-"""The arrays of a training batch."""
+"""The arrays of a crop sample, and of a training batch."""
 
 from __future__ import annotations
 
@@ -6,24 +6,41 @@ from collections.abc import Mapping
 
 import numpy as np
 
+Fields = Mapping[str, tuple[tuple[int, ...], str]]
+"""Shape and type of each array of one sample."""
+
+
+def crop_fields(size: int, vertex_count: int) -> Fields:
+    """
+    The arrays of a crop sample.
+
+    :param size: pixels of the square crop S; the mask has half of it.
+    """
+    return {
+        'image': ((size, size, 3), 'uint8'),
+        'vertices': ((vertex_count, 3), 'float32'),
+        'joints': ((21, 3), 'float32'),
+        'mask': ((size // 2, size // 2), 'uint8'),
+        'mesh_valid': ((), 'bool'),
+        'presence': ((), 'float32'),
+        'side': ((), 'float32'),
+    }
+
+
+CROP_FIELDS = tuple(crop_fields(0, 0))
+"""Their names."""
+
 
 def empty_batch(count: int, size: int, vertex_count: int) -> dict[str, np.ndarray]:
     """
     Room for a batch of crop samples.
 
     :param count: samples B.
-    :param size: pixels of the square crop S; the mask has half of it.
+    :param size: pixels of the square crop S.
     :returns: the batch's arrays by name; images (B, S, S, 3) uint8.
     """
-    return {
-        'image': np.empty((count, size, size, 3), np.uint8),
-        'vertices': np.empty((count, vertex_count, 3), np.float32),
-        'joints': np.empty((count, 21, 3), np.float32),
-        'mask': np.empty((count, size // 2, size // 2), np.uint8),
-        'mesh_valid': np.empty(count, bool),
-        'presence': np.empty(count, np.float32),
-        'side': np.empty(count, np.float32),
-    }
+    fields = crop_fields(size, vertex_count)
+    return {name: np.empty((count, *shape), kind) for name, (shape, kind) in fields.items()}
 
 
 def mesh_first(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from handmesh_model.camera import project
 from handmesh_model.training.augmentation import Augmenter
+from handmesh_model.training.batches import Fields
 from handmesh_model.training.config import AugmentationConfig
 
 FRAME_SIZE = 256
@@ -50,7 +51,7 @@ class LabelledFrame:
 
 
 def frame_renderer() -> Callable[[np.random.Generator, int], dict[str, Any]]:
-    """What renderer processes call; frames are packed as the pool of crop samples wants them."""
+    """What renderer processes call; frames are packed as their pool wants them."""
     from handmesh_model.synthesis.hand_model import HandModel
     from handmesh_model.synthesis.scenes import render_frame
 
@@ -68,35 +69,36 @@ def frame_renderer() -> Callable[[np.random.Generator, int], dict[str, Any]]:
     return render
 
 
-def pack(frame: LabelledFrame) -> dict[str, Any]:
+def frame_fields(size: int) -> Fields:
     """
-    A frame in the fields of a crop sample: each hand takes two rows of ``vertices``.
+    The arrays in which a frame of at most :data:`MOST_HANDS` hands travels.
 
-    These are x_min, y_min, 1 (2 if ignored) and x_max, y_max, whether it is a right hand; rows of
-    zeros are free.
+    :param size: pixels of the square frame.
     """
-    size = frame.image.shape[0]
-    rows = np.zeros((2 * MOST_HANDS, 3), dtype=np.float32)
-    for i, box in enumerate(frame.boxes[:MOST_HANDS]):
-        rows[2 * i] = box[0], box[1], 1 + frame.ignored[i]
-        rows[2 * i + 1] = box[2], box[3], frame.right[i]
     return {
-        'image': frame.image,
-        'vertices': rows,
-        'joints': np.zeros((21, 3), np.float32),
-        'mask': np.zeros((size // 2, size // 2), np.uint8),
-        'mesh_valid': False,
-        'presence': float(len(frame.boxes) > 0),
-        'side': -1.0,
+        'image': ((size, size, 3), 'uint8'),
+        'boxes': ((MOST_HANDS, 4), 'float32'),
+        'right': ((MOST_HANDS,), 'bool'),
+        'ignored': ((MOST_HANDS,), 'bool'),
+        'count': ((), 'int64'),
     }
+
+
+def pack(frame: LabelledFrame) -> dict[str, Any]:
+    """A square frame as :func:`frame_fields` has it; hands beyond the most are left out."""
+    count = min(len(frame.boxes), MOST_HANDS)
+    fields = frame_fields(len(frame.image))
+    sample = {name: np.zeros(shape, kind) for name, (shape, kind) in fields.items()}
+    for name in ('boxes', 'right', 'ignored'):
+        sample[name][:count] = getattr(frame, name)[:count]
+    return {**sample, 'image': frame.image, 'count': np.int64(count)}
 
 
 def unpack(sample: dict[str, np.ndarray]) -> LabelledFrame:
     """The inverse of :func:`pack`."""
-    first, second = sample['vertices'][::2], sample['vertices'][1::2]
-    taken = first[:, 2] > 0
-    boxes = np.concatenate([first[:, :2], second[:, :2]], axis=1)[taken].astype(np.float64)
-    return LabelledFrame(sample['image'], boxes, second[taken, 2] > 0.5, first[taken, 2] > 1.5)
+    taken = slice(int(sample['count']))
+    boxes = sample['boxes'][taken].astype(np.float64)
+    return LabelledFrame(sample['image'], boxes, sample['right'][taken], sample['ignored'][taken])
 
 
 class FrameAugmenter:

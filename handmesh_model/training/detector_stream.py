@@ -7,7 +7,7 @@ import torch
 
 from handmesh_model.detector import DETECTOR_INPUT
 from handmesh_model.training.config import DataConfig
-from handmesh_model.training.detector_frames import MOST_HANDS, FrameAugmenter, unpack
+from handmesh_model.training.detector_frames import FrameAugmenter, frame_fields, unpack
 from handmesh_model.training.detector_loss import DetectorTargets, targets_of
 from handmesh_model.training.prefetch import PrefetchingStream
 from handmesh_model.training.sample_pool import PoolLayout
@@ -29,7 +29,8 @@ class DetectorStream(PrefetchingStream[Batch]):
         self.config = config
         self.batch_size = batch_size
         slots = -(-config.pool_size // config.workers) * config.workers
-        layout = PoolLayout(slots, config.workers, config.render_size, 2 * MOST_HANDS)
+        fields = frame_fields(config.render_size)
+        layout = PoolLayout(slots, config.workers, config.render_size, fields)
         self._augmenter = FrameAugmenter(DETECTOR_INPUT)
         self._rng = np.random.default_rng(np.random.SeedSequence(key))
         self._drawn = 0

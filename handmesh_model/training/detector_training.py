@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
@@ -22,6 +22,7 @@ from handmesh_model.training.detector_stream import DetectorStream
 from handmesh_model.training.detector_validation import Validation
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.progress import Progress
+from handmesh_model.training.run_clock import RunClock, TimeBox
 from handmesh_model.training.run_state import LAST, RunState, alone_in, load_run, save_run
 from handmesh_model.training.sample_pool import MAX_WORKERS
 from handmesh_model.training.schedule import rate_factor
@@ -109,18 +110,18 @@ class DetectorTrainer:
                 raise ConfigError(
                     f"'{config.init_weights}' has width {net.width}, expected {config.width}"
                 )
-        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net: HandDetectorNet = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         decay = [p for p in net.parameters() if p.ndim > 1]
         rest = [p for p in net.parameters() if p.ndim <= 1]
         groups = [{'params': decay, 'weight_decay': 0.02}, {'params': rest, 'weight_decay': 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
-        # The average copes with any module.
-        self.average = WeightAverage(cast(Any, self.net), 20_000 / config.batch_size)
+        self.average = WeightAverage(self.net, 20_000 / config.batch_size)
         self.state = RunState()
         if resumed:
             self.state = load_run(config.output / LAST, self.net, self.average, self.optimizer)
         warmup = min(_WARMUP, config.images // 20)
         self._schedule = ScheduleConfig(kind='cosine', warmup_samples=warmup, final_factor=0.01)
+        self._clock = RunClock(TimeBox(config.hours, finish=True), self.state, config.images)
         self._told_to_stop = False
 
     def run(self) -> dict[str, float]:
@@ -131,7 +132,7 @@ class DetectorTrainer:
         :raises ConfigError: if another run is at work in the output folder.
         """
         config, state = self.config, self.state
-        self._began, self._first = time.monotonic(), state.samples
+        first = state.samples
         with alone_in(config.output), stop_signals.asking(self._ask_to_stop):
             data = DataConfig(
                 renderer=config.renderer,
@@ -149,7 +150,7 @@ class DetectorTrainer:
                     with closing(Progress(config.images, state.samples)) as progress:
                         self._loop(stream, validation, progress)
             except HandmeshError:
-                if state.samples > self._first:
+                if state.samples > first:
                     self._save()
                 raise
             # Whoever asked to stop may not wait for the measurement.
@@ -160,29 +161,23 @@ class DetectorTrainer:
 
     def _loop(self, stream: DetectorStream, validation: Validation, progress: Progress) -> None:
         config, state = self.config, self.state
-        start, saved = time.monotonic(), time.monotonic()
-        before, means = state.seconds, TermMeans()
+        saved, means = time.monotonic(), TermMeans()
         while self._done() < 1 and not self._told_to_stop:
             means.add(self._step(*next(stream)))
-            now = time.monotonic()
-            state.seconds = before + now - start
+            state.seconds = self._clock.seconds()
             if state.step % _LOG_STEPS == 0:
-                progress.update(state.samples, means.take())
-            if now - saved > _SAVE_SECONDS:
+                progress.update(state.samples, means.take(), self._clock.seconds_left())
+            if time.monotonic() - saved > _SAVE_SECONDS:
                 self._save()
-                saved = now
+                saved = time.monotonic()
             if state.samples % config.validate_every < config.batch_size:
                 progress.say(self._validate(validation))
                 progress.rest()
 
     def _done(self) -> float:
         """Share of the run that lies behind, by pictures or by this start's time; 1 at the end."""
-        done = self.state.samples / self.config.images
-        if self.config.hours is not None:
-            elapsed = (time.monotonic() - self._began) / (3600 * self.config.hours)
-            first = self._first / self.config.images
-            done = max(done, first + (1 - first) * elapsed)
-        return done
+        self._clock.agreed = self._clock.elapsed()
+        return self._clock.progress(self.state.samples)
 
     def _step(self, images: torch.Tensor, targets: DetectorTargets) -> dict[str, float]:
         config, state = self.config, self.state
@@ -211,7 +206,7 @@ class DetectorTrainer:
 
     def _validate(self, validation: Validation) -> str:
         """Measure the averaged weights, write them if they are the best so far."""
-        figures = validation.measure(cast(HandDetectorNet, self.average.net))
+        figures = validation.measure(self.average.net)
         self.state.history.append({'samples': float(self.state.samples), **figures})
         error = figures['missed'] + figures['false']
         if error <= self.state.best:
@@ -229,7 +224,7 @@ class DetectorTrainer:
             'hours': round(self.state.seconds / 3600, 2),
             'figures': self.state.history[-1] if self.state.history else {},
         }
-        save_detector(self.config.output / name, cast(HandDetectorNet, self.average.net), facts)
+        save_detector(self.config.output / name, self.average.net, facts)
 
     def _ask_to_stop(self) -> None:
         self._told_to_stop = True

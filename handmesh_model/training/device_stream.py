@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from handmesh_model.lixels import LixelScale
+from handmesh_model.training.batches import crop_fields
 from handmesh_model.training.config import AugmentationConfig, DataConfig
 from handmesh_model.training.device_augmentation import Batch, DeviceAugmenter
-from handmesh_model.training.sample_pool import FIELDS, PoolLayout
+from handmesh_model.training.sample_pool import PoolLayout
 from handmesh_model.training.synthetic_stream import RendererTeam
 
 CHUNK = 256
@@ -60,7 +61,8 @@ class DeviceStream:
         workers = max(1, config.workers // ranks)
         # One for each worker at least, whose renders travel together.
         self.slots = max(config.device_pool // ranks, self.start_count, workers)
-        self.layout = PoolLayout(_RING * workers, workers, config.render_size, vertex_count)
+        fields = crop_fields(config.render_size, vertex_count)
+        self.layout = PoolLayout(_RING * workers, workers, config.render_size, fields)
         self._factors = torch.tensor(scale.factors, dtype=torch.float32, device=device)
         self._offsets = torch.tensor(scale.offsets, dtype=torch.float32, device=device)
         self._generator = torch.Generator(device)
@@ -76,7 +78,7 @@ class DeviceStream:
                 dtype=torch.from_numpy(shapes[name][:1]).dtype,
                 device=device,
             )
-            for name in FIELDS
+            for name in fields
         }
         self._fetch()
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
-from handmesh_model.network import HandMeshNet
+Net = TypeVar('Net', bound=nn.Module)
 
 
-class WeightAverage:
+class WeightAverage(Generic[Net]):
     """
     Exponential moving average of a network's parameters; buffers are taken over as they are.
 
@@ -21,8 +22,8 @@ class WeightAverage:
     :param reach: number of updates that the average reaches back.
     """
 
-    def __init__(self, net: HandMeshNet, reach: float) -> None:
-        self.net: HandMeshNet = copy.deepcopy(net).eval().requires_grad_(False)
+    def __init__(self, net: Net, reach: float) -> None:
+        self.net: Net = copy.deepcopy(net).eval().requires_grad_(False)
         self.decay = math.exp(-1.0 / max(reach, 1e-9))
         self.updates = 0
 

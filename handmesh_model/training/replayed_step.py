@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from handmesh_model.backends.interface import reason_of
+
 Batch = Mapping[str, Tensor]
 Compute = Callable[[Batch], dict[str, Tensor]]
 CALM_STEPS = 10
@@ -117,5 +119,7 @@ class ReplayedStep:
         except RuntimeError as error:
             self._refused, self._batch = True, {}
             # The end of a broken recording fails, too, and says less.
-            cause = str(error.__context__ or error).splitlines()[0]
-            log.warning('training steps cannot be recorded, going on without: %s', cause)
+            cause = error.__context__ or error
+            log.warning(
+                'training steps cannot be recorded, going on without: %s', reason_of(cause)
+            )

@@ -101,7 +101,7 @@ def save_run(
     folder: Path,
     state: RunState,
     net: nn.Module,
-    average: WeightAverage | None,
+    average: WeightAverage[Any] | None,
     optimizer: Optimizer | OptimizerSet,
 ) -> Path:
     """Write ``last.pt``; returns its path."""
@@ -142,7 +142,10 @@ def keep_beside(path: Path, measured_on: str) -> None:
 
 
 def load_run(
-    path: Path, net: nn.Module, average: WeightAverage | None, optimizer: Optimizer | OptimizerSet
+    path: Path,
+    net: nn.Module,
+    average: WeightAverage[Any] | None,
+    optimizer: Optimizer | OptimizerSet,
 ) -> RunState:
     """
     Bring network, average and optimizer to where the file was written; settings of the optimizer
@@ -196,7 +199,7 @@ def check_network(path: Path, before: Mapping[str, Any], now: Mapping[str, Any])
             )
 
 
-def _differences(net: nn.Module, average: WeightAverage) -> dict[str, torch.Tensor]:
+def _differences(net: nn.Module, average: WeightAverage[Any]) -> dict[str, torch.Tensor]:
     """
     Average minus weights in half precision, which keeps the file small.
 

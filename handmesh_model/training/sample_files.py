@@ -12,13 +12,12 @@ import numpy as np
 from handmesh_model.datasets.files import read_json, read_npz, read_rgb, require
 from handmesh_model.errors import DatasetError
 from handmesh_model.training.augmentation import Augmenter
-from handmesh_model.training.batches import empty_batch
+from handmesh_model.training.batches import CROP_FIELDS, empty_batch
 from handmesh_model.training.config import AugmentationConfig
-from handmesh_model.training.sample_pool import FIELDS
 
 NAME = 'samples'
 CARD = 'dataset.json'
-LABELS = tuple(name for name in FIELDS if name != 'image')
+LABELS = tuple(name for name in CROP_FIELDS if name != 'image')
 
 
 class SampleFile:
@@ -63,7 +62,7 @@ class SampleFile:
             self.depth_axis = card.get('depth_axis', 'camera')
             self._labels = _folder_labels(self.path, card)
         else:
-            self._labels = read_npz(self.path, FIELDS)
+            self._labels = read_npz(self.path, CROP_FIELDS)
             said = self._labels.pop('depth_axis', None)
             self.depth_axis = None if said is None else str(said)
             _check_arrays(self.path, self._labels, self._labels)
@@ -139,7 +138,7 @@ def _check_arrays(
     :raises DatasetError: if one has another type or shape.
     """
     # The pictures of a folder lie beside its labels.
-    names = [name for name in FIELDS if name in arrays]
+    names = [name for name in CROP_FIELDS if name in arrays]
     # Where one array is too short, that one is to be named.
     count = mode(_length(arrays[name], 0) for name in names)
     size = _length(model['image'], 1) if 'image' in model else 2 * _length(model['mask'], 1)

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from handmesh_model.errors import ConfigError
+from handmesh_model.training.batches import Fields
 
-FIELDS = ('image', 'vertices', 'joints', 'mask', 'mesh_valid', 'presence', 'side')
 HEADER_SLOTS = 64
 ALLOWED, STOP = HEADER_SLOTS - 2, HEADER_SLOTS - 1
 MAX_WORKERS = ALLOWED
@@ -31,19 +31,19 @@ MAX_WORKERS = ALLOWED
 @dataclass(frozen=True)
 class PoolLayout:
     """
-    Shape of a pool.
+    Shape of a pool. Renderers are told it as JSON.
 
     :param slots: samples it holds, a multiple of ``workers``.
     :param workers: renderers that fill it.
     :param size: pixels of the square images.
-    :param vertex_count: mesh vertices of a sample.
+    :param fields: arrays of a sample.
     :raises ConfigError: if there are more workers than it has room for.
     """
 
     slots: int
     workers: int
     size: int
-    vertex_count: int
+    fields: Fields
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= MAX_WORKERS:
@@ -53,19 +53,12 @@ class PoolLayout:
 
     def arrays(self) -> dict[str, tuple[tuple[int, ...], Any]]:
         """Shape and type of every array, in the order in which they lie."""
-        n, s = self.slots, self.size
         return {
             # Renders finished by each worker, then how many are allowed over all, and the stop
             # sign.
             'header': ((HEADER_SLOTS,), np.int64),
-            'version': ((n,), np.int64),
-            'vertices': ((n, self.vertex_count, 3), np.float32),
-            'joints': ((n, 21, 3), np.float32),
-            'presence': ((n,), np.float32),
-            'side': ((n,), np.float32),
-            'mesh_valid': ((n,), np.uint8),
-            'mask': ((n, s // 2, s // 2), np.uint8),
-            'image': ((n, s, s, 3), np.uint8),
+            'version': ((self.slots,), np.int64),
+            **{name: ((self.slots, *shape), kind) for name, (shape, kind) in self.fields.items()},
         }
 
     @property
@@ -135,13 +128,13 @@ class SamplePool:
         """
         Write one render into the worker's next slot.
 
-        :param sample: a crop sample of the pool's size.
+        :param sample: has the pool's fields; what else it has is left out.
         """
         turn = int(self.finished[worker])
         slot = turn * self.layout.workers % self.layout.slots + worker
         version = self.array['version']
         version[slot] |= 1  # odd already where a renderer died at work
-        for name in FIELDS:
+        for name in self.layout.fields:
             self.array[name][slot] = sample[name]
         version[slot] += 1
         self.finished[worker] = turn + 1
@@ -165,7 +158,7 @@ class SamplePool:
             turn = pick - int(ends[worker] - filled[worker])
             slot = turn * self.layout.workers + worker
             before = int(version[slot])
-            sample = {name: self.array[name][slot].copy() for name in FIELDS}
+            sample = {name: self.array[name][slot].copy() for name in self.layout.fields}
             if before % 2 == 0 and version[slot] == before:
                 return sample
 

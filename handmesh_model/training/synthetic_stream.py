@@ -19,7 +19,7 @@ import numpy as np
 from handmesh_model.errors import HandmeshError
 from handmesh_model.lixels import LixelScale
 from handmesh_model.training.augmentation import Augmenter
-from handmesh_model.training.batches import empty_batch, mesh_first
+from handmesh_model.training.batches import crop_fields, empty_batch, mesh_first
 from handmesh_model.training.config import DataConfig
 from handmesh_model.training.prefetch import PrefetchingStream
 from handmesh_model.training.sample_pool import PoolLayout, SamplePool
@@ -167,11 +167,15 @@ class SyntheticStream(PrefetchingStream[Batch]):
         self.augmenter = augmenter
         self.scale = scale
         self.batch_size = batch_size
+        self._vertex_count = vertex_count
         start_count = max(batch_size, config.pool_start // ranks)
         workers = max(1, config.workers // ranks)
         slots = max(config.pool_size // ranks, start_count)
         self.layout = PoolLayout(
-            -(-slots // workers) * workers, workers, config.render_size, vertex_count
+            -(-slots // workers) * workers,
+            workers,
+            config.render_size,
+            crop_fields(config.render_size, vertex_count),
         )
         self.drawn = 0
         self._rng = np.random.default_rng(np.random.SeedSequence(key))
@@ -188,7 +192,7 @@ class SyntheticStream(PrefetchingStream[Batch]):
     def _batch(self) -> Batch:
         # With this batch: else renders could be drawn more often than promised.
         self._wait_for_renders(self.drawn + self.batch_size, self.config.reuse)
-        batch = empty_batch(self.batch_size, self.augmenter.size, self.layout.vertex_count)
+        batch = empty_batch(self.batch_size, self.augmenter.size, self._vertex_count)
         for row in range(self.batch_size):
             self.augmenter.write(self._team.pool.take(self._rng), self._rng, batch, row)
         self.drawn += self.batch_size

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import time
 from collections.abc import Mapping
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +15,16 @@ from handmesh_model.datasets.real_images import read_real_images
 from handmesh_model.errors import ConfigError, HandmeshError
 from handmesh_model.losses import HandMeshLoss
 from handmesh_model.training import setup, stop_signals
+from handmesh_model.training.bookkeeper import BEST, LAST_WEIGHTS, Bookkeeper
 from handmesh_model.training.config import TrainingConfig
-from handmesh_model.training.config_files import to_mapping
 from handmesh_model.training.data import SampleStream, build_stream
 from handmesh_model.training.dataset_stream import dead_workers_reported
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.frozen_norms import FrozenNorms
 from handmesh_model.training.gradients import GradientBlock
-from handmesh_model.training.measuring import Measurer
 from handmesh_model.training.optimizers import build_optimizer, fit_device, set_rate
 from handmesh_model.training.precision import multiplies_bfloat16
-from handmesh_model.training.progress import Progress
 from handmesh_model.training.replayed_step import CudaRecorder, ReplayedStep
 from handmesh_model.training.run_clock import NO_LIMIT, RunClock, TimeBox
 from handmesh_model.training.run_state import (
@@ -37,15 +33,11 @@ from handmesh_model.training.run_state import (
     RunState,
     alone_in,
     check_network,
-    keep_beside,
     load_run,
-    save_run,
 )
 from handmesh_model.training.schedule import ramp, rate_factor
-from handmesh_model.training.term_means import TermMeans
 from handmesh_model.training.validation import to_tensors
 
-BEST, LAST_WEIGHTS = 'best.safetensors', 'last.safetensors'
 CUDA_STOP_EVERY = 20
 """
 Steps between two looks at whether any rank is to stop and how much of the time is spent, where
@@ -122,36 +114,51 @@ class Trainer:
         :raises ConfigError: if another run is at work in the output folder, or ranks find another
             one there than others do.
         """
-        with alone_in(self.folder) if self.ranks.is_first else nullcontext():
-            return self._run(box)
-
-    def _run(self, box: TimeBox) -> RunState:
         self._clock = RunClock(box, self.state, self.config.total_samples)
         if self.ranks.is_first:
-            self._prepare_logging()
-            begins = not self.state.samples and not self.state.history
-            if begins and self.config.init_weights and self._measurer.has_any:
-                # The best weights of the run may well be those that it starts from.
-                self._validate()
+            with alone_in(self.folder), closing(self._bookkeeper()) as book:
+                self._run(book)
+        else:
+            self._run(None)
+        return self.state
+
+    def _bookkeeper(self) -> Bookkeeper:
+        heading = (
+            f'{sum(p.numel() for p in self.net.parameters()) / 1e6:.2f} M parameters, '
+            f'{self.ranks.count} ranks on {self.ranks.device} in '
+            f'{"bfloat16" if self._half else "float32"}, from sample {self.state.samples:,}'
+        )
+        return Bookkeeper(
+            self.config,
+            self.monitor_real,
+            self.state,
+            self.net,
+            self.average,
+            self.optimizer,
+            self._clock,
+            heading,
+        )
+
+    def _run(self, book: Bookkeeper | None) -> None:
+        if book:
+            book.validate_start()
         self._agree_on_start()
         stream = build_stream(self.config, self.net, self.ranks, self.state.samples)
         with stop_signals.asking(self._ask_to_stop):
             first = self.state.step
             try:
                 with closing(stream), dead_workers_reported():
-                    self._loop(stream)
+                    self._loop(stream, book)
             except HandmeshError:
                 # It came between two steps or before the weights moved. Without a step there is
                 # nothing to keep, and last.pt would take the place of what the run starts from.
-                if self.ranks.is_first and self.state.step > first:
-                    self._save()
+                if book and self.state.step > first:
+                    book.save()
                 raise
-            if self.ranks.is_first:
-                self._save()
-        if self.ranks.is_first:
-            self._validate_last()
-            self._progress.close()
-        return self.state
+            if book:
+                book.save()
+        if book and not self._stop:
+            book.validate_last()
 
     def _agree_on_start(self) -> None:
         """Wait for all ranks; each has looked by itself whether there is a run to go on with."""
@@ -162,38 +169,11 @@ class Trainer:
                 f'{most:.0f}; expected one folder that all machines share'
             )
 
-    def _validate_last(self) -> None:
-        """Measure the weights of the end, unless they have been or a signal brought it about."""
-        history = self.state.history
-        is_measured = bool(history) and history[-1]['samples'] == self.state.samples
-        is_measured = is_measured and not self._on_others()
-        if not self._measurer.has_any or self._stop or is_measured:
-            return
-
-        def leave() -> None:
-            raise KeyboardInterrupt
-
-        # The weights are saved: whoever asks for the end now need not wait for their figures.
-        with suppress(KeyboardInterrupt), stop_signals.asking(leave):
-            self._validate()
-            self._save()
-
-    def _loop(self, stream: SampleStream) -> None:
-        saved = time.monotonic()
-        means = TermMeans()
+    def _loop(self, stream: SampleStream, book: Bookkeeper | None) -> None:
         while not self._done():
-            batch = to_tensors(next(stream), self.ranks.device)
-            terms = self._step(batch)
-            if not self.ranks.is_first:
-                continue
-            means.add(terms)
-            if self.state.step % self.config.log_every == 0:
-                self._log(means.take(), stream)
-            if self._measurer.is_due(self.state.samples):
-                self._validate()
-            if time.monotonic() - saved > self.config.checkpoint_minutes * 60:
-                self._save()
-                saved = time.monotonic()
+            terms = self._step(to_tensors(next(stream), self.ranks.device))
+            if book:
+                book.note(terms, stream)
 
     def _step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         config, state = self.config, self.state
@@ -263,83 +243,3 @@ class Trainer:
 
     def _ask_to_stop(self) -> None:
         self._stop = True
-
-    def _prepare_logging(self) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        config, state = self.config, self.state
-        self._progress = Progress(config.total_samples, state.samples)
-        self._progress.say(
-            f'{sum(p.numel() for p in self.net.parameters()) / 1e6:.2f} M parameters, '
-            f'{self.ranks.count} ranks on {self.ranks.device} in '
-            f'{"bfloat16" if self._half else "float32"}, from sample {state.samples:,}'
-        )
-        # Before anything is written: a start that it refuses leaves the folder as it was.
-        self._measurer = Measurer(config, self.net, self.folder, self.monitor_real)
-        described = json.dumps(to_mapping(config), indent=1)
-        (self.folder / 'run.json').write_text(described + '\n')
-        self._board = SummaryWriter(str(self.folder / 'tensorboard'), purge_step=state.samples)
-        if self._on_others():
-            self._progress.say(
-                f'the validation samples are others than before: the lowest error, '
-                f'{state.best:.4g}, counts no more. The next weights measured become {BEST}; '
-                'those that have this name now are kept beside them'
-            )
-
-    def _log(self, means: dict[str, float], stream: Any) -> None:
-        rate = float(self.optimizer.param_groups[0]['lr'])
-        for name, value in means.items():
-            self._board.add_scalar(f'train/{name}', value, self.state.samples)
-        shown = {'loss': means.pop('total'), **means, 'lr': rate}
-        if hasattr(stream, 'rendered') and stream.rendered:
-            shown['reuse'] = stream.drawn / stream.rendered
-        speed = self._progress.update(self.state.samples, shown, self._clock.seconds_left())
-        self._board.add_scalar('train/images_per_second', speed, self.state.samples)
-        self._board.add_scalar('train/learning_rate', rate, self.state.samples)
-
-    def _validate(self) -> None:
-        net = self.net.eval() if self.average is None else self.average.net
-        figures = self._measurer.measure(net, self.ranks.device)
-        for name, value in figures.items():
-            self._board.add_scalar(f'validation/{name}', value, self.state.samples)
-        line = '  '.join(f'{name} {value:.4g}' for name, value in figures.items())
-        self._progress.say(f'validation at {self.state.samples:,}: {line}')
-        self.state.history.append({'samples': float(self.state.samples), **figures})
-        self._keep_if_best(figures)
-        self._progress.rest()
-
-    def _keep_if_best(self, figures: dict[str, float]) -> None:
-        error, digest = figures.get('lixel_error', float('inf')), self._measurer.digest
-        if digest is None or not error < float('inf'):
-            return
-        if self._on_others():
-            # Where this fails, the state still tells what the weights there are of.
-            keep_beside(self.folder / BEST, self.state.measured_on)
-        are_others = self.state.measure_on(digest)
-        if error < self.state.best:
-            self.state.best = error
-            self._save_weights(BEST, figures)
-        if are_others:
-            # A last.pt of before would take the new weights for those of the other samples.
-            self._save()
-
-    def _on_others(self) -> bool:
-        """Whether the lowest error, and the best weights, are of other samples than now."""
-        digest = self._measurer.digest
-        return digest is not None and self.state.are_others(digest)
-
-    def _save(self) -> None:
-        save_run(self.folder, self.state, self.net, self.average, self.optimizer)
-        self._save_weights(LAST_WEIGHTS, {})
-        self._board.flush()
-
-    def _save_weights(self, name: str, figures: dict[str, float]) -> None:
-        from handmesh_model.checkpoints import save_checkpoint
-
-        net = self.net if self.average is None else self.average.net
-        facts = {
-            'samples': self.state.samples,
-            'hours': round(self.state.seconds / 3600, 3),
-            **figures,
-        }
-        save_checkpoint(self.folder / name, net, {k: str(value) for k, value in facts.items()})

@@ -17,13 +17,16 @@ from handmesh_model.detector import decode, load_detector, save_detector
 from handmesh_model.errors import CheckpointError, ConfigError
 from handmesh_model.network.hand_detector import DetectorOutputs, HandDetectorNet
 from handmesh_model.training.detector_frames import (
+    MOST_HANDS,
     FrameAugmenter,
     LabelledFrame,
+    frame_fields,
     pack,
     unpack,
 )
 from handmesh_model.training.detector_loss import detector_loss, targets_of
 from handmesh_model.training.detector_training import DetectorTrainer, DetectorTrainingConfig
+from handmesh_model.training.sample_pool import PoolLayout, SamplePool
 from handmesh_model.training.synthetic_stream import RendererError
 
 RENDERER = """
@@ -63,13 +66,26 @@ def empty_frame() -> LabelledFrame:
 
 def test_frames_survive_the_pool() -> None:
     dot = frame_with_dot()
-    sample = pack(LabelledFrame(dot.image, dot.boxes, dot.right, ~dot.ignored))
-    again = unpack({key: np.asarray(value) for key, value in sample.items()})
+    pool = SamplePool(PoolLayout(1, 1, 256, frame_fields(256)))
+
+    def passed(frame: LabelledFrame) -> LabelledFrame:
+        pool.put(0, pack(frame))
+        return unpack(pool.take(np.random.default_rng(0)))
+
+    again = passed(LabelledFrame(dot.image, dot.boxes, dot.right, ~dot.ignored))
+    np.testing.assert_array_equal(again.image, dot.image)
     assert again.ignored.tolist() == [True]
-    np.testing.assert_array_equal(again.boxes, frame_with_dot().boxes)
+    np.testing.assert_array_equal(again.boxes, dot.boxes)
     assert again.right.tolist() == [True]
-    none = unpack({key: np.asarray(value) for key, value in pack(empty_frame()).items()})
+    none = passed(empty_frame())
     assert none.boxes.shape == (0, 4)
+    boxes = np.arange(4.0 * (MOST_HANDS + 2)).reshape(-1, 4)
+    right = np.arange(MOST_HANDS + 2) % 2 == 0
+    most = passed(LabelledFrame(dot.image, boxes, right, ~right))
+    np.testing.assert_array_equal(most.boxes, boxes[:MOST_HANDS])
+    assert most.right.tolist() == (~most.ignored).tolist() == right[:MOST_HANDS].tolist()
+    assert (most.boxes.dtype, most.right.dtype) == (np.float64, bool)
+    pool.close()
 
 
 def test_boxes_follow_the_picture_through_every_variation() -> None:
@@ -189,7 +205,7 @@ def test_first_log_of_a_resumed_run_is_of_its_own_steps(
 
     monkeypatch.setattr(trainer, '_step', step)
     logged: list[dict[str, float]] = []
-    progress: Any = SimpleNamespace(update=lambda done, means: logged.append(means))
+    progress: Any = SimpleNamespace(update=lambda done, means, left: logged.append(means))
     stream: Any = itertools.repeat((None, None))
     trainer._loop(stream, cast(Any, None), progress)
     assert logged == [{'total': 4.5}, {'total': 8.0}]
@@ -216,14 +232,33 @@ def test_run_told_to_stop_is_saved_before_it_is_measured(
 
 
 def test_hours_are_those_of_this_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = 'handmesh_model.training.detector_training'
-    monkeypatch.setattr(f'{module}.time', SimpleNamespace(monotonic=lambda: 1800.0))
-    config = DetectorTrainingConfig(output=tmp_path, width=4, images=80, hours=1.0)
+    now = [100.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr('handmesh_model.training.run_clock.time', clock)
+    config = DetectorTrainingConfig(
+        output=tmp_path, width=4, images=80, batch_size=8, validate_every=1000, hours=1.0
+    )
     trainer = DetectorTrainer(config)
-    trainer.state.seconds, trainer.state.samples = 7200.0, 40
-    trainer._began, trainer._first = 0.0, 16
+    trainer.state.seconds, trainer.state.samples = 7200.0, 16
+    trainer._save()
+    trainer = DetectorTrainer(config)
+    trainer.state.samples = 40
+    now[0] += 1800
     # Half of the hour, of the four fifths that were left.
     assert trainer._done() == pytest.approx(0.6)
+    left: list[float] = []
+    monkeypatch.setattr('handmesh_model.training.detector_training._LOG_STEPS', 1)
+
+    def step(images: object, targets: object) -> dict[str, float]:
+        now[0] += 900
+        return {}
+
+    monkeypatch.setattr(trainer, '_step', step)
+    progress: Any = SimpleNamespace(update=lambda done, means, seconds: left.append(seconds))
+    stream: Any = itertools.repeat((None, None))
+    trainer._loop(stream, cast(Any, None), progress)
+    assert left == pytest.approx([900, 0])
+    assert trainer.state.seconds == 7200 + 3600
 
 
 def test_memory_for_the_pool_is_asked_for_first(
@@ -283,7 +318,7 @@ def test_gradient_that_is_not_finite_changes_nothing(broken: str, tmp_path: Path
     images = torch.rand(1, 3, 256, 256)
 
     def state() -> list[torch.Tensor]:
-        nets = trainer.net, cast(Any, trainer.average.net)
+        nets = trainer.net, trainer.average.net
         return [value.clone() for net in nets for value in net.state_dict().values()]
 
     trainer._step(images, targets)

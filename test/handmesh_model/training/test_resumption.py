@@ -14,6 +14,7 @@ from tiny_runs import ALONE, CPU, MakeRun, train
 
 from handmesh_model.checkpoints import read_checkpoint, save_checkpoint
 from handmesh_model.errors import CheckpointError, ConfigError, OutputError
+from handmesh_model.training.bookkeeper import Bookkeeper
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.measuring import Measurer
 from handmesh_model.training.run_state import RunState
@@ -50,7 +51,7 @@ def test_first_log_of_a_resumed_run_is_of_its_own_steps(
     tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logged: list[dict[str, float]] = []
-    monkeypatch.setattr(Trainer, '_log', lambda trainer, means, stream: logged.append(means))
+    monkeypatch.setattr(Bookkeeper, '_log', lambda book, means, stream: logged.append(means))
     changes = {'total_samples': 64, 'log_every': 3, 'validation': {'samples': 0}}
     _, before = train(tiny_run(**changes), stop_after=4)
     _, after = train(tiny_run(**changes))
@@ -215,7 +216,7 @@ def test_killed_run_knows_what_its_best_weights_are_of(
 ) -> None:
     first, _ = train(tiny_run(total_samples=8))
     # It measures, and does not come to saving.
-    monkeypatch.setattr(Trainer, '_validate_last', Trainer._validate)
+    monkeypatch.setattr(Bookkeeper, 'validate_last', Bookkeeper._validate)
     second, _ = train(tiny_run(total_samples=8, validation=OTHERS))
     monkeypatch.undo()
     again, _ = train(tiny_run(total_samples=16, validation=OTHERS))

@@ -20,12 +20,15 @@ from handmesh_model.errors import ConfigError
 from handmesh_model.lixels import LixelScale
 from handmesh_model.sample_rng import sample_rng
 from handmesh_model.training.augmentation import Augmenter
+from handmesh_model.training.batches import Fields, crop_fields
 from handmesh_model.training.config import AugmentationConfig, DataConfig
+from handmesh_model.training.detector_frames import frame_fields
 from handmesh_model.training.renderer import fill, load_renderer
-from handmesh_model.training.sample_pool import FIELDS, MAX_WORKERS, PoolLayout, SamplePool
+from handmesh_model.training.sample_pool import MAX_WORKERS, PoolLayout, SamplePool
 from handmesh_model.training.synthetic_stream import RendererError, RendererTeam, SyntheticStream
 
 VERTICES = 5
+FIELDS = crop_fields(16, VERTICES)
 RENDERER = """
 import os
 import numpy as np
@@ -63,19 +66,19 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def pool() -> Iterator[SamplePool]:
-    pool = SamplePool(PoolLayout(6, 2, 16, VERTICES))
+    pool = SamplePool(PoolLayout(6, 2, 16, FIELDS))
     yield pool
     pool.close()
 
 
 def test_the_header_has_room_for_the_most_workers_and_no_more() -> None:
-    pool = SamplePool(PoolLayout(MAX_WORKERS, MAX_WORKERS, 16, VERTICES))
+    pool = SamplePool(PoolLayout(MAX_WORKERS, MAX_WORKERS, 16, FIELDS))
     pool.finished[:] = 1
     assert (pool.rendered, pool.allowed, pool.stopped) == (MAX_WORKERS, 0, False)
     pool.close()
     for count in (0, MAX_WORKERS + 1):
         with pytest.raises(ConfigError, match=f'workers .* are {count}, expected 1 to 62'):
-            PoolLayout(128, count, 16, VERTICES)
+            PoolLayout(128, count, 16, FIELDS)
 
 
 def config_for(renderer: str, **changes: object) -> DataConfig:
@@ -88,13 +91,22 @@ def stream_of(config: DataConfig) -> SyntheticStream:
     return SyntheticStream(config, Augmenter(plain, 16), LixelScale(16, 4), VERTICES, 4, (1, 0, 0))
 
 
+@pytest.mark.parametrize('fields', [FIELDS, frame_fields(16)], ids=['crops', 'frames'])
+def test_renderers_read_the_layout_that_they_are_told(fields: Fields) -> None:
+    layout = PoolLayout(6, 2, 16, fields)
+    told = PoolLayout(**json.loads(json.dumps(vars(layout))))
+    assert list(told.arrays().items()) == list(layout.arrays().items())
+    assert list(told.arrays()) == ['header', 'version', *fields]
+
+
 def test_pool_gives_back_what_was_put(pool: SamplePool, module: str) -> None:
     render = load_renderer(f'{module}:renderer')
     sample = render(np.random.default_rng(0), 16)
     pool.put(1, sample)
     assert pool.finished.tolist() == [0, 1]
     taken = pool.take(np.random.default_rng(0))
-    for name in FIELDS:
+    assert set(taken) == set(sample)
+    for name in sample:
         np.testing.assert_array_equal(taken[name], sample[name])
 
 
@@ -107,7 +119,7 @@ def test_pool_that_memory_cannot_hold_is_named() -> None:
     with pytest.raises(
         ConfigError, match=r'takes \d+ MiB of shared memory.*smaller pool_size.*--shm-size'
     ):
-        SamplePool(PoolLayout(10**9, 1, 256, VERTICES))
+        SamplePool(PoolLayout(10**9, 1, 256, crop_fields(256, VERTICES)))
 
 
 def test_oldest_slots_are_written_over(pool: SamplePool, module: str) -> None:
@@ -207,7 +219,7 @@ def test_renderers_that_die_together_are_replaced(monkeypatch: pytest.MonkeyPatc
         return SimpleNamespace(poll=lambda: -signal.SIGKILL, wait=lambda timeout: None)
 
     monkeypatch.setattr(RendererTeam, '_start', killed)
-    team = RendererTeam(config_for('unused', workers=4), PoolLayout(8, 4, 16, VERTICES), (1,))
+    team = RendererTeam(config_for('unused', workers=4), PoolLayout(8, 4, 16, FIELDS), (1,))
     team.check()
     team.check()
     with pytest.raises(RendererError, match=r'renderer 0 ended 3 times .* by signal 9 \(which'):
@@ -226,6 +238,7 @@ def test_closed_stream_leaves_no_process(module: str) -> None:
 
 TRAINER = """
 import signal, sys, time
+from handmesh_model.training.batches import crop_fields
 from handmesh_model.training.config import DataConfig
 from handmesh_model.training.sample_pool import PoolLayout
 from handmesh_model.training.synthetic_stream import RendererTeam
@@ -234,7 +247,7 @@ from handmesh_model.training.synthetic_stream import RendererTeam
 signal.signal(signal.SIGTERM, lambda number, frame: None)
 signal.signal(signal.SIGINT, lambda number, frame: None)
 config = DataConfig(renderer=sys.argv[1], render_size=16, nice=0)
-team = RendererTeam(config, PoolLayout(8, 2, 16, 5), (1,))
+team = RendererTeam(config, PoolLayout(8, 2, 16, crop_fields(16, 5)), (1,))
 team.pool.allowed = 4
 team.wait_for(4, lambda: False)
 print(*[process.pid for process in team._processes], flush=True)

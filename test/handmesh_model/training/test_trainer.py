@@ -31,6 +31,7 @@ from handmesh_model.checkpoints import (
 from handmesh_model.errors import CheckpointError, ConfigError, DatasetError
 from handmesh_model.losses import HandMeshLoss
 from handmesh_model.training import setup
+from handmesh_model.training.bookkeeper import Bookkeeper
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import to_mapping
 from handmesh_model.training.data import build_stream
@@ -74,7 +75,7 @@ def test_time_box_ends_the_run_and_the_schedule(
 ) -> None:
     seconds = itertools.count()
     clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
-    for module in ('run_clock', 'trainer'):
+    for module in ('run_clock', 'bookkeeper'):
         monkeypatch.setattr(f'handmesh_model.training.{module}.time', clock)
     trainer = Trainer(tiny_run(total_samples=10_000, validation={'samples': 0}), ALONE)
     state = trainer.run(TimeBox(25 / 3600, finish=True))
@@ -145,15 +146,17 @@ def test_who_stops_a_run_does_not_wait_for_its_figures(tiny_run: MakeRun) -> Non
     assert trainer.weights_file == trainer.folder / 'last.safetensors'
 
 
-def test_signal_ends_the_last_measurement(tiny_run: MakeRun) -> None:
+def test_signal_ends_the_last_measurement(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trainer = Trainer(tiny_run(total_samples=8), ALONE)
 
-    def signalled() -> None:
+    def signalled(book: Bookkeeper) -> None:
         assert (trainer.folder / LAST).is_file()
         os.kill(os.getpid(), signal.SIGTERM)
         trainer.state.history.append({'samples': 8.0})
 
-    trainer._validate = signalled  # type: ignore[method-assign]
+    monkeypatch.setattr(Bookkeeper, '_validate', signalled)
     assert trainer.run().history == []
 
 
