@@ -9,23 +9,6 @@ import numpy as np
 
 from handmesh_model.errors import IntrinsicsError, ShapeError
 from handmesh_model.joints import SIGHTED, WRIST
-from handmesh_model.wrist import wrist_frame
-
-__all__ = [
-    'check_distortion',
-    'check_intrinsics',
-    'distort',
-    'facing',
-    'is_seen',
-    'lift',
-    'normalized',
-    'project',
-    'relative_depth',
-    'straighten',
-    'undistort',
-    'unproject',
-    'wrist_frame',
-]
 
 _DISTORTION_LENGTHS = (4, 5, 8, 12, 14)
 _LAST_ROW = np.array([0.0, 0.0, 1.0])

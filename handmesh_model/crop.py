@@ -32,18 +32,11 @@ class Crop:
 
     :param images: (N, S, S, 3) uint8 RGB; outside the picture they are black.
     :param image_from_crop: (N, 2, 3) float64 affines from crop pixels to image pixels; pixel
-        centres are at integers in both. Left hands have the mirroring in it.
-    :param mirrored: (N,) bool, crops mirrored so that a left hand looks like a right one.
+        centres are at integers in both. Those of left hands mirror.
     """
 
     images: np.ndarray
     image_from_crop: np.ndarray
-    mirrored: np.ndarray
-
-    @property
-    def pixels_per_crop_pixel(self) -> np.ndarray:
-        """(N,) image pixels in one crop pixel."""
-        return np.abs(self.image_from_crop[:, 0, 0])
 
 
 def check_image(rgb: object) -> np.ndarray:
@@ -120,25 +113,20 @@ def image_from_crop(box: HandBox, size: int, mirrored: bool) -> np.ndarray:
     return np.array([[x_scale, 0.0, x - x_scale * middle], [0.0, scale, y - scale * middle]])
 
 
-def crop_hands(
-    rgb: np.ndarray, boxes: Sequence[HandBox], size: int, mirrored: Sequence[bool] | None = None
-) -> Crop:
+def crop_hands(rgb: np.ndarray, boxes: Sequence[HandBox], size: int) -> Crop:
     """
-    Cut the square crops around boxes.
+    Cut the square crops around boxes; left hands are mirrored to look like right ones.
 
     :param rgb: (H, W, 3) uint8.
     :param boxes: of the hands, without margin.
     :param size: side of each crop, pixels.
-    :param mirrored: which crops to mirror; by default those of boxes whose side is 'left'.
     """
-    if mirrored is None:
-        mirrored = [box.side == 'left' for box in boxes]
     images = np.empty((len(boxes), size, size, 3), dtype=np.uint8)
     affines = np.empty((len(boxes), 2, 3))
-    for i, (box, flip) in enumerate(zip(boxes, mirrored, strict=True)):
-        affines[i] = image_from_crop(box, size, flip)
+    for i, box in enumerate(boxes):
+        affines[i] = image_from_crop(box, size, mirrored=box.side == 'left')
         _warp(rgb, affines[i], images[i])
-    return Crop(images, affines, np.array(mirrored, dtype=bool))
+    return Crop(images, affines)
 
 
 def _warp(rgb: np.ndarray, affine: np.ndarray, out: np.ndarray) -> None:

@@ -84,7 +84,7 @@ class HandDetector:
     """
     The detector's network at work.
 
-    :param net: in any mode; it is fused for inference.
+    :param net: in any mode; its normalisations are folded in place, for inference.
     :param device: where it runs.
     :param backend: what runs the mesh network beside it; 'openvino' runs the detector too.
     """
@@ -170,7 +170,7 @@ def save_detector(path: str | Path, net: HandDetectorNet, facts: dict[str, objec
     """
     Write the detector's weights as safetensors.
 
-    :param net: before :meth:`HandDetectorNet.fuse`.
+    :param net: before a :class:`HandDetector` has folded its normalisations.
     :param facts: what the weights' card should know, JSON-able.
     """
     metadata = {'detector': json.dumps({'width': net.width}), 'facts': json.dumps(facts)}

@@ -105,7 +105,7 @@ class Hand:
     :param vertices_image: (V, 2) pixels.
     :param joints_camera: (21, 3) metres.
     :param vertices_camera: (V, 3) metres.
-    :param wrist_pose: (4, 4) camera_from_wrist, see :func:`handmesh_model.camera.wrist_frame`.
+    :param wrist_pose: (4, 4) camera_from_wrist, see :func:`handmesh_model.wrist.wrist_frame`.
     :param wrist_covariance: (6, 6) x, y, z, rotations about x, y, z; metres and radians squared.
     :param hand_size: metres from wrist to middle knuckle that the scale rests on, or follows
         from a depth image, which may be one before.

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from handmesh_model.camera import wrist_frame
 from handmesh_model.errors import TopologyError
 from handmesh_model.joints import FINGERS, JOINT_NAMES, MANO_NAMES, PARTS, permutation
 from handmesh_model.restricted_pickle import array_of, load_records
 from handmesh_model.topology import HandTopology
+from handmesh_model.wrist import wrist_frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

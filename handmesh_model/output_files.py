@@ -1,11 +1,15 @@
-"""Files that are written whole or not at all, and pictures among them."""
+"""Files that are written whole or not at all: any, JSON, pictures."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import cv2
@@ -19,7 +23,8 @@ def written_beside(path: Path) -> Iterator[Path]:
     """
     A file to write in place of another, which it replaces when it is whole.
 
-    :param path: its folder is made if need be; of a link, what it points to is replaced.
+    :param path: its folder is made if need be; of a link, what it points to is replaced. A pipe or
+        a device, such as /dev/stdout, is not replaced but written to.
     :returns: a hidden name beside it, with the same ending; nothing stays there after an error.
     :raises OutputError: if the file cannot be written.
     """
@@ -27,6 +32,9 @@ def written_beside(path: Path) -> Iterator[Path]:
     # Of its own, since others may write the same file; short, since names may be long.
     part = target.with_name(f'.part-{uuid4().hex[:12]}{target.suffix}')
     try:
+        if _is_device(path):
+            yield path
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         yield part
         part.replace(target)
@@ -36,6 +44,34 @@ def written_beside(path: Path) -> Iterator[Path]:
         # Where it cannot be there, what went wrong before is what to say.
         with suppress(OSError):
             part.unlink()
+
+
+def _is_device(path: Path) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # as a rule there is nothing yet
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """
+    Write figures as JSON: to six decimals, with what is not finite as null.
+
+    :raises OutputError: if it cannot be written.
+    """
+    with written_beside(path) as part:
+        part.write_text(json.dumps(_plain(document), indent=1) + '\n')
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
 
 
 def check_picture_name(path: Path) -> None:

@@ -91,7 +91,7 @@ class HandMeshPredictor:
         self.device = choose_device(device, backend)
         self.weights = chosen_weights(weights, self.device)
         """What ``weights`` came to."""
-        mesh_file, self._detector_file = weight_files(self.weights)
+        mesh_file, self._detector_file = weight_files(self.weights, self.device)
         net = load_network(mesh_file)
         self.topology: HandTopology = net.topology
         # Every hand may be looked at as one of the other side, too.

@@ -71,17 +71,13 @@ class ScaleSolution:
     variance: float
 
 
+@lru_cache(maxsize=8)
 def rigid_lengths(topology: HandTopology) -> np.ndarray:
     """
     (24,) metres, lengths of :data:`RIGID_PAIRS` at the topology's own size.
 
     A topology without a template borrows the open hand's proportions.
     """
-    return _rigid_lengths(topology)
-
-
-@lru_cache(maxsize=8)
-def _rigid_lengths(topology: HandTopology) -> np.ndarray:
     if topology.template is not None:
         return _pair_lengths(topology.template_joints)
     try:

@@ -25,13 +25,15 @@ def chosen_weights(weights: str | Path, device: torch.device) -> str | Path:
     return 'open-large' if device.type == 'cuda' else 'open'
 
 
-def weight_files(weights: str | Path) -> tuple[Path, Path]:
+def weight_files(weights: str | Path, device: torch.device) -> tuple[Path, Path]:
     """
     Files of mesh network and detector.
 
-    :param weights: as for :class:`~handmesh_model.predictor.HandMeshPredictor`, but for 'auto'.
+    :param weights: as for :class:`~handmesh_model.predictor.HandMeshPredictor`.
+    :param device: that they are for, see :func:`chosen_weights`.
     :raises CheckpointError: if there is no such file.
     """
+    weights = chosen_weights(weights, device)
     # A folder that happens to be called like shipped weights is not meant.
     path = Path(os.path.expanduser(weights))
     is_folder = str(weights) not in SHIPPED and path.is_dir()

@@ -10,6 +10,7 @@ import torch
 
 from handmesh_model.backends.interface import Backend, NetworkResult, reason_of
 from handmesh_model.backends.registry import (
+    AUTOMATIC,
     BACKENDS,
     PRECISIONS,
     BackendKind,
@@ -76,6 +77,8 @@ def create_backend(
     :raises BackendError: if there is no such backend or precision, or it cannot run here.
     """
     kinds = choose_backends(name, device, precision)
+    if name == 'auto':
+        _tell_missing(device)
     for kind, chosen in kinds[:-1]:
         try:
             return _create(kind, net, device, chosen, max_batch)
@@ -83,6 +86,13 @@ def create_backend(
             log.warning("backend '%s' cannot be used, trying the next: %s", kind.name, error)
     kind, chosen = kinds[-1]
     return _create(kind, net, device, chosen, max_batch)
+
+
+def _tell_missing(device: torch.device) -> None:
+    for name, problem in missing_backends(device).items():
+        # What is for other devices is no news; what is only missing could be faster.
+        if name in AUTOMATIC and device.type in BACKENDS[name].device_types:
+            log.warning('%s; trying the next backend', problem)
 
 
 def _create(

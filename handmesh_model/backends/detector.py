@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from handmesh_model.backends.cache import cached, network_digest, torch_version
+from handmesh_model.backends.folding import fold_norms
 from handmesh_model.backends.interface import reason_of
-from handmesh_model.backends.openvino import HINTS, MODEL_FILE, import_openvino, runtime
+from handmesh_model.backends.openvino import (
+    MODEL_FILE,
+    convert,
+    import_openvino,
+    infer_request,
+    read_file,
+    save_model,
+)
 from handmesh_model.errors import BackendError
 from handmesh_model.network.hand_detector import DetectorOutputs, HandDetectorNet
 
@@ -54,7 +61,8 @@ class EagerDetector(DetectorRunner):
     def __init__(self, net: HandDetectorNet, device: torch.device) -> None:
         self.device = device
         try:
-            net = net.fuse().to(device)
+            fold_norms(net.eval())
+            net = net.to(device)
         except RuntimeError as error:
             raise BackendError(
                 f'the detector cannot be put on {device}: {reason_of(error)}'
@@ -81,7 +89,7 @@ class OpenVinoDetector(DetectorRunner):
 
     def __init__(self, net: HandDetectorNet) -> None:
         openvino = import_openvino()
-        net = net.fuse().cpu()
+        fold_norms(net.eval().cpu())
         facts = {
             'format': FORMAT,
             'network': network_digest(net, width=net.width),
@@ -90,13 +98,10 @@ class OpenVinoDetector(DetectorRunner):
         }
 
         def build(folder: Path) -> None:
-            openvino.save_model(_convert(openvino, net), folder / MODEL_FILE, False)
-
-        def load(folder: Path) -> Any:
-            return runtime().read_model(folder / MODEL_FILE)
+            save_model(_convert(net), folder / MODEL_FILE)
 
         try:
-            self._model = cached('openvino-detector', facts, build, load)
+            self._model = cached('openvino-detector', facts, build, read_file)
         except BackendError:
             raise
         except Exception as error:  # OpenVINO and the disk raise many kinds
@@ -107,19 +112,18 @@ class OpenVinoDetector(DetectorRunner):
         """See :meth:`DetectorRunner.run`."""
         pixels = np.asarray(image)[None]
         try:
-            results = self._request(pixels.shape).infer([pixels], share_inputs=True)
+            results = self._request_for(pixels.shape).infer([pixels], share_inputs=True)
         except RuntimeError as error:
             raise BackendError(f'OpenVINO failed on the detector: {reason_of(error)}') from error
         return DetectorOutputs(*(torch.from_numpy(results[i].copy()) for i in range(3)))
 
-    def _request(self, shape: tuple[int, ...]) -> Any:
+    def _request_for(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._requests:
             if len(self._requests) == _SHAPES:
                 self._requests.pop(next(iter(self._requests)))
             model = self._model.clone()
             model.reshape({0: list(shape)})
-            compiled = runtime().compile_model(model, 'CPU', HINTS)
-            self._requests[shape] = compiled.create_infer_request()
+            self._requests[shape] = infer_request(model)
         return self._requests[shape]
 
 
@@ -139,14 +143,9 @@ def _pixels(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float() / 255
 
 
-def _convert(openvino: Any, net: HandDetectorNet) -> Any:
+def _convert(net: HandDetectorNet) -> Any:
     example = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
-    with warnings.catch_warnings(), torch.inference_mode():
-        # The check of the shape is traced as passed.
-        warnings.simplefilter('ignore')
-        return openvino.convert_model(
-            _ArrayEdge(net), example_input=example, input=[openvino.PartialShape([1, -1, -1, 3])]
-        )
+    return convert(_ArrayEdge(net), example, DetectorOutputs._fields, (1, -1, -1, 3))
 
 
 def create_detector_runner(
@@ -157,7 +156,7 @@ def create_detector_runner(
 
     :param backend: the mesh network's; only OpenVINO runs detectors too, the rest leaves them to
         PyTorch.
-    :param net: fused in place.
+    :param net: its normalisations are folded in place.
     :raises BackendError: if it cannot be used here.
     """
     if backend == 'openvino' and device.type == 'cpu':

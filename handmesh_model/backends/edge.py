@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from handmesh_model.backends.folding import for_inference
 from handmesh_model.backends.graph_sums import GraphWay
-from handmesh_model.backends.interface import NetworkResult, complete
+from handmesh_model.backends.interface import NetworkResult
 
 if TYPE_CHECKING:
     from handmesh_model.network import HandMeshNet, NetworkConfig
@@ -51,7 +51,11 @@ class OutputLayout:
         return sum(self.widths.values())
 
     def result(self, outputs: dict[str, np.ndarray], refined: bool = True) -> NetworkResult:
-        """Outputs by name, in any shape that holds their numbers, as a result."""
+        """
+        Outputs by name, in any shape that holds their numbers, as a result.
+
+        Logits become probabilities; where the network has no such head there are ones.
+        """
         arrays: dict[str, np.ndarray] = {}
         for name, width in self.widths.items():
             array = np.asarray(outputs[name], dtype=np.float32)
@@ -59,14 +63,15 @@ class OutputLayout:
                 arrays[name] = array.reshape(-1, width // COORDINATES, COORDINATES)
             else:
                 arrays[name] = array.reshape(-1) if width == 1 else array.reshape(-1, width)
-        return complete(
-            arrays['vertices'],
-            arrays['joints'],
-            arrays.get('presence'),
-            arrays.get('side'),
-            arrays.get('confidence'),
-            refined,
-        )
+        vertices, joints = arrays['vertices'], arrays['joints']
+        for name in ('presence', 'side'):
+            known = name in arrays
+            arrays[name] = _sigmoid(arrays[name]) if known else np.ones(len(joints), np.float32)
+        confidence = arrays.get('confidence')
+        if confidence is None:
+            confidence = np.ones(joints.shape[:2], np.float32)
+        presence, right = arrays['presence'], arrays['side']
+        return NetworkResult(vertices, joints, presence, right, confidence, refined)
 
     def unpack(self, rows: np.ndarray, refined: bool = True) -> NetworkResult:
         """
@@ -186,6 +191,10 @@ class PixelEdge(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """See :meth:`ArrayEdge.pixels` for what comes in."""
         return _packed(self.edge.outputs(pixels))
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
 
 
 def _packed(outputs: tuple[Tensor, ...]) -> Tensor:

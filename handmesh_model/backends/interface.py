@@ -62,7 +62,7 @@ class Backend(ABC):
         """Let go of memory and devices; the backend is not used afterwards."""
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """What another library says of its failure, in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
@@ -76,29 +76,3 @@ def check_crops(crops: np.ndarray | Tensor, size: int) -> None:
     shape = tuple(crops.shape)
     if len(shape) != 4 or shape[0] < 1 or shape[1:] != (size, size, 3):
         raise ShapeError('crops', shape, f'(N, {size}, {size}, 3) with N at least 1')
-
-
-def complete(
-    vertices: np.ndarray,
-    joints: np.ndarray,
-    presence_logit: np.ndarray | None = None,
-    side_logit: np.ndarray | None = None,
-    confidence: np.ndarray | None = None,
-    refined: bool = True,
-) -> NetworkResult:
-    """Turn logits into probabilities, and put ones where the network has no such head."""
-    count = len(vertices)
-    return NetworkResult(
-        vertices,
-        joints,
-        _sigmoid(presence_logit, count),
-        _sigmoid(side_logit, count),
-        np.ones((count, joints.shape[1]), np.float32) if confidence is None else confidence,
-        refined,
-    )
-
-
-def _sigmoid(logit: np.ndarray | None, count: int) -> np.ndarray:
-    if logit is None:
-        return np.ones(count, dtype=np.float32)
-    return 1 / (1 + np.exp(-np.clip(logit, -30, 30)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,7 +74,7 @@ class OpenVinoBackend(Backend):
         def load(folder: Path) -> tuple[Any, Any]:
             model = read_file(folder)
             rough = part(model, net, refined=False) if self._refining else None
-            return _request(part(model, net, refined=True)), rough
+            return infer_request(part(model, net, refined=True)), rough
 
         try:
             self._request, self._rough_model = artefact(net, precision, load)
@@ -112,7 +112,7 @@ class OpenVinoBackend(Backend):
 
     def _compile_rough(self) -> None:
         try:
-            self._rough_request = _request(self._rough_model)
+            self._rough_request = infer_request(self._rough_model)
         except (RuntimeError, TypeError) as error:
             log.warning('the refine stage always runs: OpenVINO says %s', reason_of(error))
         self._rough_model = None
@@ -196,13 +196,24 @@ def openvino_model(net: HandMeshNet, precision: str = 'float32') -> Any:
     return model
 
 
-def convert(module: nn.Module, example: Tensor, output_names: tuple[str, ...]) -> Any:
-    """Convert a module for the shape of an example, and name what comes out."""
+def convert(
+    module: nn.Module,
+    example: Tensor,
+    output_names: tuple[str, ...],
+    shape: Sequence[int] | None = None,
+) -> Any:
+    """
+    Convert a module, and name what comes out.
+
+    :param example: what it is traced with.
+    :param shape: that the model takes, -1 where any number will do; None for the example's alone.
+    """
     openvino = import_openvino()
+    wanted = example.shape if shape is None else openvino.PartialShape(list(shape))
     with warnings.catch_warnings(), torch.inference_mode():
-        # Traced shapes are constants, as they should be: only one is ever run.
+        # What is traced as a constant, or as passed, is the same for all shapes that are run.
         warnings.simplefilter('ignore')
-        model = openvino.convert_model(module, example_input=example, input=[example.shape])
+        model = openvino.convert_model(module, example_input=example, input=[wanted])
     for output, name in zip(model.outputs, output_names, strict=True):
         output.tensor.set_names({name})
     return model
@@ -239,7 +250,8 @@ def part(model: Any, net: HandMeshNet, refined: bool) -> Any:
     return import_openvino().Model(outputs, model.get_parameters(), model.friendly_name)
 
 
-def _request(model: Any) -> Any:
+def infer_request(model: Any) -> Any:
+    """Compile a model for the CPU, ready to be asked again and again."""
     return runtime().compile_model(model, 'CPU', HINTS).create_infer_request()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -132,16 +131,8 @@ def vertex_distance(
     return float(np.mean([np.linalg.norm(reference(c) - other(c), axis=2).mean() for c in crops]))
 
 
-def nncf_version() -> str | None:
-    """Of the installed package, or None."""
-    try:
-        return version('nncf')
-    except PackageNotFoundError:
-        return None
-
-
 def _runner(model: Any) -> Callable[[np.ndarray], np.ndarray]:
-    from handmesh_model.backends.openvino import HINTS, runtime
+    from handmesh_model.backends.openvino import infer_request
 
-    request = runtime().compile_model(model, 'CPU', HINTS).create_infer_request()
+    request = infer_request(model)
     return lambda crop: request.infer([crop])[0].copy()

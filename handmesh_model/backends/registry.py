@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import torch
 
 from handmesh_model.errors import BackendError
 from handmesh_model.extras import advice, missing_packages
-
-log = logging.getLogger(__name__)
 
 PRECISIONS = ('float32', 'float16', 'int8')
 """Kinds of numbers that a network can compute with."""
@@ -70,7 +67,7 @@ _KINDS = (
 )
 BACKENDS = {kind.name: kind for kind in _KINDS}
 """All backends by name."""
-_AUTOMATIC = ('cudagraph', 'openvino', 'eager')
+AUTOMATIC = ('cudagraph', 'openvino', 'eager')
 """What 'auto' takes the first of that can run."""
 
 
@@ -89,15 +86,11 @@ def choose_backends(
         known = ', '.join(('auto', *PRECISIONS))
         raise BackendError(f"precision is '{precision}', expected one of {known}")
     if name == 'auto':
-        problems = {n: BACKENDS[n].problem(device) for n in _AUTOMATIC}
+        problems = {n: BACKENDS[n].problem(device) for n in AUTOMATIC}
         fitting = [BACKENDS[n] for n, problem in problems.items() if problem is None]
         if not fitting:
             reasons = '; '.join(filter(None, problems.values()))
             raise BackendError(f"no backend can run on '{device}' here: {reasons}")
-        for name, problem in problems.items():
-            # What is for other devices is no news; what is only missing could be faster.
-            if problem and device.type in BACKENDS[name].device_types:
-                log.warning('%s; trying the next backend', problem)
         with_it = [k for k in fitting if precision in ('auto', *k.precisions)]
         # Where none has the precision, the last one's message tells so.
         return [(kind, _precision(kind, precision)) for kind in with_it or fitting[-1:]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,19 +23,13 @@ BATCHES = (1, 2, 4)
 Progress = Callable[[str], None]
 
 
-class Candidate(NamedTuple):
-    """A backend that is ready to run, and how many bits its weights have."""
-
-    backend: Backend
-    precision: str
-
-
-def make_network(name: str) -> HandMeshNet:
+def make_network(name: str, device: torch.device) -> HandMeshNet:
     """
     One of the networks that are measured.
 
     :param name: 'paper': the paper's, untrained, since speed does not depend on the weights;
         anything else names weights as :func:`handmesh_model.weight_files.weight_files` knows them.
+    :param device: where it is measured; it comes on the CPU.
     """
     from handmesh_model.checkpoints import load_network
     from handmesh_model.network import HandMeshNet, NetworkConfig
@@ -44,7 +38,7 @@ def make_network(name: str) -> HandMeshNet:
 
     if name == 'paper':
         return HandMeshNet(NetworkConfig(), HandTopology.open_hand()).eval()
-    return load_network(weight_files(name)[0])
+    return load_network(weight_files(name, device)[0])
 
 
 def measure_network(
@@ -62,24 +56,27 @@ def measure_network(
     :param with_int8: it is calibrated first where that was not done before, in about a minute.
     :returns: figures by backend, and under 'left_out' the reasons of those that cannot run here.
     """
-    candidates, left_out = _candidates(make, device, with_int8, tell)
+    backends, left_out = _ready_backends(make, device, with_int8, tell)
     size = make().config.input_size
-    report: dict[str, Any] = {name: _describe(c) for name, c in candidates.items()}
+    report: dict[str, Any] = {
+        name: {'precision': backend.precision, 'batch': {}} for name, backend in backends.items()
+    }
     for batch in batches:
         tell(f'  batch {batch}')
         crops = np.random.default_rng(batch).integers(0, 256, (batch, size, size, 3), np.uint8)
-        work = {name: partial(c.backend.run, crops) for name, c in candidates.items()}
+        work = {name: partial(backend.run, crops) for name, backend in backends.items()}
         timings = take_turns(work, effort)
         _note(report, batch, timings)
-    for candidate in candidates.values():
-        candidate.backend.close()
+    for backend in backends.values():
+        backend.close()
     return {'backends': report, 'left_out': left_out}
 
 
-def _candidates(
+def _ready_backends(
     make: Callable[[], HandMeshNet], device: torch.device, with_int8: bool, tell: Progress
-) -> tuple[dict[str, Candidate], dict[str, str]]:
-    ready: dict[str, Candidate] = {}
+) -> tuple[dict[str, Backend], dict[str, str]]:
+    """Those that can run here, by name, and the reasons of those that cannot."""
+    ready: dict[str, Backend] = {}
     left_out: dict[str, str] = {}
     wanted = [
         (kind.name, precision)
@@ -92,15 +89,10 @@ def _candidates(
         name = backend_name if is_own_choice else f'{backend_name} {precision}'
         tell(f'  preparing {name}')
         try:
-            backend = create_backend(backend_name, make(), device, precision, max(BATCHES))
-            ready[name] = Candidate(backend, backend.precision)
+            ready[name] = create_backend(backend_name, make(), device, precision, max(BATCHES))
         except HandmeshError as error:
             left_out[name] = str(error)
     return ready, left_out
-
-
-def _describe(candidate: Candidate) -> dict[str, Any]:
-    return {'precision': candidate.precision, 'batch': {}}
 
 
 def _note(report: dict[str, Any], batch: int, timings: dict[str, Timing]) -> None:

@@ -28,7 +28,8 @@ class Peer:
     """
     A process that shows frames to MediaPipe in video mode, one at a time, when asked.
 
-    MediaPipe needs older packages than this project does, hence the other interpreter.
+    MediaPipe needs older packages than this project does, hence the other interpreter. Its video
+    mode takes the frames' order, not their times.
 
     :param python: an interpreter that imports mediapipe.
     :param max_hands: looked for in a frame.
@@ -49,16 +50,16 @@ class Peer:
             raise BackendError(f"cannot start '{python}' for MediaPipe: {error}") from error
         self.version = str(self._read()['version'])
 
-    def show(self, rgb: np.ndarray, stamp: float) -> Answer:
+    def show(self, rgb: np.ndarray) -> Answer:
         """
         Let MediaPipe look at the next frame.
 
         :param rgb: (H, W, 3) uint8.
-        :param stamp: seconds; MediaPipe's video mode takes the frames' order, not their times.
+        :raises BackendError: if its process has ended.
         """
         pipe = self._process.stdin
         assert pipe is not None
-        head = json.dumps({'height': rgb.shape[0], 'width': rgb.shape[1], 'stamp': stamp})
+        head = json.dumps({'height': rgb.shape[0], 'width': rgb.shape[1]})
         try:
             pipe.write(head.encode() + b'\n' + rgb.tobytes())
             pipe.flush()

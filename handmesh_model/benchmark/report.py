@@ -168,8 +168,8 @@ def plot_report(report: Figures, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    charts = [chart for chart in (_network_chart(report), _node_chart(report)) if chart[1]]
-    charts += [chart for chart in (_part_chart(report),) if chart[1]]
+    possible = (_network_chart(report), _node_chart(report), _part_chart(report))
+    charts = [chart for chart in possible if chart[1]]
     rows = max((len(bars) for _, bars in charts), default=0)
     size = (5.2 * max(1, len(charts)), max(3.6, 0.6 + 0.36 * rows))
     figure = Figure(figsize=size, layout='constrained')

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +33,8 @@ class Options:
 
     :param parts: some of :data:`PARTS`.
     :param quick: a short run, to see that all is well.
-    :param weights: of the open network: 'open', 'open-large' or a checkpoint.
+    :param weights: of the open network, as for
+        :class:`~handmesh_model.predictor.HandMeshPredictor`.
     :param device: 'auto', 'cpu', 'cuda', ...
     :param backend: of everything but the comparison of backends.
     :param mediapipe: an interpreter that imports mediapipe; empty to go without.
@@ -57,7 +58,7 @@ def run_benchmark(
     :returns: the report.
     :raises HandmeshError: if weights, device or backend cannot be used.
     """
-    _check(options)
+    options = _checked(options)
     report = {} if report is None else report
     report |= {'machine': describe_machine(), 'quick': options.quick}
     report['options'] = {name: getattr(options, name) for name in ('weights', 'device', 'backend')}
@@ -77,15 +78,20 @@ def has_figures(report: Mapping[str, Any]) -> bool:
     return any(report.get(name) for name in (*PARTS[:-1], 'node'))
 
 
-def _check(options: Options) -> None:
-    """Find what cannot be used before minutes of measuring."""
+def _checked(options: Options) -> Options:
+    """
+    Find what cannot be used before minutes of measuring.
+
+    :returns: the options, with the weights that 'auto' means.
+    """
     from handmesh_model.backends import choose_device
     from handmesh_model.backends.registry import choose_backends
     from handmesh_model.weight_files import chosen_weights, weight_files
 
     device = choose_device(options.device, options.backend)
     choose_backends(options.backend, device, 'auto')
-    weight_files(chosen_weights(options.weights, device))
+    weight_files(options.weights, device)
+    return replace(options, weights=str(chosen_weights(options.weights, device)))
 
 
 def _networks(options: Options, report: dict[str, Any], tell: Progress) -> None:
@@ -104,7 +110,7 @@ def _networks(options: Options, report: dict[str, Any], tell: Progress) -> None:
     reports = report['network'] = {}
     for name in networks_of(options):
         tell(f'network {name}')
-        make = partial(make_network, options.weights if name == 'open' else name)
+        make = partial(make_network, options.weights if name == 'open' else name, device)
         # Calibrating takes its time, and the paper's network is untrained here.
         with_int8 = name != 'paper' and not options.quick
         reports[name] = measure_network(make, device, effort, batches, with_int8, tell)

@@ -56,7 +56,7 @@ def measure_tracking(
         hands = tracker.update(rgb, number / RATE, intrinsics)
         row = {'frame': time.perf_counter() - start, **predictor.stopwatch.seconds}
         spent = 1000 * (time.process_time() - cpu_start)
-        answer = peer.show(rgb, number / RATE) if peer is not None else None
+        answer = peer.show(rgb) if peer is not None else None
         if number < WARMUP:
             continue
         rows.append(row)

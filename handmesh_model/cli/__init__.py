@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 
 from handmesh_model.errors import HandmeshError
 from handmesh_model.extras import advice
@@ -26,8 +25,9 @@ COMMANDS = {
 """
 Commands and what they are for.
 
-A command's module has its name with underscores. It offers ``add_parser(subparsers)``, which adds
-the command with its arguments, and ``run(arguments) -> int``, which gives the exit code.
+A command's module has its name with underscores. It offers ``add_arguments(parser)``, which gives
+the command's parser its arguments and its description, and ``run(arguments) -> int``, which gives
+the exit code.
 """
 EXTRAS = {
     'cpu': ('openvino',),
@@ -78,12 +78,9 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
     # Only the chosen command is imported: some need packages that others do without.
     for name, purpose in COMMANDS.items():
-        if find_spec(_module_of(name)) is None:
-            continue
+        command = subparsers.add_parser(name, help=purpose)
         if name == chosen:
-            import_module(_module_of(name)).add_parser(subparsers)
-        else:
-            subparsers.add_parser(name, help=purpose)
+            import_module(_module_of(name)).add_arguments(command)
     return parser
 
 

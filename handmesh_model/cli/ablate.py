@@ -14,14 +14,12 @@ PUBLISHED = 'published_ablation.yaml'
 TABLE, FIGURES = 'ablation.md', 'ablation.json'
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command and its arguments."""
-    parser = subparsers.add_parser(
-        'ablate',
-        help='train and measure variants of the network that lack a part',
-        description="Goes through the variants of the paper's Table 3 with several seeds each. "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the command's parser its arguments and its description."""
+    parser.description = (
+        "Goes through the variants of the paper's Table 3 with several seeds each. "
         'Finished runs are kept and a broken one goes on when the command is given again; given '
-        'in several terminals, the work is shared. Writes a table and a JSON.',
+        'in several terminals, the work is shared. Writes a table and a JSON.'
     )
     parser.add_argument(
         'config', type=Path, help='training of the whole network, such as config/train_paper.yaml'
@@ -94,7 +92,7 @@ def _caption(config: TrainingConfig, published: Any) -> str:
 
 
 def _write_table(cells: list[Cell], published: Any, output: Path) -> None:
-    from handmesh_model.evaluation.report import write_json
+    from handmesh_model.output_files import write_json
     from handmesh_model.training.ablation.run import result_of
     from handmesh_model.training.ablation.table import describe_rows, format_rows, make_rows
 

@@ -10,18 +10,17 @@ from typing import Any
 
 from handmesh_model.errors import OutputError
 from handmesh_model.extras import need
+from handmesh_model.output_files import write_json
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command and its arguments."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the command's parser its arguments and its description."""
     from handmesh_model.benchmark.run import PARTS
 
-    parser = subparsers.add_parser(
-        'benchmark',
-        help='measure speed, stage by stage',
-        description='Times networks by backend, batch size and precision, the stages around '
+    parser.description = (
+        'Times networks by backend, batch size and precision, the stages around '
         'them, messages, and the whole node through DDS. What is compared is measured in turns. '
-        'What this machine cannot run is left out, with a note.',
+        'What this machine cannot run is left out, with a note.'
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures there')
     parser.add_argument(
@@ -31,7 +30,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         '--parts', nargs='+', choices=PARTS, default=list(PARTS), help='measure only these'
     )
-    parser.add_argument('--weights', default='open', help="'open', 'open-large' or a checkpoint")
+    parser.add_argument(
+        '--weights', default='open', help="'open', 'open-large', 'auto', a folder or a file"
+    )
     parser.add_argument('--device', default='auto', help="'auto', 'cpu', 'cuda', 'cuda:N'")
     parser.add_argument(
         '--backend', default='auto', help='of all but the comparison of the backends'
@@ -93,8 +94,8 @@ def _check_place(path: Path) -> None:
 def _hand_over(report: dict[str, Any], arguments: argparse.Namespace) -> None:
     """Print a report and write what was asked for."""
     from handmesh_model.benchmark.report import format_report, plot_report
-    from handmesh_model.evaluation.report import write_json
 
+    # Before anything that may fail: measuring took minutes.
     print(format_report(report))
     if arguments.json is not None:
         write_json(arguments.json, report)

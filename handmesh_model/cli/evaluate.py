@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handmesh_model.hand import SIDES
 
-DATASETS = (
-    'real-images',
-    'no-hands',
-    'synthetic',
-    'freihand',
-    'freihand-alignment',
-    'obman',
-    'egodexter',
-)
+if TYPE_CHECKING:
+    import torch
+
+    from handmesh_model.detector import HandDetector
+    from handmesh_model.network import HandMeshNet
+    from handmesh_model.predictor import HandMeshPredictor
+
 _DEFAULTS: dict[str, Any] = {
     'backend': 'auto',
     'precision': 'auto',
@@ -37,16 +35,14 @@ _TAKEN = {
     'obman': _OF_BENCHMARKS,
     'egodexter': _OF_BENCHMARKS,
 }
-"""Those that go with it; benchmarks and rendered crops run in PyTorch, float32."""
+"""Datasets, and the options that go with each; benchmarks and rendered crops run in PyTorch,
+float32."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command and its arguments."""
-    parser = subparsers.add_parser(
-        'evaluate',
-        help='measure weights on a dataset',
-        description='Prints a table; writes results.json, PCK curves and contact sheets of the '
-        'worst samples.',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the command's parser its arguments and its description."""
+    parser.description = (
+        'Prints a table; writes results.json, PCK curves and contact sheets of the worst samples.'
     )
     parser.add_argument(
         'folder',
@@ -55,7 +51,7 @@ def add_parser(subparsers: Any) -> None:
         'docs/training.md says under "Photographs to measure on", for no-hands pictures that show '
         "none, for synthetic what 'handmesh synthesize dataset' wrote",
     )
-    parser.add_argument('--dataset', required=True, choices=DATASETS)
+    parser.add_argument('--dataset', required=True, choices=tuple(_TAKEN))
     parser.add_argument(
         '--weights', default='open', help="'open', 'open-large', 'auto', a folder or a file"
     )
@@ -91,13 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     :returns: 0, or 1 if a picture without hands could not be used.
     :raises ConfigError: if an option has no meaning for the dataset, or is out of range.
     """
-    from handmesh_model.backends import choose_device
-    from handmesh_model.weight_files import chosen_weights
-
     _check(arguments)
-    arguments.weights = chosen_weights(
-        arguments.weights, choose_device(arguments.device, arguments.backend)
-    )
     if arguments.dataset == 'real-images':
         _evaluate_real_images(arguments)
     elif arguments.dataset == 'no-hands':
@@ -135,26 +125,25 @@ def _evaluate_real_images(arguments: argparse.Namespace) -> None:
         arguments.folder,
         arguments.out,
         reference_boxes=arguments.boxes == 'reference',
-        weights=str(arguments.weights),
     )
 
 
 def _evaluate_no_hands(arguments: argparse.Namespace) -> int:
     from handmesh_model.evaluation.no_hands import report_no_hands
 
-    predictor, weights = _predictor(arguments), str(arguments.weights)
-    result = report_no_hands(predictor, arguments.folder, arguments.out, weights)
+    result = report_no_hands(_predictor(arguments), arguments.folder, arguments.out)
     return 1 if result.unreadable else 0
 
 
 def _evaluate_synthetic(arguments: argparse.Namespace) -> None:
     from handmesh_model.evaluation.synthetic import report_synthetic
 
-    net = _network(arguments)
-    report_synthetic(net, arguments.folder, arguments.out, arguments.limit, str(arguments.weights))
+    device, weights = _device_and_weights(arguments)
+    net = _network(weights, device)
+    report_synthetic(net, arguments.folder, arguments.out, arguments.limit, weights)
 
 
-def _predictor(arguments: argparse.Namespace) -> Any:
+def _predictor(arguments: argparse.Namespace) -> HandMeshPredictor:
     """The whole predictor, detector included."""
     from handmesh_model.predictor import HandMeshPredictor
 
@@ -167,38 +156,45 @@ def _predictor(arguments: argparse.Namespace) -> Any:
     )
 
 
-def _network(arguments: argparse.Namespace) -> Any:
-    """The mesh network, on its device."""
+def _device_and_weights(arguments: argparse.Namespace) -> tuple[torch.device, str]:
+    """Where PyTorch runs a network, and what its weights are called."""
     from handmesh_model.backends import choose_device
+    from handmesh_model.weight_files import chosen_weights
+
+    device = choose_device(arguments.device)
+    return device, str(chosen_weights(arguments.weights, device))
+
+
+def _network(weights: str, device: torch.device) -> HandMeshNet:
+    """The mesh network, on its device."""
     from handmesh_model.checkpoints import load_network
     from handmesh_model.weight_files import weight_files
 
-    net = load_network(weight_files(arguments.weights)[0])
-    return net.to(choose_device(arguments.device))
+    return load_network(weight_files(weights, device)[0]).to(device)
 
 
 def _evaluate_benchmark(arguments: argparse.Namespace) -> None:
     from handmesh_model.evaluation.benchmark_report import BenchmarkRun
     from handmesh_model.evaluation.estimates import NetworkRunner
 
-    net = _network(arguments)
-    device = next(net.parameters()).device
+    device, weights = _device_and_weights(arguments)
+    net = _network(weights, device)
     run = BenchmarkRun(
         arguments.dataset,
         arguments.folder,
-        str(arguments.weights),
+        weights,
         arguments.out,
         arguments.boxes,
-        lambda: _detector(arguments.weights, device),
+        lambda: _detector(weights, device),
         arguments.limit,
         arguments.submission,
     )
     run.report(NetworkRunner(net, batch_size=arguments.batch_size))
 
 
-def _detector(weights: str, device: Any) -> Any:
+def _detector(weights: str, device: torch.device) -> HandDetector:
     """The detector beside the weights, else the shipped one."""
     from handmesh_model.detector import HandDetector, load_detector
     from handmesh_model.weight_files import weight_files
 
-    return HandDetector(load_detector(weight_files(weights)[1]), device)
+    return HandDetector(load_detector(weight_files(weights, device)[1]), device)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 FORMATS = ('onnx', 'openvino', 'tensorrt')
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command and its arguments."""
-    parser = subparsers.add_parser(
-        'export',
-        help='write a network for another runtime',
-        description='Writes the mesh network, which turns crops (N, S, S, 3) uint8 RGB into its '
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the command's parser its arguments and its description."""
+    parser.description = (
+        'Writes the mesh network, which turns crops (N, S, S, 3) uint8 RGB into its '
         'outputs, and outputs.json, which says what these are. An OpenVINO '
-        'network also goes into the cache that the backend loads from.',
+        'network also goes into the cache that the backend loads from.'
     )
     parser.add_argument(
         '--weights', default='open', help="'open', 'open-large', 'auto', a folder or a file"
@@ -50,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from handmesh_model.checkpoints import load_network
     from handmesh_model.checks import check_range
     from handmesh_model.errors import ConfigError
-    from handmesh_model.weight_files import chosen_weights, weight_files
+    from handmesh_model.weight_files import weight_files
 
     check_range('--batch', arguments.batch, 1)
     if arguments.photographs is not None:
@@ -61,10 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
                 '--photographs does not go with --without-refine: it measures the whole network'
             )
     # A format that is a backend's says where it runs.
-    weights = chosen_weights(arguments.weights, choose_device('auto', arguments.format))
-    if arguments.photographs is not None and not _accepted(weights, arguments.photographs):
+    device = choose_device('auto', arguments.format)
+    file = weight_files(arguments.weights, device)[0]
+    if arguments.photographs is not None and not _accepted(file, arguments.photographs):
         return 1
-    net = load_network(weight_files(weights)[0])
+    net = load_network(file)
     written = export_network(
         net,
         arguments.format,
@@ -78,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _accepted(weights: str | Path, photographs: Path) -> bool:
+def _accepted(weights: Path, photographs: Path) -> bool:
     from handmesh_model.evaluation.precision_check import MOST_WORSE_MM, check_precision
 
     check = check_precision(weights, photographs, 'openvino', 'int8')

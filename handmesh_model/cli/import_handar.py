@@ -6,12 +6,10 @@ import argparse
 from pathlib import Path
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add the command to the ``handmesh`` parser."""
-    parser = subparsers.add_parser(
-        'import-handar',
-        help="convert the paper's published weights",
-        description="Convert the weights published by the paper's authors (snapshot_*.pth.tar).",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the command's parser its arguments and its description."""
+    parser.description = (
+        "Convert the weights published by the paper's authors (snapshot_*.pth.tar)."
     )
     parser.add_argument('snapshot', type=Path, help='the published .pth.tar file')
     parser.add_argument(

@@ -6,13 +6,11 @@ import argparse
 from pathlib import Path
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add the command to the ``handmesh`` parser."""
-    parser = subparsers.add_parser(
-        'import-mano',
-        help='read the topology of MANO_RIGHT.pkl',
-        description='Read faces, joint regressor and finger parts of MANO_RIGHT.pkl, which you '
-        'download under its own licence. Nothing in the pickle is executed.',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the command's parser its arguments and its description."""
+    parser.description = (
+        'Read faces, joint regressor and finger parts of MANO_RIGHT.pkl, which you '
+        'download under its own licence. Nothing in the pickle is executed.'
     )
     parser.add_argument('pickle', type=Path, help='MANO_RIGHT.pkl')
     parser.add_argument('--out', type=Path, required=True, help='npz file to write')

@@ -30,13 +30,11 @@ _OF_ONE_PICTURE = re.compile(
 """Names of the other results, and in them the picture's."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command and its arguments."""
-    parser = subparsers.add_parser(
-        'predict',
-        help='find hands in picture files; write overlays, meshes and a JSON',
-        description='Writes NAME_overlay.png for each picture, NAME_SIDE_I.obj for each hand, '
-        f'and {RESULT_FILE} for all of them.',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the command's parser its arguments and its description."""
+    parser.description = (
+        'Writes NAME_overlay.png for each picture, NAME_SIDE_I.obj for each hand, '
+        f'and {RESULT_FILE} for all of them.'
     )
     parser.add_argument('images', nargs='+', type=Path, help='picture files, or folders of them')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')

@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command and its arguments."""
-    parser = subparsers.add_parser(
-        'synthesize', help='make training pictures, or the hand template they come from'
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the command's parser its arguments and its description."""
     what = parser.add_subparsers(dest='what', required=True, metavar='WHAT')
     _add_dataset(what)
     _add_sheet(what)
@@ -126,11 +123,13 @@ def _clip(arguments: argparse.Namespace) -> None:
 
 
 def _probe(arguments: argparse.Namespace) -> None:
+    import torch
+
     from handmesh_model.checkpoints import load_network
     from handmesh_model.evaluation.probes import report_probes
     from handmesh_model.weight_files import weight_files
 
-    net = load_network(weight_files(arguments.weights)[0])
+    net = load_network(weight_files(arguments.weights, torch.device('cpu'))[0])
     report_probes(net, arguments.folder, arguments.out, arguments.seed, arguments.count)
 
 

@@ -21,18 +21,12 @@ _PEER_SECONDS = 3.0
 """How long a rank that lost another leaves it to that one to say why."""
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add the command to the ``handmesh`` parser."""
-    parser = subparsers.add_parser(
-        'train',
-        help='train a network from a configuration file',
-        description='Train a network. A run goes on from last.pt in its output folder; '
-        'SIGTERM saves and ends it.',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the command's parser its arguments and its description."""
+    parser.description = (
+        'Train a network. A run goes on from last.pt in its output folder; '
+        'SIGTERM saves and ends it.'
     )
-    _add_arguments(parser)
-
-
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', type=Path, help='YAML file, see config/train_open.yaml')
     parser.add_argument('--output', help='folder of the run, instead of the one configured')
     parser.add_argument('--hours', type=float, help='stop so many hours after this start')
@@ -106,7 +100,7 @@ def main() -> int:
     :returns: exit codes as ``handmesh`` gives them; an error that all ranks met is told once.
     """
     parser = argparse.ArgumentParser(prog='handmesh train')
-    _add_arguments(parser)
+    add_arguments(parser)
     arguments = parser.parse_args()
     try:
         return run(arguments)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command and its arguments."""
-    parser = subparsers.add_parser(
-        'train-detector',
-        help='train the network that finds hands in whole pictures',
-        description='Trains on rendered frames and writes detector.safetensors. A run goes on '
-        'from last.pt in its output folder; SIGTERM saves and ends it.',
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the command's parser its arguments and its description."""
+    parser.description = (
+        'Trains on rendered frames and writes detector.safetensors. A run goes on '
+        'from last.pt in its output folder; SIGTERM saves and ends it.'
     )
     parser.add_argument('--output', type=Path, default=Path('runs/detector'), help='run folder')
     parser.add_argument('--images', type=int, default=400_000, help='pictures to train on')

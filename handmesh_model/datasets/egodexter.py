@@ -12,13 +12,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from handmesh_model.camera import project
 from handmesh_model.datasets.files import read_rgb, require
 from handmesh_model.errors import DatasetError
-from handmesh_model.hand import HandBox
+from handmesh_model.hand import HandBox, Side
 from handmesh_model.joints import FINGERS
 
 NAME = 'EgoDexter'
@@ -41,7 +42,7 @@ MM = 1000.0
 @dataclass(frozen=True, eq=False)
 class TipRecord:
     """
-    A frame with annotated fingertips.
+    A frame with annotated fingertips of a left hand.
 
     :param tips_camera: (5, 3) metres in the colour camera's frame, thumb to pinky, NaN for none.
     """
@@ -49,10 +50,15 @@ class TipRecord:
     path: Path
     sequence: str
     tips_camera: np.ndarray
+    side: ClassVar[Side] = 'left'
 
     @property
-    def rgb(self) -> np.ndarray:
-        """The picture, (480, 640, 3) uint8."""
+    def name(self) -> str:
+        """The frame's, unique in the dataset."""
+        return f'{self.sequence}/{self.path.stem}'
+
+    def load(self) -> np.ndarray:
+        """Read the picture, (480, 640, 3) uint8 RGB."""
         return read_rgb(self.path)
 
     @property
@@ -62,7 +68,7 @@ class TipRecord:
         tight = HandBox.around(project(tips, INTRINSICS))
         half = max(tight.width, tight.height, REACH * INTRINSICS[0, 0] / tips[:, 2].mean()) / 2
         x, y = tight.center
-        return HandBox(x - half, y - half, x + half, y + half, side='left')
+        return HandBox(x - half, y - half, x + half, y + half, side=self.side)
 
 
 def read_egodexter(root: str | Path, sequences: tuple[str, ...] = SEQUENCES) -> list[TipRecord]:

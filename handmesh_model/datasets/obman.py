@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import cv2
 import numpy as np
 
 from handmesh_model.datasets.augmentation import PaperAugmentation
@@ -33,7 +32,7 @@ INTRINSICS = np.array([[480.0, 0, 128], [0, 480, 128], [0, 0, 1]])
 TO_OPTICAL = np.array([1.0, -1.0, -1.0])
 """From ObMan's axes to the optical frame's."""
 HAND_LABELS: dict[str, tuple[int, ...]] = {'right': (22, 24), 'left': (21, 23)}
-"""Values of the segmentation's first (blue) channel that mean the hand."""
+"""Values of the segmentation's blue channel that mean the hand."""
 
 
 class ObMan(HandDataset):
@@ -125,7 +124,4 @@ def read_meta(path: Path) -> tuple[np.ndarray, np.ndarray, Side]:
 
 
 def _read_mask(path: Path, side: Side) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DatasetError(f"'{path}' cannot be decoded as a picture")
-    return np.isin(image[:, :, 0], HAND_LABELS[side]).astype(np.uint8)
+    return np.isin(read_rgb(path)[..., 2], HAND_LABELS[side]).astype(np.uint8)

@@ -57,9 +57,8 @@ class RealSample:
     comparison_image: np.ndarray | None = None
     comparison_camera: np.ndarray | None = None
 
-    @property
-    def rgb(self) -> np.ndarray:
-        """The picture, (H, W, 3) uint8, read afresh each time."""
+    def load(self) -> np.ndarray:
+        """Read the picture, (H, W, 3) uint8 RGB."""
         return read_rgb(self.path)
 
     @property

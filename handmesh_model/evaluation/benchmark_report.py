@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from handmesh_model.detector import HandDetector
 
 MM = 1000.0
-BENCHMARKS = ('freihand', 'freihand-alignment', 'obman', 'egodexter')
 _PCK_RANGE = (0.0, 0.05)
 _THRESHOLDS = 'threshold, mm'
 _MEAN_HAND = 'mean hand'
@@ -45,7 +44,7 @@ class BenchmarkRun:
     """
     One evaluation on a published dataset.
 
-    :param dataset: one of :data:`BENCHMARKS`.
+    :param dataset: 'freihand', 'freihand-alignment', 'obman' or 'egodexter'.
     :param root: the dataset's folder.
     :param weights: what to call the weights in the report.
     :param out: folder for the results.
@@ -111,7 +110,7 @@ class BenchmarkRun:
         records = records[: self._count(len(records))]
         boxes = self._boxes_of(records, True)
         result = evaluate_tips(runner, records, boxes, _progress(len(records)))
-        names = [f'{record.sequence}/{record.path.stem}' for record in records]
+        names = [record.name for record in records]
         self._write(result.scores, True, names, result.errors, _MEAN_HAND)
         self._plot({'fingertips': result.errors})
         references = []
@@ -154,10 +153,8 @@ class BenchmarkRun:
     ) -> None:
         def draw(i: int) -> np.ndarray:
             record = records[i]
-            rgb = record.load() if isinstance(record, HandRecord) else record.rgb
-            name = record.name if isinstance(record, HandRecord) else record.path.stem
-            caption = f'{name} {errors[i] * MM:.1f} mm'
-            return overlay(rgb, hands[i], runner.net.topology, references[i], caption)
+            caption = f'{record.name} {errors[i] * MM:.1f} mm'
+            return overlay(record.load(), hands[i], runner.net.topology, references[i], caption)
 
         draw_worst(self.out / 'worst.png', errors.tolist(), draw)
 

@@ -16,7 +16,7 @@ from handmesh_model.datasets.egodexter import TipRecord
 from handmesh_model.datasets.records import HandRecord
 from handmesh_model.errors import ConfigError
 from handmesh_model.evaluation.estimates import NetworkRunner, Query
-from handmesh_model.hand import Hand, HandBox, Side
+from handmesh_model.hand import Hand, HandBox
 from handmesh_model.joints import TIPS, WRIST
 from handmesh_model.metrics import (
     align_fingertip_centroid,
@@ -124,7 +124,7 @@ def evaluate_tips(
     :param watch: wraps the loop over hands, for a progress bar.
     """
     queries = [
-        Query(_loader(record), box, EGODEXTER_INTRINSICS)
+        Query(record.load, box, EGODEXTER_INTRINSICS)
         for record, box in zip(records, boxes, strict=True)
     ]
     hands = list(watch(runner.estimate(queries)))
@@ -160,7 +160,6 @@ def choose_boxes(
     """
     boxes = []
     for record in records:
-        side: Side = 'left' if isinstance(record, TipRecord) else record.side
         if source == 'reference':
             box = record.box
             if box is None:
@@ -170,7 +169,7 @@ def choose_boxes(
                 )
             boxes.append(box)
             continue
-        rgb = _loader(record)()
+        rgb = record.load()
         found: Sequence[HandBox] = ()
         if source == 'detected':
             if detector is None:
@@ -178,7 +177,7 @@ def choose_boxes(
             found = detector.detect(rgb, 1)
         best = found[0] if found else whole_picture(rgb)
         boxes.append(
-            HandBox(best.x_min, best.y_min, best.x_max, best.y_max, best.score, side=side)
+            HandBox(best.x_min, best.y_min, best.x_max, best.y_max, best.score, record.side)
         )
     return boxes
 
@@ -208,9 +207,3 @@ def _alignment_scores(
             points[:, :2] = (points[:, :2] + 0.5) * scale - 0.5
             painted[...] = renderer.part_maps(torch.from_numpy(points)[None])[0].numpy()
     return silhouette_scores(paintings[0], paintings[1])
-
-
-def _loader(record: HandRecord | TipRecord) -> Callable[[], np.ndarray]:
-    if isinstance(record, HandRecord):
-        return record.load
-    return lambda: record.rgb

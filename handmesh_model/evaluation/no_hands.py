@@ -72,14 +72,11 @@ def find_false_hands(
     return FalseHands(list(hands), list(hands.values()), unreadable)
 
 
-def report_no_hands(
-    predictor: HandMeshPredictor, folder: Path, out: Path, weights: str = ''
-) -> FalseHands:
+def report_no_hands(predictor: HandMeshPredictor, folder: Path, out: Path) -> FalseHands:
     """
     Measure, print, and write results.json and false_hands.png, surest ones first.
 
     :param out: folder for the results.
-    :param weights: what to call the weights in the report.
     """
     result = find_false_hands(
         predictor, folder, lambda files: tqdm(files, unit='image', disable=None)
@@ -88,7 +85,7 @@ def report_no_hands(
     document: dict[str, Any] = {
         'dataset': 'no-hands',
         'folder': str(folder),
-        'weights': weights,
+        'weights': str(predictor.weights),
         'backend': predictor.backend.name,
         'precision': predictor.backend.precision,
         'summary': figures,

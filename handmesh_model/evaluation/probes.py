@@ -20,9 +20,8 @@ from handmesh_model.datasets.real_images import RealSample
 from handmesh_model.errors import DatasetError
 from handmesh_model.evaluation.estimates import NetworkRunner, Query
 from handmesh_model.evaluation.real_images import Row, score_sample, summarize
-from handmesh_model.hand import HandBox
 from handmesh_model.network import HandMeshNet
-from handmesh_model.output_files import write_picture
+from handmesh_model.output_files import write_json, write_picture
 from handmesh_model.synthesis import staging
 from handmesh_model.synthesis.actors import add_hand
 from handmesh_model.synthesis.appearance import sample_skin
@@ -59,7 +58,7 @@ class Probe:
 
 def as_right_hand(sample: RealSample) -> tuple[RealSample, np.ndarray]:
     """A sample and its picture, mirrored if it shows a left hand."""
-    image = sample.rgb
+    image = sample.load()
     if sample.side == 'right':
         return sample, image
     assert sample.joints_camera is not None
@@ -148,7 +147,7 @@ def measure_probes(net: HandMeshNet, probes: list[Probe]) -> dict[str, Row]:
         rendered = kind in KINDS[1:3]
         samples = [probe.twin if rendered else probe.photograph for probe in probes]
         queries = [
-            Query(_giving(probe.images[kind]), _box(sample), sample.intrinsics)
+            Query(_giving(probe.images[kind]), sample.vertex_box, sample.intrinsics)
             for probe, sample in zip(probes, samples, strict=True)
         ]
         hands = runner.estimate(queries)
@@ -158,10 +157,6 @@ def measure_probes(net: HandMeshNet, probes: list[Probe]) -> dict[str, Row]:
         ]
         table[kind] = summarize(samples, rows)
     return table
-
-
-def _box(sample: RealSample) -> HandBox:
-    return sample.vertex_box
 
 
 def _giving(image: np.ndarray) -> Callable[[], np.ndarray]:
@@ -189,7 +184,7 @@ def report_probes(
     :raises DatasetError: if a number is out of range, or the folder is none such.
     """
     from handmesh_model.datasets.real_images import read_labelled
-    from handmesh_model.evaluation.report import format_table, write_json
+    from handmesh_model.evaluation.report import format_table
 
     check_range('seed', seed, 0, error=DatasetError)
     check_range('count', count, 0, error=DatasetError)
@@ -205,7 +200,6 @@ def report_probes(
     print(format_table(table))
     error = float(np.mean([probe.fit_error for probe in probes]))
     print(f'fit of the open hand to the labelled joints: {error * 1000:.1f} mm')
-    out.mkdir(parents=True, exist_ok=True)
     write_json(out / 'probes.json', {'table': table, 'fit_error_mm': error * 1000, 'seed': seed})
     write_picture(out / 'probes.jpg', montage(probes[:16]))
     return table

@@ -85,9 +85,7 @@ def evaluate_network_on_real(
     """
     figures: dict[str, float] = {}
     for name, samples in read_real_images(root).items():
-        queries = [
-            Query(_loader(sample), sample.vertex_box, sample.intrinsics) for sample in samples
-        ]
+        queries = [Query(sample.load, sample.vertex_box, sample.intrinsics) for sample in samples]
         hands = NetworkRunner(net, batch_size=batch_size).estimate(queries)
         rows = [
             score_sample(sample, hand, net.topology.faces)
@@ -119,7 +117,7 @@ def evaluate_predictor_on_real(
         hands: list[Hand | None] = []
         for sample in watch(samples):
             boxes = [sample.vertex_box] if reference_boxes else None
-            found = predictor.predict(sample.rgb, sample.intrinsics, boxes)
+            found = predictor.predict(sample.load(), sample.intrinsics, boxes)
             hands.append(found[0] if reference_boxes else _matching(found, sample.box))
         rows = [score_sample(s, hand, faces) for s, hand in zip(samples, hands, strict=True)]
         results[name] = RealResult(samples, hands, rows, _compare(samples))
@@ -243,10 +241,6 @@ def _matching(hands: Sequence[Hand], box: HandBox) -> Hand | None:
 
     best = max(hands, key=overlap, default=None)
     return best if best is not None and overlap(best) >= FOUND_IOU else None
-
-
-def _loader(sample: RealSample) -> Callable[[], np.ndarray]:
-    return lambda: sample.rgb
 
 
 def _mean(values: Sequence[float]) -> float:

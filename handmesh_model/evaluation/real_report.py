@@ -29,7 +29,6 @@ def report_real_images(
     root: str | Path,
     out: Path,
     reference_boxes: bool = False,
-    weights: str = '',
 ) -> dict[str, Row]:
     """
     Measure a predictor, print the table, write results.json, and pck.png and worst_*.png of what
@@ -38,7 +37,6 @@ def report_real_images(
     :param root: a folder as :mod:`handmesh_model.datasets.real_images` describes it.
     :param out: folder for the results.
     :param reference_boxes: give the predictor the hands' boxes instead of letting it look.
-    :param weights: what to call the weights in the report.
     :returns: the figures of each row of the table.
     :raises DatasetError: if a file is missing.
     """
@@ -58,7 +56,7 @@ def report_real_images(
     document: dict[str, Any] = {
         'dataset': 'real-images',
         'folder': str(root),
-        'weights': weights,
+        'weights': str(predictor.weights),
         'backend': predictor.backend.name,
         'precision': predictor.backend.precision,
         'side': predictor.side,
@@ -125,6 +123,6 @@ def _draw_worst(path: Path, result: RealResult, topology: HandTopology) -> bool:
         sample, hand = result.samples[i], result.hands[i]
         said = 'not found' if hand is None else f'{errors[i]:.3f}'
         caption = f'{sample.path.name} {said}'
-        return overlay(sample.rgb, hand, topology, sample.joints_image, caption)
+        return overlay(sample.load(), hand, topology, sample.joints_image, caption)
 
     return bool(draw_worst(path, errors, draw))

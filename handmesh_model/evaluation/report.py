@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from handmesh_model.output_files import write_json
 
 TITLES = {
     'count': 'hands',
@@ -81,29 +82,14 @@ def write_results(out: Path, document: Mapping[str, Any]) -> None:
     Write results.json, in place of that of an earlier evaluation; its pictures go with it.
 
     :param out: folder for the results.
+    :raises OutputError: if it cannot be written.
     """
     for name in PICTURES:
         (out / name).unlink(missing_ok=True)
     write_json(out / 'results.json', document)
 
 
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a document with NaN as null, and its folder if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_plain(document), indent=1) + '\n')
-
-
 def _join(cells: Sequence[str], widths: Sequence[int]) -> str:
     first = cells[0].ljust(widths[0])
     rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
     return '| ' + ' | '.join([first, *rest]) + ' |'
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value

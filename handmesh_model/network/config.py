@@ -13,7 +13,6 @@ MAPS_FOR_VERTICES = (*LOCAL_FEATURES, 'decoded')
 """All that vertices can be projected on; 'decoded' is what the mesh decoder makes."""
 ENCODER_STRIDE = 32
 HEATMAP_STRIDE = 4
-SEGMENTATION_STRIDE = 2
 JOINTS = 21
 """As many as :mod:`handmesh_model.joints` names, which needs NumPy, as no network does."""
 DEPTHS = (10, 18, 34, 50)
@@ -141,11 +140,6 @@ class NetworkConfig:
             raise ConfigError(
                 f'side_hidden is {self.side_hidden}, which takes the joint stage: expected 0'
             )
-
-    @property
-    def has_segmentation(self) -> bool:
-        """Whether a segmentation is computed: it is part of the joint stage."""
-        return self.segmentation and self.joint_stage
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from handmesh_model.errors import ShapeError
 
@@ -37,19 +36,14 @@ class ConvBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, skip: bool = False) -> None:
         super().__init__()
-        self.conv: nn.Module = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-        self.bn: nn.Module = nn.BatchNorm2d(outputs)
+        self.conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn = nn.BatchNorm2d(outputs)
         self.skip = skip
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
         y = self.bn(self.conv(x))
         return functional.relu(y + x if self.skip else y, inplace=True)
-
-    def fuse(self) -> None:
-        """Fold the normalisation into the convolution, for inference only."""
-        if isinstance(self.conv, nn.Conv2d) and isinstance(self.bn, nn.BatchNorm2d):
-            self.conv, self.bn = fuse_conv_bn_eval(self.conv, self.bn), nn.Identity()
 
 
 class HandDetectorNet(nn.Module):
@@ -102,14 +96,6 @@ class HandDetectorNet(nn.Module):
         eighth = self.join_eighth(eighth + _doubled(self.from_sixteenth(sixteenth)))
         maps = self.heads(eighth)
         return DetectorOutputs(maps[:, 0], maps[:, 1], maps[:, 2:])
-
-    def fuse(self) -> HandDetectorNet:
-        """Fold the normalisations into the convolutions and go to evaluation mode."""
-        self.eval()
-        for module in self.modules():
-            if isinstance(module, ConvBlock):
-                module.fuse()
-        return self
 
 
 def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:

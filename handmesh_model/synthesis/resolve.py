@@ -11,7 +11,6 @@ from handmesh_model.synthesis.skin_paint import VOXEL
 
 # Columns of the material table.
 KIND, COLOR, OTHER, PATTERN, SCALE, ROUGH, CREASES, LINES, MOTTLE = 0, 1, 4, 7, 8, 9, 10, 11, 12
-MATERIAL_SIZE = 13
 SKIN, SURFACE = 0.0, 1.0
 PLAIN, STRIPES, CHECKS, BLOTCHES, BANDS = 0.0, 1.0, 2.0, 3.0, 4.0
 # Columns of the vertex attributes.

@@ -25,7 +25,6 @@ TELEOP_ANGLES = (
     ),
 )
 """Names of the 20 angles: each finger's abduction, then its flexions from the palm outwards."""
-ANGLE_COUNT = len(TELEOP_ANGLES)
 IN_HAND_MODEL = np.array([ANGLE_NAMES.index(name) for name in TELEOP_ANGLES])
 """Where each of the 20 is among the hand model's 25."""
 HUMAN_LIMITS = LIMITS[IN_HAND_MODEL]

@@ -43,7 +43,9 @@ class Validation:
             from handmesh_model.datasets.real_images import read_real_images
 
             self._real = {
-                name: [(sample.rgb, [sample.vertex_box]) for sample in samples if sample.reliable]
+                name: [
+                    (sample.load(), [sample.vertex_box]) for sample in samples if sample.reliable
+                ]
                 for name, samples in read_real_images(real).items()
             }
 

@@ -13,10 +13,10 @@ from handmesh_model.camera import (
     straighten,
     undistort,
     unproject,
-    wrist_frame,
 )
 from handmesh_model.errors import IntrinsicsError, ShapeError
 from handmesh_model.topology import HandTopology
+from handmesh_model.wrist import wrist_frame
 
 K = np.array([[600.0, 0, 320], [0, 620.0, 240], [0, 0, 1]])
 

@@ -14,7 +14,7 @@ from handmesh_model.crop import (
     invert_affine,
 )
 from handmesh_model.errors import ImageError, ShapeError
-from handmesh_model.hand import HandBox
+from handmesh_model.hand import SIDES, HandBox
 
 
 def smooth_image(height: int = 240, width: int = 320) -> np.ndarray:
@@ -29,8 +29,10 @@ def smooth_image(height: int = 240, width: int = 320) -> np.ndarray:
 @pytest.mark.parametrize('box_size', [40, 90, 170])
 def test_crop_shows_what_its_affine_says(mirrored: bool, box_size: int) -> None:
     image = smooth_image()
-    box = HandBox(100, 20, 100 + box_size, 20 + box_size * 0.8)
-    crop = crop_hands(image, [box], 64, [mirrored])
+    side = 'left' if mirrored else None
+    box = HandBox(100, 20, 100 + box_size, 20 + box_size * 0.8, side=side)
+    crop = crop_hands(image, [box], 64)
+    assert (crop.image_from_crop[0, 0, 0] < 0) == mirrored
     grid = np.stack(np.meshgrid(np.arange(4, 60), np.arange(4, 60)), axis=-1).reshape(-1, 2)
     there = apply_affine(crop.image_from_crop[0], grid.astype(float))
     seen = crop.images[0][grid[:, 1], grid[:, 0]].astype(float)
@@ -52,7 +54,7 @@ def test_left_hand_is_mirrored_and_maps_back() -> None:
     cv2.circle(image, (40, 50), 3, (255, 255, 255), -1)
     left = HandBox(30, 30, 70, 70, side='left')
     crop = crop_hands(image, [left, HandBox(30, 30, 70, 70, side='right')], 64)
-    assert crop.mirrored.tolist() == [True, False]
+    assert (crop.image_from_crop[:, 0, 0] < 0).tolist() == [True, False]
     np.testing.assert_array_equal(crop.images[0], crop.images[1][:, ::-1])
     ys, xs = np.nonzero(crop.images[0][..., 0] > 128)
     back = apply_affine(crop.image_from_crop[0], np.array([[xs.mean(), ys.mean()]]))
@@ -139,10 +141,10 @@ def test_pictures_that_opencv_cannot_warp_are_cropped(axis: int, box_size: int) 
     # The last crops reach over the picture's end.
     for near in (400, 700, 960):
         (x, y), (dx, dy) = ((10, near), (0, 32000)) if axis == 0 else ((near, 10), (32000, 0))
-        box = HandBox(x, y, x + box_size, y + box_size)
-        there = HandBox(x + dx, y + dy, x + dx + box_size, y + dy + box_size)
-        for flip in (False, True):
-            expected = crop_hands(part, [box], 64, [flip]).images
-            actual = crop_hands(image, [there], 64, [flip]).images
+        for side in SIDES:
+            box = HandBox(x, y, x + box_size, y + box_size, side=side)
+            there = HandBox(x + dx, y + dy, x + dx + box_size, y + dy + box_size, side=side)
+            expected = crop_hands(part, [box], 64).images
+            actual = crop_hands(image, [there], 64).images
             np.testing.assert_array_equal(actual, expected)
     assert not crop_hands(image, [HandBox(-99, -99, -50, -50)], 64).images.any()

@@ -199,10 +199,10 @@ def test_the_package_hands_out_the_importer():
 def test_the_command_writes_a_weights_file(small, save, tmp_path, topology, capsys):
     topology.save(tmp_path / 'topology.npz')
     parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
+    command.add_arguments(parser)
     snapshot, out = save(small), tmp_path / 'out.safetensors'
     arguments = parser.parse_args(
-        ['import-handar', f'{snapshot}', f'--topology={tmp_path}/topology.npz', f'--out={out}']
+        [f'{snapshot}', f'--topology={tmp_path}/topology.npz', f'--out={out}']
     )
     assert command.run(arguments) == 0
     assert '61 vertices' in capsys.readouterr().out

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from handmesh_model.camera import wrist_frame
 from handmesh_model.cli import import_mano as command
 from handmesh_model.errors import TopologyError
 from handmesh_model.mano import SEGMENT_NAMES, VERTEX_COUNT, import_mano, with_fingertips
 from handmesh_model.topology import HandTopology
+from handmesh_model.wrist import wrist_frame
 
 # The order as the paper's authors write it down.
 PUBLISHED_ORDER = [0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20]
@@ -318,9 +318,9 @@ def test_other_files_are_refused(save, tmp_path):
 @pytest.mark.parametrize('name', ['mano.npz', 'mano'])
 def test_the_command_writes_a_topology(hand, save, tmp_path, capsys, name):
     parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
+    command.add_arguments(parser)
     out = tmp_path / 'folder' / name
-    arguments = parser.parse_args(['import-mano', str(save(hand)), '--out', str(out)])
+    arguments = parser.parse_args([str(save(hand)), '--out', str(out)])
     assert command.run(arguments) == 0
     assert '778 vertices, 1538 faces' in capsys.readouterr().out
     assert HandTopology.load(out).name == 'mano-right'

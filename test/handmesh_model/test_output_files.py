@@ -1,6 +1,8 @@
 """Files are whole or not there, and what cannot be written is said."""
 
 import contextlib
+import json
+import os
 from pathlib import Path
 
 import cv2
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from handmesh_model.errors import OutputError
-from handmesh_model.output_files import write_picture, written_beside
+from handmesh_model.output_files import write_json, write_picture, written_beside
 
 
 def test_a_file_is_replaced_when_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -73,3 +75,43 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
         part.write_text('new')
     assert link.is_symlink()
     assert file.read_text() == 'new'
+
+
+def test_figures_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / 'new' / 'results.json'
+    figures = {'a': float('nan'), 'b': (0.12345678, np.inf), 3: {'c': 'text'}}
+    write_json(path, figures)
+    assert json.loads(path.read_text()) == {'a': None, 'b': [0.123457, None], '3': {'c': 'text'}}
+    earlier = path.read_text()
+    with pytest.raises(TypeError):
+        write_json(path, {'a': 1, 'b': object()})
+    assert path.read_text() == earlier
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_figures_that_cannot_be_kept_are_told_and_leave_the_earlier_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / 'results.json'
+    write_json(path, {'a': 1})
+    writes = Path.write_text
+
+    def half(self: Path, text: str) -> None:
+        writes(self, text[: len(text) // 2])
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(Path, 'write_text', half)
+    with pytest.raises(OutputError, match=r"cannot write '.*/results\.json': .*No space left"):
+        write_json(path, {'a': 2})
+    assert json.loads(path.read_text()) == {'a': 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_json(pipe, {'a': 1})
+    assert json.loads(os.read(reader, 1000)) == {'a': 1}
+    os.close(reader)
+    assert pipe.is_fifo()

@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from handmesh_model.camera import project, wrist_frame
+from handmesh_model.camera import project
 from handmesh_model.hand import ScaleSource
 from handmesh_model.joints import WRIST
 from handmesh_model.placement import Placement, has_metric_depth, place_in_camera
 from handmesh_model.topology import HandTopology
+from handmesh_model.wrist import wrist_frame
 
 K = np.array([[600.0, 0, 320], [0, 620.0, 240], [0, 0, 1]])
 

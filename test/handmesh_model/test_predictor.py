@@ -33,6 +33,7 @@ from handmesh_model.tracker import HandTracker
 from handmesh_model.view import View
 from handmesh_model.weight_files import chosen_weights, weight_files
 
+CPU = torch.device('cpu')
 K = np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]])
 IMAGE = np.random.default_rng(0).integers(0, 255, (240, 320, 3)).astype(np.uint8)
 BOX = HandBox(100, 60, 200, 180, side='right')
@@ -487,17 +488,20 @@ def test_auto_takes_the_large_network_where_there_is_a_gpu(
     weights: str, device: str, chosen: str
 ) -> None:
     assert chosen_weights(weights, torch.device(device)) == chosen
+    if chosen.startswith('open'):
+        files = weight_files(weights, torch.device(device))
+        assert files == weight_files(chosen, CPU)
 
 
 def test_a_folder_called_like_shipped_weights_does_not_hide_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shipped = weight_files('open')
+    shipped = weight_files('open', CPU)
     (tmp_path / 'open').mkdir()
     monkeypatch.chdir(tmp_path)
-    assert weight_files('open') == shipped
+    assert weight_files('open', CPU) == shipped
     with pytest.raises(CheckpointError, match=r'open/mesh\.safetensors'):
-        weight_files(tmp_path / 'open')
+        weight_files(tmp_path / 'open', CPU)
 
 
 def test_a_tilde_is_the_home_of_the_user(
@@ -505,11 +509,11 @@ def test_a_tilde_is_the_home_of_the_user(
 ) -> None:
     monkeypatch.setenv('HOME', str(weights_folder.parent))
     folder = f'~/{weights_folder.name}'
-    expected = weight_files(weights_folder)
-    assert weight_files(folder) == expected
-    assert weight_files(f'{folder}/mesh.safetensors') == expected
+    expected = weight_files(weights_folder, CPU)
+    assert weight_files(folder, CPU) == expected
+    assert weight_files(f'{folder}/mesh.safetensors', CPU) == expected
     with pytest.raises(CheckpointError, match='no weights file'):
-        weight_files('~nobody-of-this-name/weights')
+        weight_files('~nobody-of-this-name/weights', CPU)
 
 
 @pytest.mark.parametrize(('name', 'size'), [('open', 'compact'), ('open-large', 'large')])

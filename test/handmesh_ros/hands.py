@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from handmesh_model.camera import wrist_frame
 from handmesh_model.hand import Hand, HandBox, ScaleSource, TrackState
 from handmesh_model.topology import HandTopology
+from handmesh_model.wrist import wrist_frame
 
 BACK_VIEW = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
 

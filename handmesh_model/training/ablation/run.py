@@ -14,8 +14,7 @@ from typing import Any
 from handmesh_model.checkpoints import load_network
 from handmesh_model.datasets.files import read_json
 from handmesh_model.errors import ConfigError, DatasetError
-from handmesh_model.evaluation.report import write_json
-from handmesh_model.output_files import written_beside
+from handmesh_model.output_files import write_json, written_beside
 from handmesh_model.training.ablation.measure import check_measurable, measure
 from handmesh_model.training.ablation.variants import Cell, completed
 from handmesh_model.training.config import ValidationConfig
@@ -115,9 +114,7 @@ def _train_and_measure(cell: Cell, ranks: Ranks, shared: Path) -> dict[str, floa
         'seconds': state.seconds,
         'parameters': sum(p.numel() for p in net.parameters()),
     }
-    # Others that share the work must not see half a file.
-    with written_beside(cell.folder / RESULT) as part:
-        write_json(part, result)
+    write_json(cell.folder / RESULT, result)
     (cell.folder / LAST).unlink(missing_ok=True)
     return figures
 

@@ -186,13 +186,13 @@ def test_the_refined_model_serves_until_the_other_is_compiled(
 
     backend = openvino.OpenVinoBackend(net, CPU)
     expected = backend.run(crops(1))
-    gate, compiles = threading.Event(), openvino._request
+    gate, compiles = threading.Event(), openvino.infer_request
 
     def compile_later(model: Any) -> Any:
         assert gate.wait(60)
         return compiles(model)
 
-    monkeypatch.setattr(openvino, '_request', compile_later)
+    monkeypatch.setattr(openvino, 'infer_request', compile_later)
     for _ in range(3):
         meanwhile = backend.run(crops(1), refine=False)
         for a, b in zip(meanwhile, expected, strict=True):
@@ -204,9 +204,9 @@ def test_the_refined_model_serves_until_the_other_is_compiled(
     def refuse(model: Any) -> None:
         raise RuntimeError('no memory left')
 
-    monkeypatch.setattr(openvino, '_request', compiles)
+    monkeypatch.setattr(openvino, 'infer_request', compiles)
     stubborn = openvino.OpenVinoBackend(net, CPU)
-    monkeypatch.setattr(openvino, '_request', refuse)
+    monkeypatch.setattr(openvino, 'infer_request', refuse)
     assert stubborn.run(crops(1), refine=False).refined
     stubborn._compiling.join()
     assert stubborn.run(crops(1), refine=False).refined

@@ -1,5 +1,7 @@
 """What a detector's runner says where its network cannot run."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -35,6 +37,31 @@ def test_whatever_openvino_and_the_disk_raise_is_a_backend_error(
     reason = str(error) or 'ValueError'
     with pytest.raises(BackendError, match=f'OpenVINO cannot take the detector: {reason}'):
         OpenVinoDetector(HandDetectorNet(4))
+
+
+def test_a_cache_without_room_leaves_the_detector_without_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    openvino = pytest.importorskip('openvino', reason='openvino is not installed')
+    monkeypatch.setenv('HANDMESH_CACHE', str(tmp_path / 'cache'))
+    saves, tried = openvino.save_model, []
+
+    def save(model: object, path: Path, compress: bool) -> None:
+        tried.append(path)
+        if path.is_relative_to(tmp_path):
+            # What OpenVINO says of a full disk.
+            raise RuntimeError('basic_ios::clear: iostream error')
+        saves(model, path, compress)
+
+    monkeypatch.setattr(openvino, 'save_model', save)
+    torch.manual_seed(0)
+    net = HandDetectorNet(4)
+    runner = OpenVinoDetector(net)
+    assert len(tried) == 2
+    image = torch.randint(0, 256, (64, 96, 3), dtype=torch.uint8)
+    for a, b in zip(EagerDetector(net, CPU).run(image), runner.run(image), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-3)
+    assert not list((tmp_path / 'cache').glob('*'))
 
 
 def test_a_missing_package_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

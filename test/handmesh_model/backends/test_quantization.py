@@ -59,7 +59,7 @@ def test_the_shipped_weights_are_accepted_in_int8(monkeypatch, tmp_path):
     monkeypatch.setenv('HANDMESH_CACHE', str(tmp_path))
     attempts = []
     monkeypatch.setattr(quantization.log, 'info', lambda *text: attempts.append(text))
-    backend = create_backend('openvino', load_network(weight_files(weights)[0]), CPU, 'int8')
+    backend = create_backend('openvino', load_network(weight_files(weights, CPU)[0]), CPU, 'int8')
     assert backend.precision == 'int8'
     assert not attempts, 'the mesh stage had to stay float32'
 

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from handmesh_model.backends import BACKENDS, available_backends, choose_device, missing_backends
+from handmesh_model import backends
+from handmesh_model.backends import (
+    BACKENDS,
+    available_backends,
+    choose_device,
+    create_backend,
+    missing_backends,
+)
 from handmesh_model.backends.registry import choose_backends
 from handmesh_model.errors import BackendError
 
@@ -20,14 +27,26 @@ def test_a_cpu_has_eager_and_openvino():
 
 
 def test_auto_takes_openvino_on_a_cpu_and_says_so_if_it_is_missing(monkeypatch, caplog):
+    created = []
+    monkeypatch.setattr(backends, '_create', lambda kind, *_: created.append(kind.name))
+    create_backend('auto', None, CPU)
+    assert not caplog.records  # of CUDA's backends nothing is expected here
+    monkeypatch.setattr('handmesh_model.extras.find_spec', lambda name: None)
+    create_backend('auto', None, CPU)
+    assert created == ['openvino', 'eager']
+    assert [record.levelname for record in caplog.records] == ['WARNING']
+    assert "backend 'openvino' needs the package openvino" in caplog.text
+    create_backend('eager', None, CPU)
+    assert len(caplog.records) == 1
+
+
+def test_looking_up_what_auto_is_says_nothing(monkeypatch, caplog):
     names = [kind.name for kind, _ in choose_backends('auto', CPU, 'auto')]
     assert names == ['openvino', 'eager']
-    assert not caplog.records  # of CUDA's backends nothing is expected here
     monkeypatch.setattr('handmesh_model.extras.find_spec', lambda name: None)
     names = [kind.name for kind, _ in choose_backends('auto', CPU, 'auto')]
     assert names == ['eager']
-    assert [record.levelname for record in caplog.records] == ['WARNING']
-    assert "backend 'openvino' needs the package openvino" in caplog.text
+    assert not caplog.records
 
 
 def test_auto_takes_captured_graphs_in_half_precision_on_cuda(monkeypatch):

@@ -1,5 +1,6 @@
 """A tiny benchmark from end to end, its report, and MediaPipe's place in it."""
 
+import argparse
 import json
 import signal
 import sys
@@ -17,8 +18,17 @@ from handmesh_model.benchmark.peer import Peer
 from handmesh_model.benchmark.report import format_report, plot_report
 from handmesh_model.benchmark.timing import Effort
 from handmesh_model.cli import INTERRUPTED, USER_ERROR, main
-from handmesh_model.errors import BackendError
+from handmesh_model.cli import benchmark as command
+from handmesh_model.errors import BackendError, OutputError
 
+CPU = torch.device('cpu')
+MACHINE = {
+    'cpu': 'a CPU',
+    'cores': 2,
+    'gpu': None,
+    'date': 'today',
+    'load_average': [1.5, 1, 1],
+}
 FAKE_WORKER = """
 import json, sys
 print(json.dumps({'version': 'fake'}), flush=True)
@@ -32,8 +42,8 @@ while line := sys.stdin.buffer.readline():
 
 def test_every_backend_is_measured_or_left_out_with_a_reason(weights_folder: Path) -> None:
     report = measure_network(
-        lambda: make_network(str(weights_folder / 'mesh.safetensors')),
-        torch.device('cpu'),
+        lambda: make_network(str(weights_folder / 'mesh.safetensors'), CPU),
+        CPU,
         Effort(0, 2, 2, 0),
         batches=(1, 2),
         tell=lambda text: None,
@@ -47,7 +57,7 @@ def test_every_backend_is_measured_or_left_out_with_a_reason(weights_folder: Pat
 
 
 def test_paper_network_is_the_papers() -> None:
-    config = make_network('paper').config
+    config = make_network('paper', CPU).config
     assert (config.input_size, config.depth, config.segmentation) == (256, 50, True)
 
 
@@ -151,6 +161,53 @@ def test_an_interruption_leaves_the_figures_so_far(
     assert json.loads(out.read_text()) == report, 'what has no figures replaces none'
 
 
+@pytest.mark.parametrize('module', ['handmesh_model.evaluation', 'scipy'])
+def test_figures_are_handed_over_without_what_only_evaluation_needs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    module: str,
+) -> None:
+    report = {'machine': MACHINE, 'left_out': {'ros': 'it is missing'}, 'stages': {}}
+    monkeypatch.setitem(sys.modules, module, None)
+    words = argparse.Namespace(json=tmp_path / 'figures.json', plot=None)
+    command._hand_over(report, words)
+    assert 'left out: ros: it is missing' in capsys.readouterr().out
+    assert json.loads(words.json.read_text()) == report
+
+
+def test_figures_are_printed_before_a_file_that_cannot_be_written_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = {'machine': MACHINE, 'left_out': {'ros': 'it is missing'}}
+    with pytest.raises(OutputError):
+        command._hand_over(report, argparse.Namespace(json=tmp_path, plot=None))
+    assert 'left out: ros: it is missing' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('with_cuda', 'chosen'), [(False, 'open'), (True, 'open-large')])
+def test_auto_is_the_network_for_the_device_in_all_parts(
+    monkeypatch: pytest.MonkeyPatch, with_cuda: bool, chosen: str
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: with_cuda)
+    monkeypatch.setattr(run, 'describe_machine', dict)
+    monkeypatch.setattr(networks, 'make_network', lambda name, device: asked.append(name))
+    monkeypatch.setattr(
+        networks, 'measure_network', lambda make, *_: make() or {'backends': {}, 'left_out': {}}
+    )
+    monkeypatch.setattr(run, '_around', lambda options, *_: asked.append(options.weights))
+    options = run.Options(parts=('network', 'stages'), weights='auto')
+    report = run.run_benchmark(options, lambda text: None)
+    assert report['options']['weights'] == chosen
+    assert asked == ['paper', *(['open', 'open-large'] if chosen == 'open' else [chosen]), chosen]
+
+
+def test_auto_is_known_where_networks_are_made() -> None:
+    expected = make_network('open', CPU)
+    assert make_network('auto', CPU).config == expected.config
+
+
 def test_stages_without_a_hand_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {'640x480': {'detect': {'median': 1.0}}, '1280x720': {}}
     monkeypatch.setattr(stages, 'measure_stages', lambda *_, **__: found)
@@ -173,13 +230,7 @@ def test_report_with_everything_in_it(tmp_path: Path) -> None:
         'memory_mib': 512.3,
     }
     report = {
-        'machine': {
-            'cpu': 'a CPU',
-            'cores': 2,
-            'gpu': None,
-            'date': 'today',
-            'load_average': [1.5, 1, 1],
-        },
+        'machine': MACHINE,
         'messages': {'objects': figures, 'wire': figures},
         'messages_ms': {'objects': 1.5, 'wire': 0.1},
         'around_network': {'whole': figures, 'parts': {'take': figures}},
@@ -211,7 +262,7 @@ def test_peer_is_shown_each_frame_and_its_answers_come_back(
     assert other.version == 'fake'
     for value in (7, 9):
         rgb = np.full((48, 64, 3), value, dtype=np.uint8)
-        assert other.show(rgb, 0.0) == (value, 1, 2)
+        assert other.show(rgb) == (value, 1, 2)
     other.close()
 
 

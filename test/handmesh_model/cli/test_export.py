@@ -177,11 +177,11 @@ def test_auto_is_the_network_for_where_the_format_runs(
     file_format: str,
     chosen: str,
 ) -> None:
-    def noted(weights: object) -> None:
-        raise CheckpointError(f'asked for {weights}')
+    def noted(path_or_name: object) -> None:
+        raise CheckpointError(f'asked for {path_or_name}')
 
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    monkeypatch.setattr('handmesh_model.weight_files.weight_files', noted)
+    monkeypatch.setattr('handmesh_model.weight_files.weights_path', noted)
     given = ['--weights', 'auto', '--format', file_format, '--out', str(tmp_path / 'out')]
     assert main(['export', *given]) == USER_ERROR
     assert f'asked for {chosen}\n' in capsys.readouterr().err

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handmesh_model.cli import EXTRAS, USER_ERROR, import_mano, main
+from handmesh_model.cli import COMMANDS, EXTRAS, USER_ERROR, import_mano, main
 
 PYPROJECT = Path(__file__).parents[3] / 'pyproject.toml'
 
@@ -17,8 +17,17 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         main(['--help'])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for command in ('predict', 'train', 'import-handar', 'import-mano'):
-        assert command in shown
+    words = ' '.join(shown.split())
+    for command, purpose in COMMANDS.items():
+        assert f' {command} {purpose}' in words
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_each_command_has_its_arguments(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, '--help'])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f'usage: handmesh {command} [-h] ')
 
 
 @pytest.mark.parametrize('arguments', [[], ['fly'], ['predict']])

@@ -12,7 +12,10 @@ def test_frames_without_annotation_are_left_out(egodexter):
     assert len(records) == 8
     assert [r.path.name for r in records[:2]] == ['image_00000_color.png', 'image_00002_color.png']
     assert {r.sequence for r in records} == {'Desk', 'Fruits', 'Kitchen', 'Rotunda'}
-    assert records[1].rgb.mean() == 120
+    assert records[1].load().mean() == 120
+    assert records[1].name == 'Desk/image_00002_color'
+    assert len({r.name for r in records}) == 8
+    assert {r.side for r in records} == {'left'}
     assert len(read_egodexter(egodexter / 'data', ('Desk',))) == 2
 
 

@@ -3,6 +3,7 @@
 import os
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 
@@ -36,6 +37,28 @@ def test_left_hand_is_mirrored_and_has_its_own_mask(obman):
     mask = record.load_mask()
     assert mask[:128].all()
     assert not mask[128:].any()
+
+
+def test_masks_that_cannot_be_read_are_named(obman):
+    path = obman / 'test/segm/00000001.png'
+    load_mask = ObMan(obman, 'test').record(0).load_mask
+    # What OpenCV raises at a picture that claims to have more pixels than it reads.
+    path.write_bytes(b'P6 40000 40000 255\n')
+    with pytest.raises(DatasetError, match=r"00000001\.png' cannot be read by OpenCV"):
+        load_mask()
+    path.write_bytes(b'no picture')
+    with pytest.raises(DatasetError, match=r"00000001\.png' cannot be decoded"):
+        load_mask()
+
+
+def test_masks_go_by_the_blue_channel(obman):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(20, 26, (256, 256, 3), dtype=np.uint8)
+    cv2.imwrite(str(obman / 'test/segm/00000001.png'), labels)
+    mask = ObMan(obman, 'test').record(0).load_mask()
+    assert mask.dtype == np.uint8
+    blue = labels[..., 0]
+    np.testing.assert_array_equal(mask, (blue == 22) | (blue == 24))
 
 
 def test_pickle_that_runs_something_is_refused(obman):

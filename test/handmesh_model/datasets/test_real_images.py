@@ -47,7 +47,7 @@ def test_both_halves(folder):
     assert [sample.side for sample in sets['labelled']] == ['left', 'right']
     assert [sample.side for sample in sets['clip']] == ['right', 'right']
     assert [sample.reliable for sample in sets['clip']] == [True, False]
-    assert sets['labelled'][1].rgb.mean() == pytest.approx(40, abs=1)
+    assert sets['labelled'][1].load().mean() == pytest.approx(40, abs=1)
     assert sets['clip'][0].joints_camera is None
 
 

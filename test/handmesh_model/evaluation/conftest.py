@@ -136,6 +136,7 @@ class KnowingPredictor:
 
     def __init__(self, root, topology):
         self.topology = topology
+        self.weights = 'some'
         self.backend = SimpleNamespace(name='knowing', precision='float16')
         self.side = None
         self.boxes = []

@@ -38,6 +38,7 @@ def test_command_writes_what_it_found(folder, weights_folder, tmp_path, capsys):
     document = json.loads((out / 'results.json').read_text())
     assert document['summary']['pictures'] == 3
     assert (document['backend'], document['precision']) == ('eager', 'float32')
+    assert document['weights'] == str(weights_folder)
     reported = sum(len(image['scores']) for image in document['images'])
     assert document['summary']['false_hands'] == reported
     assert (out / 'false_hands.png').exists() == (reported > 0)

@@ -33,7 +33,7 @@ def test_left_hands_become_right_ones(tmp_path: Path) -> None:
     sample = stand_in(tmp_path, 'left')
     mirrored, image = probes.as_right_hand(sample)
     assert mirrored.side == 'right'
-    assert np.array_equal(image[:, ::-1], sample.rgb)
+    assert np.array_equal(image[:, ::-1], sample.load())
     projected = mirrored.joints_camera @ mirrored.intrinsics.T
     assert np.allclose(projected[:, :2] / projected[:, 2:], mirrored.joints_image, atol=1e-3)
 
@@ -46,7 +46,7 @@ def test_a_twin_stands_where_the_hand_stood(tmp_path: Path) -> None:
     assert gaps.mean() < 0.02 * HandBox.around(sample.joints_image).diagonal
     assert set(probe.images) == set(probes.KINDS)
     photograph, twin, pasted, swapped = (probe.images[kind].astype(int) for kind in probes.KINDS)
-    assert np.array_equal(photograph, sample.rgb)
+    assert np.array_equal(photograph, sample.load())
     from_photograph = np.abs(pasted - photograph).sum(axis=2) == 0
     from_twin = np.abs(pasted - twin).sum(axis=2) == 0
     assert (from_photograph | from_twin).mean() > 0.9

@@ -5,8 +5,12 @@ import pytest
 
 from handmesh_model.datasets.real_images import read_real_images
 from handmesh_model.errors import DatasetError
-from handmesh_model.evaluation import evaluate_network_on_real
-from handmesh_model.evaluation.real_images import interval, score_sample, summarize
+from handmesh_model.evaluation.real_images import (
+    evaluate_network_on_real,
+    interval,
+    score_sample,
+    summarize,
+)
 from handmesh_model.metrics import box_diagonal
 
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -33,7 +35,7 @@ def test_reference_boxes_go_to_the_predictor(real_folder, knowing_predictor):
 
 
 def test_report_files(real_folder, knowing_predictor, tmp_path, capsys):
-    table = report_real_images(knowing_predictor, real_folder, tmp_path, weights='some')
+    table = report_real_images(knowing_predictor, real_folder, tmp_path)
     printed = capsys.readouterr().out
     assert '66.7 %' in printed
     assert 'PA-MPJPE mm' in printed
@@ -114,3 +116,8 @@ def test_table_leaves_blank_what_is_not_known():
     assert lines[0] == ['', 'hands', '2D error / box', 'odd']
     assert lines[2] == ['a', '3', '0.250', '']
     assert lines[3] == ['b', '4', '', '1.500']
+
+
+def test_tables_take_no_scipy():
+    code = "import sys; sys.modules['scipy'] = None; import handmesh_model.evaluation.report"
+    assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0

@@ -54,11 +54,6 @@ def test_joints_are_those_of_the_project():
     assert NetworkConfig().joint_count == len(JOINT_NAMES)
 
 
-def test_segmentation_belongs_to_the_joint_stage():
-    assert NetworkConfig().has_segmentation
-    assert not NetworkConfig(joint_stage=False).has_segmentation
-
-
 @pytest.mark.parametrize(
     ('values', 'told'),
     [
