@@ -12,7 +12,7 @@ from handmesh_model.ar.renderer import PlacedMesh
 from handmesh_model.brief import brief
 from handmesh_ros.ar_markers import LIFETIME
 from handmesh_ros.ar_shapes import Shape, shape_of_marker
-from handmesh_ros.conversions import stamp_to_nanoseconds
+from handmesh_ros.stamps import stamp_to_nanoseconds
 from handmesh_ros.transforms import transform_to_matrix
 
 MAX_MARKERS = 1000

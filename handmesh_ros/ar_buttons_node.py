@@ -33,8 +33,9 @@ from handmesh_ros import executable, msg
 from handmesh_ros.ar_hands import SeenHand, best_of_side, seen_hands
 from handmesh_ros.ar_markers import deletion, panel_markers
 from handmesh_ros.ar_parameters import ButtonsParameters
-from handmesh_ros.conversions import SIDES, stamp_to_nanoseconds
+from handmesh_ros.conversions import SIDES
 from handmesh_ros.ros_parameters import ParameterServer
+from handmesh_ros.stamps import stamp_to_nanoseconds
 from handmesh_ros.transforms import TransformListener
 
 _LOOK_PERIOD = 0.1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Pose
+from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -130,7 +130,6 @@ def deletion(header: Any, namespace: str, count: int) -> MarkerArray:
     """What takes away markers 0 to ``count`` - 1 of a namespace."""
     return MarkerArray(
         markers=[
-            Marker(header=header, ns=namespace, id=i, action=Marker.DELETE, pose=Pose())
-            for i in range(count)
+            Marker(header=header, ns=namespace, id=i, action=Marker.DELETE) for i in range(count)
         ]
     )

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
@@ -30,13 +30,13 @@ from handmesh_model.errors import HandmeshError
 from handmesh_model.extras import need
 from handmesh_ros import executable, msg
 from handmesh_ros.ar_hands import seen_hands, surface_of
-from handmesh_ros.ar_pairing import MAX_SECONDS, Pair, Pairing
+from handmesh_ros.ar_pairing import MAX_SECONDS, Pair, Pairing, Trouble
 from handmesh_ros.ar_parameters import OverlayParameters
 from handmesh_ros.camera_watch import CameraWatch
-from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.images import image_to_rgb, rgb_to_image
+from handmesh_ros.qos import LATCHED, best_effort
 from handmesh_ros.ros_parameters import ParameterServer
-from handmesh_ros.stamps import UNSTAMPED
+from handmesh_ros.stamps import JUMP, UNSTAMPED, stamp_to_nanoseconds
 from handmesh_ros.transforms import TransformListener
 
 if TYPE_CHECKING:
@@ -47,6 +47,14 @@ _READY_PERIOD = 0.02
 _LOOK_PERIOD = 0.2
 _REPEAT = 10.0
 """Seconds after which the same warning is logged again."""
+
+_TROUBLES = {
+    Trouble.OVERDUE: f"images wait too long for '{HANDS}' of their stamps, and are left out",
+    Trouble.LATE: (
+        f"'{HANDS}' came after its image was shown without hands, as 'silence' is short: images "
+        f'wait longer from now on, up to {MAX_SECONDS:g} s'
+    ),
+}
 
 
 class ArOverlayNode(Node):
@@ -61,7 +69,6 @@ class ArOverlayNode(Node):
         self._server = ParameterServer(self, OverlayParameters)
         self._picture = _picture(self._server.check().layout, lambda *words: self._warn(*words))
         self._pairing = Pairing()
-        self._overdue = self._late = 0
         self._warned: dict[str, float] = {}
         self._transforms = TransformListener(self)
         self._camera = CameraWatch(
@@ -75,11 +82,9 @@ class ArOverlayNode(Node):
         self._camera.open()
         self._image_frame = ''
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-        sensor = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._output = self.create_publisher(Image, 'ar_overlay', qos)
-        self.create_subscription(msg.HandTopology, 'topology', self._on_topology, latched)
-        self.create_subscription(Image, 'image', self._on_image, sensor)
+        self.create_subscription(msg.HandTopology, 'topology', self._on_topology, LATCHED)
+        self.create_subscription(Image, 'image', self._on_image, best_effort(5))
         self.create_subscription(msg.HandArray, HANDS, self._on_hands, 10)
         self.create_subscription(MarkerArray, 'objects', self._on_objects, 10)
         # For what waits and for which nothing more comes; not in simulated time, which may stand
@@ -106,21 +111,13 @@ class ArOverlayNode(Node):
             self.get_logger().warning(
                 'images carry no stamp: the newest is shown with the newest hands', once=True
             )
-        self._pairing.put_image(stamp, message, time.monotonic(), len(message.data))
-        if self._pairing.overdue > self._overdue:
-            self._overdue = self._pairing.overdue
-            self._warn(f"images wait too long for '{HANDS}' of their stamps, and are left out")
+        trouble = self._pairing.put_image(stamp, message, time.monotonic(), len(message.data))
+        self._warn_of(trouble)
         self._draw_what_is_ready()
 
     def _on_hands(self, message: Any) -> None:
         stamp = stamp_to_nanoseconds(message.header.stamp)
-        self._pairing.put_hands(stamp, seen_hands(message), time.monotonic())
-        if self._pairing.late > self._late:
-            self._late = self._pairing.late
-            self._warn(
-                f"'{HANDS}' came after its image was shown without hands, as 'silence' is short: "
-                f'images wait longer from now on, up to {MAX_SECONDS:g} s'
-            )
+        self._warn_of(self._pairing.put_hands(stamp, seen_hands(message), time.monotonic()))
         self._draw_what_is_ready()
 
     def _on_objects(self, message: MarkerArray) -> None:
@@ -140,9 +137,7 @@ class ArOverlayNode(Node):
         """Whether the objects of a pair have come, or are not waited for any more."""
         if now - pair.hands_since >= self._server.settings.objects_wait:
             return True
-        second = 10**9
-        board = self._picture.board
-        return not board.is_behind(pair.stamp, pair.stamp - second, now)
+        return not self._picture.board.is_behind(pair.stamp, pair.stamp - JUMP, now)
 
     def _show(self, pair: Pair, now: float) -> None:
         """Draw and publish one image."""
@@ -173,6 +168,10 @@ class ArOverlayNode(Node):
             self._warn(f'image: {error}')
             return
         self._output.publish(rgb_to_image(drawn, header))
+
+    def _warn_of(self, trouble: Trouble | None) -> None:
+        if trouble is not None:
+            self._warn(_TROUBLES[trouble])
 
     def _warn(self, text: str, kind: str = '') -> None:
         """Log a line, unless one of its kind has been logged shortly before."""

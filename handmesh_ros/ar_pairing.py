@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from handmesh_ros.stamps import JUMP, UNSTAMPED
@@ -37,6 +38,15 @@ class Pair:
     hands_since: float = 0.0
 
 
+class Trouble(Enum):
+    """Why images are shown without their hands, or not at all."""
+
+    OVERDUE = auto()
+    """Images were given up because too long or too much was waiting."""
+    LATE = auto()
+    """Hands came after their image, or a later one, had been taken without any."""
+
+
 class Pairing:
     """
     Images and hands that wait for each other, by their stamps.
@@ -44,10 +54,6 @@ class Pairing:
     An image is done with when it is taken, or when a later one is: nothing goes backwards. Those
     without a stamp cannot be told apart: of them the newest image meets the newest hands. What
     waits is bounded by :data:`MAX_SECONDS` and :data:`MAX_BYTES`; the newest image always stays.
-
-    :ivar dropped: images that were never taken.
-    :ivar overdue: those of them that were given up because too long or too much was waiting.
-    :ivar late: hands that came after their image, or a later one, had been taken without any.
     """
 
     def __init__(self) -> None:
@@ -57,37 +63,42 @@ class Pairing:
         self._is_bare = False
         self._came: dict[int, float] = {}
         self._delays: deque[float] = deque(maxlen=_RECENT)
-        self.dropped = 0
-        self.overdue = 0
-        self.late = 0
 
-    def put_image(self, stamp: int, image: Any, now: float, size: int = 0) -> None:
-        """Lay down an image of this many bytes."""
+    def put_image(self, stamp: int, image: Any, now: float, size: int = 0) -> Trouble | None:
+        """
+        Lay down an image of this many bytes.
+
+        :returns: what there is to warn of, if anything.
+        """
         if self._alone_since is None:
             self._alone_since = now
         pair = self._pair(stamp, now)
         self._came[stamp] = now
         if len(self._came) > _MAX_TIMES:
             del self._came[next(iter(self._came))]
-        if pair is not None:
-            self.dropped += pair.image is not None
-            pair.image, pair.since, pair.size = image, now, size
-            self._keep_bounds(now)
+        if pair is None:
+            return None
+        pair.image, pair.since, pair.size = image, now, size
+        return self._keep_bounds(now)
 
-    def put_hands(self, stamp: int, hands: Any, now: float) -> None:
-        """Lay down the hands of an image, which may not have come yet."""
+    def put_hands(self, stamp: int, hands: Any, now: float) -> Trouble | None:
+        """
+        Lay down the hands of an image, which may not have come yet.
+
+        :returns: what there is to warn of, if anything.
+        """
         self._alone_since = None
         came = None if stamp == UNSTAMPED else self._came.pop(stamp, None)
         if came is not None:
             self._delays.append(now - came)
             if stamp <= self._done:
                 # However old, it is no jump of time: its image is known.
-                self.late += self._is_bare
-                return
+                return Trouble.LATE if self._is_bare else None
         pair = self._pair(stamp, now)
-        if pair is not None:
-            pair.hands, pair.hands_since = hands, now
-            self._keep_bounds(now)
+        if pair is None:
+            return None
+        pair.hands, pair.hands_since = hands, now
+        return self._keep_bounds(now)
 
     def _pair(self, stamp: int, now: float) -> Pair | None:
         if stamp != UNSTAMPED and stamp <= self._done:
@@ -99,26 +110,22 @@ class Pairing:
             self._done = -1
         return self._pairs.setdefault(stamp, Pair(stamp, since=now))
 
-    def _keep_bounds(self, now: float) -> None:
+    def _keep_bounds(self, now: float) -> Trouble | None:
+        """Give up what waits beyond the bounds, and say so if there are images among it."""
         images = sorted(self.waiting(), key=lambda pair: (pair.since, pair.stamp))
         newest = images[-1] if images else None
         for pair in list(self._pairs.values()):
             is_whole = pair.image is not None and pair.hands is not None
             if not is_whole and pair is not newest and now - pair.since > MAX_SECONDS:
-                self._give_up(pair)
-        images = [pair for pair in images if pair.stamp in self._pairs]
-        kept = sum(pair.size for pair in images)
-        for pair in images[:-1]:
-            if kept <= MAX_BYTES:
+                del self._pairs[pair.stamp]
+        left = [pair for pair in images if pair.stamp in self._pairs]
+        size = sum(pair.size for pair in left)
+        for pair in left[:-1]:
+            if size <= MAX_BYTES:
                 break
-            kept -= pair.size
-            self._give_up(pair)
-
-    def _give_up(self, pair: Pair) -> None:
-        del self._pairs[pair.stamp]
-        if pair.image is not None:
-            self.dropped += 1
-            self.overdue += 1
+            size -= pair.size
+            del self._pairs[pair.stamp]
+        return None if all(pair.stamp in self._pairs for pair in images) else Trouble.OVERDUE
 
     def waiting(self) -> list[Pair]:
         """Those with an image, the newest first."""
@@ -147,8 +154,6 @@ class Pairing:
 
     def finish(self, pair: Pair) -> None:
         """Take a pair; older ones are given up."""
-        for stamp in [stamp for stamp in self._pairs if stamp <= pair.stamp]:
-            other = self._pairs.pop(stamp)
-            self.dropped += other is not pair and other.image is not None
+        self._pairs = {s: other for s, other in self._pairs.items() if s > pair.stamp}
         if pair.stamp != UNSTAMPED:
             self._done, self._is_bare = pair.stamp, pair.hands is None

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from visualization_msgs.msg import MarkerArray
 
 from handmesh_model.ar.hand_collider import HandShape, WorldHand
@@ -28,9 +28,9 @@ from handmesh_ros import executable, msg
 from handmesh_ros.ar_hands import SeenHand, Surface, seen_hands, surface_of
 from handmesh_ros.ar_markers import world_markers
 from handmesh_ros.ar_parameters import PhysicsParameters
-from handmesh_ros.conversions import stamp_to_nanoseconds, stamp_to_seconds
+from handmesh_ros.qos import LATCHED
 from handmesh_ros.ros_parameters import ParameterServer
-from handmesh_ros.stamps import UNSTAMPED
+from handmesh_ros.stamps import UNSTAMPED, stamp_to_nanoseconds, stamp_to_seconds
 
 if TYPE_CHECKING:
     from handmesh_model.ar.world import HandWorld
@@ -53,9 +53,8 @@ class ArPhysicsNode(Node):
         self._surface: Surface | None = None
         self._shapes: dict[int, tuple[float, HandShape]] = {}
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._objects = self.create_publisher(MarkerArray, 'objects', qos)
-        self.create_subscription(msg.HandTopology, 'topology', self._on_topology, latched)
+        self.create_subscription(msg.HandTopology, 'topology', self._on_topology, LATCHED)
         self.create_subscription(msg.HandArray, 'hands', self._on_hands, 10)
         self.get_logger().info(f"Ready: stage '{settings.stage}'")
 

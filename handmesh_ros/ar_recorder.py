@@ -28,13 +28,13 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from handmesh_ros import executable, msg, recording
 from handmesh_ros.ar_parameters import ArRecorderParameters
-from handmesh_ros.conversions import SIDES, stamp_to_nanoseconds
+from handmesh_ros.conversions import SIDES
 from handmesh_ros.film import Film
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.processes import RECORDER_READY
 from handmesh_ros.record import Tally, spread, topic_figures
 from handmesh_ros.ros_parameters import ParameterServer
-from handmesh_ros.stamps import UNSTAMPED
+from handmesh_ros.stamps import UNSTAMPED, stamp_to_nanoseconds
 
 _SIDE_NAMES = {number: name for name, number in SIDES.items()}
 

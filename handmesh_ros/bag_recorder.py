@@ -29,9 +29,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from handmesh_model.errors import ConfigError, OutputError
 from handmesh_ros import executable
 from handmesh_ros.bag_writer import STORAGES, BagWriter
-from handmesh_ros.camera_watch import matched_qos
-from handmesh_ros.image_input import matched_reliability
 from handmesh_ros.parameters import parameter
+from handmesh_ros.qos import matched_qos, matched_reliability
 from handmesh_ros.ros_parameters import ParameterServer
 
 _LOOK_PERIOD = 0.2

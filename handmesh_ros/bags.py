@@ -19,7 +19,7 @@ import numpy as np
 
 from handmesh_model.errors import HandmeshError, ImageError, IntrinsicsError
 from handmesh_ros.bag_reader import LONGEST_WORD, METADATA, bag_messages, brief_error, opened_bag
-from handmesh_ros.source_camera import SourceCamera, camera_of_info, sounds_rectified
+from handmesh_ros.source_camera import SourceCamera, sounds_rectified
 
 if TYPE_CHECKING:
     from handmesh_ros.calibration import Calibration
@@ -114,6 +114,9 @@ def _camera(
     reader: Any, topic: str, path: Path, warn: Callable[[str], object]
 ) -> SourceCamera | None:
     """The camera of a topic's images, if the bag has one that fits them."""
+    # Needs sensor_msgs, as for images.
+    from handmesh_ros.calibration import camera_of_info
+
     found = _calibration(reader, topic, path, warn)
     if found is None:
         return None
@@ -133,9 +136,7 @@ def _camera(
             f"on '{topic}' in '{of_images}': make sure that it is of the same camera"
         )
     name = f"the camera of bag '{path}'"
-    camera = camera_of_info(
-        message, calibration.intrinsics, calibration.distortion, calibration.size, name
-    )
+    camera = camera_of_info(message, calibration, name)
     if not sounds_rectified(topic):
         return camera
     if np.any(message.d):

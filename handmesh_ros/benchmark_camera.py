@@ -26,8 +26,8 @@ from std_msgs.msg import Header
 
 from handmesh_model.benchmark.frames import clip_frames, clip_intrinsics, there_and_back
 from handmesh_ros import executable
-from handmesh_ros.conversions import stamp_to_nanoseconds
-from handmesh_ros.folder_camera import camera_info
+from handmesh_ros.calibration import camera_info
+from handmesh_ros.stamps import stamp_to_nanoseconds
 from handmesh_ros.wire import ImageWire
 
 _FRAME_ID = 'camera_optical_frame'

@@ -22,13 +22,13 @@ from handmesh_model.errors import BackendError
 from handmesh_model.hand import Hand
 from handmesh_model.predictor import HandMeshPredictor
 from handmesh_model.tracker import HandTracker
-from handmesh_model.visualization import draw_hands_with_caption
 from handmesh_ros import conversions
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.images import image_to_rgb, rgb_to_image
 from handmesh_ros.markers import MarkerBuilder
+from handmesh_ros.node_parameters import NodeParameters
 from handmesh_ros.outputs import TOPICS, HandOutputs, Picture
-from handmesh_ros.parameters import NodeParameters
+from handmesh_ros.stamps import stamp_to_seconds
 from handmesh_ros.wire import CloudWire, HandWire, MarkerWire, PoseWire
 
 MESSAGES = ('markers', 'hands', 'points', 'joints/right')
@@ -156,7 +156,7 @@ def measure_around(node: LifecycleNode, frame: Frame, effort: Effort) -> dict[st
     :returns: milliseconds of the 'whole' and of its parts: taking the message from its bytes,
         decoding, tracking (crop, placement), publishing on all topics.
     """
-    outputs = HandOutputs(node, frame.predictor.topology, draw_hands_with_caption)
+    outputs = HandOutputs(node, frame.predictor.topology)
     node.trigger_activate()
     settings = NodeParameters()
     wait_for(lambda: len(outputs.wanted(settings)) > len(TOPICS))
@@ -173,14 +173,14 @@ def measure_around(node: LifecycleNode, frame: Frame, effort: Effort) -> dict[st
         message = deserialize_message(data, Image)
         clock.lap('take')
         message.header.stamp = node.get_clock().now().to_msg()
-        stamp = conversions.stamp_to_seconds(message.header.stamp)
+        stamp = stamp_to_seconds(message.header.stamp)
         rgb = image_to_rgb(message)
         clock.lap('decode')
         # The box comes with the picture: always the same crop, and no detection.
         hands = tracker.update(rgb, stamp, frame.intrinsics, [frame.hand.box])
         clock.lap('track')
         wanted = outputs.wanted(settings)
-        outputs.publish(hands, Picture(message, rgb, camera), wanted)
+        outputs.publish(hands, Picture(message, rgb, camera, hands), wanted, settings)
         clock.lap('publish')
 
     serve()

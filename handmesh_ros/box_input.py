@@ -10,19 +10,16 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import RegionOfInterest
 
 from handmesh_model.crop import check_box
 from handmesh_model.errors import ConfigError, ImageError
-from handmesh_model.hand import HandBox, Side
+from handmesh_model.hand import SIDES, HandBox, Side
 from handmesh_ros import distro
-from handmesh_ros.conversions import stamp_to_seconds
+from handmesh_ros.node_parameters import REGIONS
+from handmesh_ros.qos import best_effort
+from handmesh_ros.stamps import stamp_to_seconds
 
-DETECTOR, REGIONS, DETECTIONS = 'detector', 'regions', 'detections'
-SOURCES = (DETECTOR, REGIONS, DETECTIONS)
-# Serves publishers of both kinds.
-_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 _PATIENCE = 5.0
 """Seconds without any boxes after which it is said."""
 _JUST_NOW = 1.0
@@ -73,7 +70,7 @@ def _detection_to_box(detection: Any) -> HandBox:
 
 def _side(name: str) -> Side | None:
     lower = name.lower()
-    sides: list[Side] = [side for side in ('left', 'right') if side in lower]  # type: ignore[misc]
+    sides = [side for side in SIDES if side in lower]
     return sides[0] if len(sides) == 1 else None
 
 
@@ -114,7 +111,7 @@ class BoxInput:
         self._came: float | None = None
         self._first_asked: float | None = None
         kind, callback = _subscription_of(source, self)
-        self._subscription = node.create_subscription(kind, 'boxes', callback, _QOS)
+        self._subscription = node.create_subscription(kind, 'boxes', callback, best_effort(5))
         self.topic = node.resolve_topic_name('boxes')
 
     def close(self) -> None:

@@ -1,16 +1,19 @@
-"""sensor_msgs/CameraInfo to what the model needs of a camera; pure functions."""
+"""sensor_msgs/CameraInfo to what the model needs of a camera, and back; pure functions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 
 from handmesh_model.camera import check_intrinsics
 from handmesh_model.errors import IntrinsicsError
+from handmesh_ros.source_camera import PLUMB_BOB, SourceCamera
 
-_PINHOLE_MODELS = ('', 'plumb_bob', 'rational_polynomial', 'thin_prism_fisheye', 'none')
+_PINHOLE_MODELS = ('', PLUMB_BOB, 'rational_polynomial', 'thin_prism_fisheye', 'none')
 _FISHEYE_MODELS = ('equidistant', 'fisheye')
 _DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)
 
@@ -46,9 +49,6 @@ def camera_info_to_intrinsics(message: CameraInfo, rectified: bool = False) -> n
     """
     The camera matrix of the image that belongs to the message.
 
-    K is that of the full sensor; as everywhere in ROS the region of interest is taken off first,
-    then the binning: ``cx = (cx_full - x_offset) / binning_x``.
-
     :param rectified: the image is undistorted: take the left 3 x 3 part of P in the place of K.
     :returns: (3, 3) float64, pixels.
     :raises IntrinsicsError: if the matrix is all zero, not finite or cannot belong to a camera.
@@ -57,12 +57,24 @@ def camera_info_to_intrinsics(message: CameraInfo, rectified: bool = False) -> n
     if rectified:
         projection = np.array(message.p, dtype=np.float64).reshape(3, 4)[:, :3]
         matrix = projection if projection.any() else matrix
-    matrix = check_intrinsics(matrix).copy()
-    matrix[0, 2] -= message.roi.x_offset
-    matrix[1, 2] -= message.roi.y_offset
-    matrix[0] /= message.binning_x or 1
-    matrix[1] /= message.binning_y or 1
-    return matrix
+    return _of_sent_image(check_intrinsics(matrix), message)
+
+
+def _of_sent_image(matrix: np.ndarray, message: Any) -> np.ndarray:
+    """
+    K or P of the image that was sent, of that of the full sensor.
+
+    As everywhere in ROS the region of interest is taken off first, then the binning:
+    ``cx = (cx_full - x_offset) / binning_x``. The fourth column of P, the baseline in pixels, has
+    no offset.
+
+    :param matrix: (3, 3) K or (3, 4) P of the message, pixels; left as it is.
+    :returns: the same shape, pixels.
+    """
+    sent = matrix.copy()
+    sent[:2] -= np.outer([message.roi.x_offset, message.roi.y_offset], matrix[2])
+    sent[:2] /= [[message.binning_x or 1], [message.binning_y or 1]]
+    return sent
 
 
 def camera_info_to_calibration(message: CameraInfo, rectified: bool = False) -> Calibration:
@@ -106,3 +118,51 @@ def _image_size(message: CameraInfo) -> tuple[int, int] | None:
     if not (width and height):
         return None
     return width // (message.binning_x or 1), height // (message.binning_y or 1)
+
+
+def camera_of_info(message: Any, calibration: Calibration, name: str) -> SourceCamera:
+    """
+    The camera that a CameraInfo tells of; an R or P that is all zero is not set.
+
+    :param message: a CameraInfo, of any library.
+    :param calibration: what :func:`camera_info_to_calibration` has made of it.
+    :param name: what the message is from.
+    """
+    camera = SourceCamera(calibration.intrinsics, calibration.size, name=name)
+    if calibration.distortion.size:
+        model = message.distortion_model or PLUMB_BOB
+        camera = replace(camera, distortion=calibration.distortion, distortion_model=model)
+    rectification = np.array(message.r, dtype=np.float64).reshape(3, 3)
+    if rectification.any():
+        camera = replace(camera, rectification=rectification)
+    projection = np.array(message.p, dtype=np.float64).reshape(3, 4)
+    if projection.any():
+        camera = replace(camera, projection=_of_sent_image(projection, message))
+    return camera
+
+
+def camera_info(intrinsics: np.ndarray, width: int, height: int, header: Header) -> CameraInfo:
+    """
+    The CameraInfo of a camera without distortion.
+
+    :param intrinsics: (3, 3) camera matrix of images of this width and height, pixels.
+    """
+    return calibrated_info(SourceCamera(intrinsics), width, height, header)
+
+
+def calibrated_info(camera: SourceCamera, width: int, height: int, header: Header) -> CameraInfo:
+    """
+    The CameraInfo of a camera's whole images.
+
+    :param camera: calibrated for images of this width and height, pixels.
+    """
+    message = CameraInfo(header=header, width=width, height=height)
+    message.distortion_model = camera.distortion_model
+    message.d = camera.distortion.tolist()
+    message.k = camera.intrinsics.ravel().tolist()
+    message.r = camera.rectification.ravel().tolist()
+    projection = camera.projection
+    if projection is None:
+        projection = np.column_stack([camera.intrinsics, np.zeros(3)])
+    message.p = projection.ravel().tolist()
+    return message

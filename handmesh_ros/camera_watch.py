@@ -8,39 +8,15 @@ from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
 from handmesh_model.errors import IntrinsicsError
 from handmesh_ros.calibration import Calibration, camera_info_to_calibration
+from handmesh_ros.qos import LATCHED, SENSOR, is_latched, matched_qos
 from handmesh_ros.source_camera import sounds_rectified
 
-_SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Fits every publisher."""
-_LATCHED = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
-"""Also brings what was sent before, by publishers that keep it."""
 PATIENCE = 2.0
 """Seconds of images without a CameraInfo after which one is missed."""
-
-
-def matched_qos(publishers: Sequence[Any]) -> QoSProfile:
-    """
-    A subscription that brings what was sent before it, if every publisher is latched.
-
-    :param publishers: TopicEndpointInfo of each.
-    """
-    is_latched = bool(publishers) and all(map(_is_latched, publishers))
-    return _LATCHED if is_latched else _SENSOR
-
-
-def _is_latched(publisher: Any) -> bool:
-    """Whether late subscribers get what a publisher has sent; reliable ones alone can."""
-    offered = publisher.qos_profile
-    return (offered.durability, offered.reliability) == (_LATCHED.durability, _LATCHED.reliability)
 
 
 class CameraWatch:
@@ -71,7 +47,7 @@ class CameraWatch:
         self._gain, self._loss = gain, loss
         self._lock = threading.Lock()
         self._subscription: Any = None
-        self._qos = _SENSOR
+        self._qos = SENSOR
         self._forget()
 
     def _forget(self) -> None:
@@ -151,7 +127,7 @@ class CameraWatch:
         self._subscription = self._node.create_subscription(
             CameraInfo,
             'camera_info',
-            self._on_camera_info,
+            self._take,
             self._qos,
             # Of a publisher that is not latched; the next look mends it, rclpy would warn.
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=lambda event: None),
@@ -164,12 +140,9 @@ class CameraWatch:
             return text
         offers = sorted({_offer(publisher) for publisher in publishers})
         text += f', which has {len(publishers)} publishers ({"; ".join(offers)})'
-        if any(map(_is_latched, publishers)) and self._qos != _LATCHED:
+        if any(map(is_latched, publishers)) and self._qos != LATCHED:
             text += '; what was sent before is received only if all of them are transient_local'
         return text
-
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self._take(message)
 
     def _follow_parameter(self) -> None:
         if self._is_rectified() != self._taken_as_rectified:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from geometry_msgs.msg import (
     Point,
     Pose,
@@ -25,6 +24,7 @@ from handmesh_model.joints import BONES, JOINT_NAMES, PARENTS
 from handmesh_model.topology import HandTopology
 from handmesh_ros import msg
 from handmesh_ros.images import set_bytes
+from handmesh_ros.stamps import shifted_stamp
 
 SIDES = {'left': msg.Hand.LEFT, 'right': msg.Hand.RIGHT}
 STATES = {
@@ -39,28 +39,6 @@ SCALE_SOURCES = {
     ScaleSource.DEPTH: msg.Hand.SCALE_DEPTH,
     ScaleSource.MEASURED: msg.Hand.SCALE_MEASURED,
 }
-
-
-def stamp_to_seconds(stamp: Any) -> float:
-    """A builtin_interfaces/Time in seconds."""
-    return stamp.sec + stamp.nanosec * 1e-9
-
-
-def stamp_to_nanoseconds(stamp: Any) -> int:
-    """A builtin_interfaces/Time in whole nanoseconds."""
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
-
-
-def shifted_stamp(stamp: Any, seconds: float) -> Time:
-    """
-    A stamp some seconds later, or earlier if they are negative; not before zero.
-
-    :param stamp: a builtin_interfaces/Time; zero, which is no time, stays zero.
-    """
-    nanoseconds = stamp_to_nanoseconds(stamp)
-    if nanoseconds:
-        nanoseconds = max(0, nanoseconds + round(seconds * 1e9))
-    return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
 
 
 def is_finite(hand: Hand) -> bool:
@@ -117,14 +95,12 @@ def topology_to_msg(topology: HandTopology) -> msg.HandTopology:
     )
 
 
-def hand_to_msg(hand: Hand, stamp: Any, with_vertices: bool = True) -> msg.Hand:
+def hand_to_msg(hand: Hand, stamp: Any) -> msg.Hand:
     """
     One hand as a message.
 
     :param stamp: of the source image.
-    :param with_vertices: False leaves the mesh out.
     """
-    vertices = hand.vertices_camera if with_vertices else hand.vertices_camera[:0]
     box = (hand.box.x_min, hand.box.y_min, hand.box.x_max, hand.box.y_max)
     return msg.Hand(
         side=SIDES[hand.side],
@@ -143,7 +119,7 @@ def hand_to_msg(hand: Hand, stamp: Any, with_vertices: bool = True) -> msg.Hand:
             pose=pose_to_msg(hand.wrist_pose),
             covariance=np.asarray(hand.wrist_covariance, dtype=np.float64).ravel(),
         ),
-        vertices_camera=_flat(vertices),
+        vertices_camera=_flat(hand.vertices_camera),
     )
 
 

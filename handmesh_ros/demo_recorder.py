@@ -21,20 +21,20 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
 from handmesh_ros import executable, msg, recording
-from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.film import Film
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.outputs import TOPICS
 from handmesh_ros.parameters import RecorderParameters
 from handmesh_ros.processes import RECORDER_READY
+from handmesh_ros.qos import LATCHED
 from handmesh_ros.record import HandRow, Record, Tally, read_frames_file
 from handmesh_ros.ros_parameters import ParameterServer
-from handmesh_ros.stamps import UNSTAMPED
+from handmesh_ros.stamps import UNSTAMPED, stamp_to_nanoseconds
 
 _PROGRESS_PERIOD = 2.0
 
@@ -54,9 +54,8 @@ class DemoRecorder(Node):
 
     def _listen(self) -> None:
         qos = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         read = {'hands': self._on_hands, 'overlay': self._on_overlay}
-        profiles = {'topology': latched}
+        profiles = {'topology': LATCHED}
         kinds = TOPICS | {'topology': msg.HandTopology, '/tf': TFMessage}
         self._heard = [
             self.create_subscription(

@@ -18,19 +18,17 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from handmesh_model.depth_image import check_depth
 from handmesh_model.errors import HandmeshError, ImageError
-from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.depth_images import image_to_depth
 from handmesh_ros.monitor import FAULT_MEMORY
+from handmesh_ros.qos import best_effort
+from handmesh_ros.stamps import stamp_to_nanoseconds
 
 _KEPT = 8
-_SENSOR = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Fits every publisher."""
 _ALIVE = 1.0
 """Seconds without depth after which it counts as gone, and none is waited for."""
 _SPACINGS = 4
@@ -71,7 +69,7 @@ class DepthStream:
         self._is_said = False
         self._fit, self._agreement = _Standing(), _Standing()
         self._node = node
-        self._subscription = node.create_subscription(Image, 'depth', self.offer, _SENSOR)
+        self._subscription = node.create_subscription(Image, 'depth', self.offer, best_effort(2))
 
     def close(self) -> None:
         """Stop listening, if that was begun."""

@@ -7,17 +7,13 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from handmesh_ros.monitor import Monitor
+from handmesh_ros.monitor import Monitor, StatusPart, kinds_of
 
 SILENCE = 2.0
 """Seconds without images after which the stream counts as stale."""
 COUNTS = ('received', 'processed', 'dropped', 'stale', 'unwatched', 'faulty', 'failed')
 STUCK = 10.0
 """Seconds that one image may take before the network is taken to hang."""
-_IMAGE_FAULTS = ('image', 'serving')
-"""Kinds of fault by which an image gets no answer, though the network does not fail."""
-_STREAM_FAULTS = ('qos', 'frame', 'age', 'boxes', 'time')
-"""Kinds of fault of the image stream that it goes on with."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ def images(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
         status.message = f'{facts.state}: images are not taken'
     elif facts.idle:
         status.message = f'{facts.idle}: images are not taken'
-    elif failed := [kind for kind in _IMAGE_FAULTS if monitor.is_present(kind)]:
+    elif failed := [kind for kind in kinds_of('images', True) if monitor.is_present(kind)]:
         status.level = DiagnosticStatus.ERROR
         status.message = monitor.faults()[failed[0]].text
     elif monitor.silence('received') > SILENCE:
@@ -69,7 +65,7 @@ def images(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
         status.message = f"no images on '{facts.image_topic}'"
         if silence is not None and not monitor.counts['received']:
             status.message = silence.text
-    elif present := [kind for kind in _STREAM_FAULTS if monitor.is_present(kind)]:
+    elif present := [kind for kind in kinds_of('images', False) if monitor.is_present(kind)]:
         status.level = DiagnosticStatus.WARN
         status.message = monitor.faults()[present[0]].text
     else:
@@ -79,7 +75,7 @@ def images(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
     for what in ('received', 'processed'):
         _add(status, f'{what} a second', f'{monitor.rate(what):.1f}')
     _add_times(status, monitor, ('image age', 'latency'))
-    _add_faults(status, monitor, (*_IMAGE_FAULTS, *_STREAM_FAULTS))
+    _add_faults(status, monitor, 'images')
     return status
 
 
@@ -99,7 +95,7 @@ def calibration(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
         status.message = '; '.join(('metric output on', *facts.doubts))
     for key, value in facts.camera.items():
         _add(status, key, value)
-    _add_faults(status, monitor, ('calibration', 'depth'))
+    _add_faults(status, monitor, 'calibration')
     return status
 
 
@@ -107,7 +103,8 @@ def network(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
     """What runs where, and how long each stage takes."""
     status = _status(facts, 'network')
     status.message = facts.state
-    for kind in ('inference', 'parameters'):
+    # The last one wins: without good parameters there is no network.
+    for kind in kinds_of('network', True):
         if monitor.is_present(kind) or (kind == 'parameters' and facts.state == 'unconfigured'):
             fault = monitor.faults().get(kind)
             if fault is not None:
@@ -120,11 +117,11 @@ def network(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
         _add(status, key, value)
     stages = [stage for stage in monitor.stages() if stage not in ('image age', 'latency')]
     _add_times(status, monitor, stages)
-    _add_faults(status, monitor, ('inference', 'parameters'))
+    _add_faults(status, monitor, 'network')
     return status
 
 
-def _status(facts: NodeFacts, part: str) -> DiagnosticStatus:
+def _status(facts: NodeFacts, part: StatusPart) -> DiagnosticStatus:
     return DiagnosticStatus(
         level=DiagnosticStatus.OK, name=f'{facts.name}: {part}', hardware_id='handmesh'
     )
@@ -142,9 +139,9 @@ def _add_times(status: DiagnosticStatus, monitor: Monitor, stages: object) -> No
             _add(status, f'{stage} p95 ms', f'{times[1] * 1000:.2f}')
 
 
-def _add_faults(status: DiagnosticStatus, monitor: Monitor, kinds: tuple[str, ...]) -> None:
+def _add_faults(status: DiagnosticStatus, monitor: Monitor, part: StatusPart) -> None:
     faults = monitor.faults()
-    for kind in kinds:
+    for kind in kinds_of(part):
         if kind in faults:
             _add(status, f'{kind} faults', str(faults[kind].count))
             _add(status, f'last {kind} fault', faults[kind].text)

@@ -12,7 +12,10 @@ launch, ros2cli   starting nodes             ``python -m handmesh_ros.<executabl
 rviz2             looking at hands           the overlay image and ``demo_recorder``
 ================  =========================  =====================================================
 
-Nothing else in the project asks which ROS it runs on.
+Three others ask which ROS this is, each for one thing: :mod:`handmesh_ros.transforms` for tf2_ros,
+whose buffer then keeps the frames that are heard; :mod:`handmesh_ros.box_input` for vision_msgs,
+which nothing stands in for; :mod:`handmesh_ros.isolation` for the distribution's name, since the
+variable for Fast DDS's profiles is called otherwise in an older one.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -30,11 +29,12 @@ from std_msgs.msg import Header
 
 from handmesh_model.errors import ConfigError
 from handmesh_ros import executable, sources
-from handmesh_ros.conversions import stamp_to_nanoseconds
+from handmesh_ros.calibration import calibrated_info
+from handmesh_ros.camera_parameters import CameraParameters
 from handmesh_ros.images import rgb_to_image
-from handmesh_ros.parameters import CameraParameters
 from handmesh_ros.ros_parameters import ParameterServer
 from handmesh_ros.source_camera import SourceCamera
+from handmesh_ros.stamps import stamp_to_nanoseconds
 
 ANSWER_TIMEOUT = 10.0
 """Seconds that lockstep waits for the hands of an image before it sends it again or goes on."""
@@ -42,29 +42,6 @@ ATTEMPTS = 2
 """How often lockstep sends an image: on a busy machine one may get lost on its way."""
 _WAIT_NOTICE = 5.0
 """Seconds between two words on what the first picture waits for."""
-
-
-def camera_info(intrinsics: np.ndarray, width: int, height: int, header: Header) -> CameraInfo:
-    """The CameraInfo of a camera without distortion."""
-    return calibrated_info(SourceCamera(intrinsics), width, height, header)
-
-
-def calibrated_info(camera: SourceCamera, width: int, height: int, header: Header) -> CameraInfo:
-    """
-    The CameraInfo of a camera's whole images.
-
-    :param camera: calibrated for images of this size.
-    """
-    message = CameraInfo(header=header, width=width, height=height)
-    message.distortion_model = camera.distortion_model
-    message.d = camera.distortion.tolist()
-    message.k = camera.intrinsics.ravel().tolist()
-    message.r = camera.rectification.ravel().tolist()
-    projection = camera.projection
-    if projection is None:
-        projection = np.column_stack([camera.intrinsics, np.zeros(3)])
-    message.p = projection.ravel().tolist()
-    return message
 
 
 class FolderCamera(Node):

@@ -18,17 +18,18 @@ from handmesh_model.hand import Hand, HandBox, TrackState
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.camera_changes import CameraChanges
 from handmesh_ros.compressed_images import compressed_image_to_rgb
-from handmesh_ros.conversions import is_finite, stamp_to_nanoseconds
+from handmesh_ros.conversions import is_finite
 from handmesh_ros.depth_stream import DepthStream
 from handmesh_ros.hand_size_service import HandSizeService
 from handmesh_ros.image_times import ImageTimes
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.metric_input import MetricInput
-from handmesh_ros.monitor import Monitor
+from handmesh_ros.monitor import FaultKind, Monitor
 from handmesh_ros.newest import NewestSlot
+from handmesh_ros.node_parameters import ANY_SIDE, NodeParameters
 from handmesh_ros.outputs import JOINTS_ONLY, HandOutputs, Picture
-from handmesh_ros.parameters import ANY_SIDE, NodeParameters
 from handmesh_ros.recovery import Recovery
+from handmesh_ros.stamps import stamp_to_nanoseconds
 from handmesh_ros.steadying import Steadier
 
 if TYPE_CHECKING:
@@ -52,19 +53,19 @@ class Surroundings(NamedTuple):
         fails. May raise what loading raises.
     :param report: gets, of every image answered, the seconds that it took from when it was taken
         up, and from its stamp.
-    :param depth: depth images to go with the images, if there may be any.
-    :param hand_size: measures hands when asked to, if anything does.
+    :param depth: depth images to go with the images.
+    :param hand_size: measures hands when asked to.
     """
 
     settings: Callable[[], NodeParameters]
     calibration: Callable[[], Calibration | None]
     now: Callable[[], float]
-    fault: Callable[[str, str], None]
+    fault: Callable[[FaultKind, str], None]
     is_alive: Callable[[], bool]
     load: Callable[[int], HandTracker]
     report: Callable[[float, float], None]
-    depth: DepthStream | None = None
-    hand_size: HandSizeService | None = None
+    depth: DepthStream
+    hand_size: HandSizeService
 
 
 class FrameWorker:
@@ -90,7 +91,7 @@ class FrameWorker:
         self._tracker = tracker
         self._outputs = outputs
         self._monitor = monitor
-        self._node = surroundings
+        self._surroundings = surroundings
         self._boxes = boxes
         self._steadier = Steadier(surroundings.now, surroundings.fault)
         self._slot: NewestSlot[Image | CompressedImage] = NewestSlot()
@@ -149,7 +150,9 @@ class FrameWorker:
             return True
         self._thread.join(JOIN_TIMEOUT)
         if self._thread.is_alive():
-            self._node.fault('inference', f'an image is not done after {self.busy_for():.0f} s')
+            self._surroundings.fault(
+                'inference', f'an image is not done after {self.busy_for():.0f} s'
+            )
             return False
         self._thread = None
         return True
@@ -173,9 +176,9 @@ class FrameWorker:
                 self._serve(message)
             except ImageError as error:
                 self._monitor.count('faulty')
-                self._node.fault('image', str(error))
+                self._surroundings.fault('image', str(error))
             except Exception as error:  # the thread must outlive whatever an image brings about
-                if not self._node.is_alive():
+                if not self._surroundings.is_alive():
                     return  # somebody has ended ROS in the middle of this image
                 self._fail(error)
             finally:
@@ -188,7 +191,7 @@ class FrameWorker:
         if not isinstance(error, HandmeshError):
             text = f'{type(error).__name__}: {error}\n{traceback.format_exc(limit=-2)}'
         self._monitor.count('failed')
-        self._node.fault('inference' if self._is_inferring else 'serving', text)
+        self._surroundings.fault('inference' if self._is_inferring else 'serving', text)
         # Another network would not help against what happens before or after it.
         attempt = self._recovery.note_failure() if self._is_inferring else 0
         if attempt:
@@ -200,19 +203,19 @@ class FrameWorker:
         try:
             # First, since both may not fit into memory.
             self._tracker.predictor.close()
-            tracker = self._node.load(attempt)
+            tracker = self._surroundings.load(attempt)
             if attempt == 1:
                 # Later on, the hands themselves may be what fails.
                 tracker.take_over(self._tracker)
             self._tracker, self._is_broken = tracker, False
         except Exception as error:  # the next attempt may go better
             reason = f'{type(error).__name__}: {error}'
-            self._node.fault('inference', f'cannot load the network anew: {reason}')
+            self._surroundings.fault('inference', f'cannot load the network anew: {reason}')
 
     def _serve(self, message: Image | CompressedImage) -> None:
-        settings = self._node.settings()
+        settings = self._surroundings.settings()
         wanted = self._outputs.wanted(settings)
-        measuring = self._node.hand_size is not None and self._node.hand_size.is_measuring
+        measuring = self._surroundings.hand_size.is_measuring
         if not (wanted or measuring):
             self._monitor.count('unwatched')
             return
@@ -233,25 +236,28 @@ class FrameWorker:
         # Meshes cost more than joints alone; a measurement of the hand rests on the best.
         refine = measuring or not wanted <= JOINTS_ONLY
         hands = self._hands(message.header, rgb, stamp, camera, depth, settings, refine)
-        if self._node.hand_size is not None:
-            self._node.hand_size.see(rgb, hands, camera)
+        self._surroundings.hand_size.see(rgb, hands, camera)
         with self._monitor.stage('smooth'):
             steady = self._steadier.steady(hands, stamp, settings)
         with self._monitor.stage('publish'):
             picture = Picture(message, rgb, camera, hands)
             self._outputs.publish(steady, picture, wanted, settings)
         self._monitor.count('processed')
-        self._node.report(time.perf_counter() - start, self._times.note_age('latency', stamp))
+        self._surroundings.report(
+            time.perf_counter() - start, self._times.note_age('latency', stamp)
+        )
 
     def _check_camera(
         self, message: Image | CompressedImage, camera: Calibration | None, rgb: np.ndarray
     ) -> None:
         frame_id = message.header.frame_id
         if not frame_id:
-            self._node.fault('frame', 'images have no frame_id: TF and RViz cannot place hands')
+            self._surroundings.fault(
+                'frame', 'images have no frame_id: TF and RViz cannot place hands'
+            )
         before = self._changes.other_frame(frame_id)
         if before is not None:
-            self._node.fault(
+            self._surroundings.fault(
                 'frame',
                 f"images are of frame '{frame_id}' after '{before}': tracks start anew, expected "
                 'one camera on a topic',
@@ -302,7 +308,9 @@ class FrameWorker:
         self._metric_input.check(hands, camera is not None, depth is not None)
         good = [hand for hand in hands if is_finite(hand)]
         if len(good) < len(hands):
-            self._node.fault('inference', 'a hand came out with numbers that are not finite')
+            self._surroundings.fault(
+                'inference', 'a hand came out with numbers that are not finite'
+            )
         return good
 
     def _check_network(self) -> None:

@@ -44,9 +44,10 @@ from handmesh_model.teleop.grasp_teleop import Command, GraspTeleop, Mode
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
 from handmesh_model.teleop.robot_hand import RobotHand, human_hand, load_robot_hand
 from handmesh_ros import executable, msg
-from handmesh_ros.conversions import pose_to_msg, stamp_to_nanoseconds
+from handmesh_ros.conversions import pose_to_msg
+from handmesh_ros.qos import SENSOR
 from handmesh_ros.ros_parameters import ParameterServer
-from handmesh_ros.stamps import UNSTAMPED
+from handmesh_ros.stamps import UNSTAMPED, stamp_to_nanoseconds
 from handmesh_ros.teleop_hands import followable, geometry_stamp, seen_hand
 from handmesh_ros.teleop_parameters import TeleopParameters
 
@@ -93,8 +94,7 @@ class GraspTeleopNode(Node):
             self._publish_seen,
         )
         # The newest only: a hand that has to be sent again is stale by then.
-        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self.create_subscription(msg.HandArray, 'hands', self._on_hands, newest)
+        self.create_subscription(msg.HandArray, 'hands', self._on_hands, SENSOR)
         # Simulated time may stand still; the watchdog must not.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1 / self.settings.rate, self._on_timer, clock=steady)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 
-from handmesh_model.hand import Hand, TrackState
+from handmesh_model.hand import SIDES, Hand, TrackState
 from handmesh_model.joint_frames import joint_frames
 from handmesh_model.joints import JOINT_COUNT
 from handmesh_model.rotations import quaternions_from_rotations
 from handmesh_ros import msg
-from handmesh_ros.conversions import SCALE_SOURCES, STATES, shifted_stamp
+from handmesh_ros.conversions import SCALE_SOURCES, STATES
+from handmesh_ros.stamps import shifted_stamp
 
-SIDES = ('left', 'right')
 _IDENTITIES = np.tile(np.array([0, 0, 0, 1], dtype=np.float32), JOINT_COUNT)
 _NOBODY: dict[str, Any] = {
     'valid': False,
@@ -49,7 +49,7 @@ class SideChooser:
 
     def choose(self, hands: Sequence[Hand]) -> dict[str, Hand]:
         """The hand of each side that there is; held ones too."""
-        chosen = {}
+        chosen: dict[str, Hand] = {}
         for side in SIDES:
             there = [h for h in hands if h.side == side and h.state is not TrackState.LOST]
             kept = [h for h in there if h.track_id == self._ids.get(side)]

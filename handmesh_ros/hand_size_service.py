@@ -47,7 +47,7 @@ class HandSizeService:
         self._request: Any = None
         self._meter: HandSizeMeter | None = None
         # A group of its own: the answer takes seconds, and images must come in meanwhile.
-        self._service = node.create_service(
+        node.create_service(
             CalibrateHandSize, NAME, self._answer, callback_group=ReentrantCallbackGroup()
         )
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)

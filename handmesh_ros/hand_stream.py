@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from rclpy.lifecycle import LifecycleNode
 
 from handmesh_model.hand import HandBox
-from handmesh_ros.box_input import DETECTOR, BoxInput
+from handmesh_ros.box_input import BoxInput
 from handmesh_ros.frame_worker import FrameWorker, Surroundings
 from handmesh_ros.image_input import ImageInput
 from handmesh_ros.monitor import Monitor
+from handmesh_ros.node_parameters import DETECTOR, NodeParameters
 from handmesh_ros.outputs import HandOutputs
-from handmesh_ros.parameters import NodeParameters
 
 if TYPE_CHECKING:
     from handmesh_model.tracker import HandTracker
@@ -42,12 +42,9 @@ class HandStream:
         monitor: Monitor,
         surroundings: Surroundings,
     ) -> None:
-        # It imports OpenCV's drawing only, but belongs to what takes time.
-        from handmesh_model.visualization import draw_hands_with_caption
-
         self._monitor = monitor
-        self._ros = node
-        self._node = surroundings
+        self._node = node
+        self._surroundings = surroundings
         settings = surroundings.settings()
         topology = tracker.predictor.topology
         # First, since it may fail, and nothing else is there then that would have to be closed.
@@ -56,7 +53,7 @@ class HandStream:
             self._boxes = BoxInput(
                 node, settings.boxes, lambda text: surroundings.fault('boxes', text)
             )
-        self._outputs = HandOutputs(node, topology, draw_hands_with_caption, self._caption)
+        self._outputs = HandOutputs(node, topology, self._caption)
         self._worker = FrameWorker(tracker, self._outputs, monitor, surroundings, self._boxes_for)
         self._input = ImageInput(
             node,
@@ -135,9 +132,8 @@ class HandStream:
         if not self.is_running:
             return
         now = time.monotonic()
-        settings = self._node.settings()
-        hand_size = self._node.hand_size
-        is_measuring = hand_size is not None and hand_size.is_measuring
+        settings = self._surroundings.settings()
+        is_measuring = self._surroundings.hand_size.is_measuring
         if is_measuring or not settings.lazy or self._outputs.wanted(settings):
             self._last_listened = now
         if now - self._last_listened >= LAZY_PAUSE:
@@ -145,27 +141,27 @@ class HandStream:
             return
         if not self._input.is_taking:
             self._monitor.begin()
-            if self._node.depth is not None:
-                self._node.depth.open(self._ros)
+            self._surroundings.depth.open(self._node)
         self._input.take()
 
     def _release(self) -> None:
         """Take no images, nor the depth that goes with them."""
         self._input.release()
-        if self._node.depth is not None:
-            self._node.depth.close()
+        self._surroundings.depth.close()
 
     def watch_for_images(self) -> None:
         """Say once that no image comes, and why that may be."""
         is_waiting = self._input.is_taking and not self._monitor.counts['received']
         is_silent = is_waiting and self._monitor.silence('received') > _PATIENCE
         if is_silent and 'silence' not in self._monitor.faults():
-            self._node.fault('silence', self._input.why_silent())
+            self._surroundings.fault('silence', self._input.why_silent())
 
     def _boxes_for(self, stamp: float, width: int, height: int) -> list[HandBox] | None:
         if self._boxes is None:
             return None
-        return self._boxes.for_image(stamp, width, height, self._node.settings().boxes_max_age)
+        return self._boxes.for_image(
+            stamp, width, height, self._surroundings.settings().boxes_max_age
+        )
 
     def _caption(self) -> str:
         rate = f'{self._monitor.rate("processed"):.1f} fps'

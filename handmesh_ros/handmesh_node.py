@@ -25,14 +25,14 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from handmesh_model.errors import HandmeshError
 from handmesh_ros import diagnostics, executable
 from handmesh_ros.camera_watch import CameraWatch
-from handmesh_ros.control import ControlServices
+from handmesh_ros.control import offer_control
 from handmesh_ros.depth_stream import DepthStream
 from handmesh_ros.frame_worker import Surroundings
 from handmesh_ros.hand_size_service import HandSizeService
 from handmesh_ros.hand_stream import HandStream, load_tracker
 from handmesh_ros.latency import LatencyOutputs
-from handmesh_ros.monitor import Monitor
-from handmesh_ros.parameters import NodeParameters
+from handmesh_ros.monitor import FAULT_KINDS, FaultKind, Monitor
+from handmesh_ros.node_parameters import NodeParameters
 from handmesh_ros.ros_parameters import ParameterServer
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 _LOOK_PERIOD = 0.2
 """Seconds between two looks at who listens and who sends."""
-_WARNINGS = ('age', 'boxes', 'calibration', 'depth', 'frame', 'qos', 'silence', 'time')
-"""Kinds of fault that are the stream's, not an error of the node or its user."""
 
 
 class HandmeshNode(LifecycleNode):
@@ -74,7 +72,7 @@ class HandmeshNode(LifecycleNode):
         self._stream: HandStream | None = None
         self._network: dict[str, str] = {}
         self._latency = LatencyOutputs(self)
-        self._control = ControlServices(self, self._enable, self._reset_tracks)
+        offer_control(self, self._enable, self._reset_tracks)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # 0 is nobody in messages.
         self._track_ids = count(1)
@@ -283,15 +281,15 @@ class HandmeshNode(LifecycleNode):
 
     # Insight
 
-    def _fault(self, kind: str, text: str) -> None:
+    def _fault(self, kind: FaultKind, text: str) -> None:
         """Remember a fault, and log it unless the same was logged a moment ago."""
         if self._monitor.fault(kind, text):
             log = self.get_logger()
             # Two calls: rclpy ties the level to the place of the call.
-            if kind in _WARNINGS:
-                log.warning(text)
-            else:
+            if FAULT_KINDS[kind].is_error:
                 log.error(text)
+            else:
+                log.warning(text)
 
     def _image_topic(self) -> str:
         return self.resolve_topic_name('image') if self._stream is None else self._stream.topic

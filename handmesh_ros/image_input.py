@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,8 +17,8 @@ from rclpy.qos import (
 )
 from sensor_msgs.msg import CompressedImage, Image
 
-from handmesh_ros.conversions import stamp_to_nanoseconds
-from handmesh_ros.stamps import JUMP, UNSTAMPED
+from handmesh_ros.qos import matched_reliability
+from handmesh_ros.stamps import JUMP, UNSTAMPED, stamp_to_nanoseconds
 
 AUTO = 'auto'
 RELIABILITIES = {
@@ -32,20 +32,6 @@ _PAIR = 0.01
 Seconds at most between two subscriptions' callbacks for one image. They take their turns in one
 thread; cameras take longer between two images.
 """
-
-
-def matched_reliability(publishers: Sequence[Any]) -> ReliabilityPolicy:
-    """
-    Reliable if every publisher is, since best effort would lose images for nothing.
-
-    :param publishers: TopicEndpointInfo of each; best effort is taken if there is none.
-    """
-    offered = {publisher.qos_profile.reliability for publisher in publishers}
-    return (
-        ReliabilityPolicy.RELIABLE
-        if offered == {ReliabilityPolicy.RELIABLE}
-        else ReliabilityPolicy.BEST_EFFORT
-    )
 
 
 def transport_topic(topic: str, transport: str) -> str:

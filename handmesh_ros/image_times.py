@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from std_msgs.msg import Header
 
-from handmesh_ros.conversions import stamp_to_seconds
-from handmesh_ros.monitor import Monitor
+from handmesh_ros.monitor import FaultKind, Monitor
+from handmesh_ros.stamps import stamp_to_seconds
 
 CREDIBLE_AGE = 60.0
 """Seconds; beyond that, stamps are not of this clock, and statistics would mislead."""
@@ -23,7 +23,7 @@ class ImageTimes:
     """
 
     def __init__(
-        self, now: Callable[[], float], fault: Callable[[str, str], None], monitor: Monitor
+        self, now: Callable[[], float], fault: Callable[[FaultKind, str], None], monitor: Monitor
     ) -> None:
         self._now = now
         self._fault = fault

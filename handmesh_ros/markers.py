@@ -10,7 +10,7 @@ from builtin_interfaces.msg import Duration
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from handmesh_model.hand import Hand, TrackState
+from handmesh_model.hand import SIDES, Hand, TrackState
 from handmesh_model.joints import BONES
 from handmesh_model.topology import HandTopology
 from handmesh_ros.conversions import point
@@ -36,7 +36,8 @@ class MarkerBuilder:
     """
 
     def __init__(self, topology: HandTopology) -> None:
-        self._faces = {side: topology.faces_of(side).ravel() for side in ('left', 'right')}
+        self.corners = {side: topology.faces_of(side).ravel() for side in SIDES}
+        """(3 F,) vertices at the corners of all faces, by side."""
         self.shown: set[int] = set()
         """Track ids of the hands that RViz shows."""
 
@@ -63,8 +64,8 @@ class MarkerBuilder:
     def _mesh(self, hand: Hand, header: Any) -> Marker:
         marker = _marker('mesh', Marker.TRIANGLE_LIST, hand, header, _COLORS[hand.side])
         marker.scale.x = marker.scale.y = marker.scale.z = 1.0
-        corners = [point(vertex) for vertex in hand.vertices_camera]
-        marker.points = [corners[i] for i in self._faces[hand.side]]
+        points = [point(vertex) for vertex in hand.vertices_camera]
+        marker.points = [points[i] for i in self.corners[hand.side]]
         return marker
 
     def _joints(self, hand: Hand, header: Any) -> Marker:

@@ -11,8 +11,8 @@ from handmesh_model.errors import IntrinsicsError
 from handmesh_model.hand import Hand, ScaleSource, TrackState
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.depth_stream import DepthStream
-from handmesh_ros.monitor import Monitor
-from handmesh_ros.parameters import NodeParameters
+from handmesh_ros.monitor import FaultKind, Monitor
+from handmesh_ros.node_parameters import NodeParameters
 
 
 class MetricInput:
@@ -20,15 +20,15 @@ class MetricInput:
     The camera and the depth of each image.
 
     :param calibration: what is known of the camera, None if nothing can be relied on.
-    :param depth: depth images to go with the images, if there may be any.
+    :param depth: depth images to go with the images.
     :param fault: say and remember a fault of a kind.
     """
 
     def __init__(
         self,
         calibration: Callable[[], Calibration | None],
-        depth: DepthStream | None,
-        fault: Callable[[str, str], None],
+        depth: DepthStream,
+        fault: Callable[[FaultKind, str], None],
         monitor: Monitor,
     ) -> None:
         self._calibration = calibration
@@ -58,8 +58,6 @@ class MetricInput:
         :param shape: its height and width.
         :returns: (H, W), metres; None if there is none that can be used.
         """
-        if self._depth is None:
-            return None
         with self._monitor.stage('depth'):
             return self._depth.match(header, shape, settings.depth_tolerance, settings.depth_wait)
 
@@ -81,8 +79,6 @@ class MetricInput:
 
     def _check_depth(self, placed: Sequence[Hand]) -> None:
         """Judge the depth image by the hands that have metres."""
-        if self._depth is None:
-            return
         notes = [f'{h.scale_note}; sizes come without depth' for h in placed if h.scale_note]
         if any(hand.scale_source is ScaleSource.DEPTH for hand in placed):
             self._depth.works()

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,70 @@ FAULT_MEMORY = 5.0
 _SAME_TEXT_PAUSE = 10.0
 _NEW_TEXTS, _NEW_TEXT_PERIOD = 5, 5.0
 """New texts logged in so many seconds: a few at once tell a story, a stream of them does not."""
+
+FaultKind = Literal[
+    'image',
+    'serving',
+    'qos',
+    'frame',
+    'age',
+    'boxes',
+    'time',
+    'silence',
+    'calibration',
+    'depth',
+    'inference',
+    'parameters',
+]
+StatusPart = Literal['images', 'calibration', 'network']
+"""One status of a node's diagnostics."""
+
+
+class FaultTraits(NamedTuple):
+    """
+    What is the same of all faults of a kind.
+
+    :param part: the status that lists them; None if they are told of there in another way.
+    :param is_error: the node or its user is at fault; else the stream is, and the node goes on.
+    """
+
+    part: StatusPart | None
+    is_error: bool
+
+
+FAULT_KINDS: dict[FaultKind, FaultTraits] = {
+    # An image gets no answer, though the network does not fail.
+    'image': FaultTraits('images', True),
+    'serving': FaultTraits('images', True),
+    'qos': FaultTraits('images', False),
+    'frame': FaultTraits('images', False),
+    'age': FaultTraits('images', False),
+    'boxes': FaultTraits('images', False),
+    'time': FaultTraits('images', False),
+    # Only while it lasts, which the counts tell.
+    'silence': FaultTraits(None, False),
+    'calibration': FaultTraits('calibration', False),
+    'depth': FaultTraits('calibration', False),
+    'inference': FaultTraits('network', True),
+    'parameters': FaultTraits('network', True),
+}
+"""
+All kinds of fault, those of a status in the order in which it lists them. Of those of the images
+the first that is present is what the status says.
+"""
+
+
+def kinds_of(part: StatusPart, is_error: bool | None = None) -> tuple[FaultKind, ...]:
+    """
+    The kinds that a status lists, in their order.
+
+    :param is_error: only those of which this holds; None takes both.
+    """
+    return tuple(
+        kind
+        for kind, traits in FAULT_KINDS.items()
+        if traits.part == part and is_error in (None, traits.is_error)
+    )
 
 
 @dataclass
@@ -56,7 +121,7 @@ class Monitor:
         self.counts: Counter[str] = Counter()
         self._arrivals: dict[str, deque[float]] = {}
         self._stages: dict[str, deque[float]] = {}
-        self._faults: dict[str, Fault] = {}
+        self._faults: dict[FaultKind, Fault] = {}
         self.begin()
 
     def begin(self) -> None:
@@ -121,7 +186,7 @@ class Monitor:
         with self._lock:
             return list(self._stages)
 
-    def fault(self, kind: str, text: str) -> bool:
+    def fault(self, kind: FaultKind, text: str) -> bool:
         """
         Remember a fault.
 
@@ -138,12 +203,12 @@ class Monitor:
             fault.logged_text = text
             return True
 
-    def faults(self) -> dict[str, Fault]:
+    def faults(self) -> dict[FaultKind, Fault]:
         """The last fault of each kind, also those that are over."""
         with self._lock:
             return dict(self._faults)
 
-    def is_present(self, kind: str) -> bool:
+    def is_present(self, kind: FaultKind) -> bool:
         """Whether a fault of this kind happened a short while ago."""
         with self._lock:
             fault = self._faults.get(kind)

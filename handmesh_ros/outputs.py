@@ -8,18 +8,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from geometry_msgs.msg import PoseArray
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from handmesh_model.hand import Hand, TrackState
 from handmesh_model.topology import HandTopology
+from handmesh_model.visualization import draw_hands_with_caption
 from handmesh_ros import conversions, distro, msg
 from handmesh_ros.calibration import Calibration
 from handmesh_ros.hand_pair import SideChooser
 from handmesh_ros.images import Canvas, pixels_to_draw_into
-from handmesh_ros.parameters import NodeParameters
+from handmesh_ros.node_parameters import NodeParameters
+from handmesh_ros.qos import LATCHED
+from handmesh_ros.stamps import shifted_stamp, stamp_to_nanoseconds
 from handmesh_ros.wire import CloudWire, HandWire, MarkerWire, PairWire, PoseWire
 
 TOPICS: dict[str, type] = {
@@ -34,7 +37,6 @@ TOPICS: dict[str, type] = {
 }
 JOINTS_ONLY = frozenset({'joints', 'joints/left', 'joints/right', 'tf'})
 """What :meth:`HandOutputs.wanted` may name without anybody looking at meshes."""
-Draw = Callable[[np.ndarray, Sequence[Hand], HandTopology, np.ndarray | None, str], None]
 
 
 class Picture(NamedTuple):
@@ -45,13 +47,13 @@ class Picture(NamedTuple):
         own pixels where it can be, which saves a copy.
     :param rgb: (H, W, 3) uint8.
     :param camera: None if it is not calibrated; then nothing metric is sent.
-    :param raw: the hands as the tracker has them, if those that are sent are others.
+    :param raw: the hands as the tracker has them, neither smoothed nor predicted.
     """
 
     message: Image | CompressedImage
     rgb: np.ndarray
     camera: Calibration | None
-    raw: Sequence[Hand] | None = None
+    raw: Sequence[Hand]
 
     @property
     def header(self) -> Any:
@@ -65,7 +67,6 @@ class HandOutputs:
 
     :param node: they are made there, and active when it is.
     :param topology: of the hands to come.
-    :param draw: paints hands, and a caption, into an image, for `overlay`.
     :param caption: what stands on the overlay besides the hands, such as the frame rate.
     """
 
@@ -73,14 +74,12 @@ class HandOutputs:
         self,
         node: LifecycleNode,
         topology: HandTopology,
-        draw: Draw,
         caption: Callable[[], str] = str,
     ) -> None:
         self._node = node
         self._caption = caption
         self._last_header: Any = None
         self._topology = topology
-        self._draw = draw
         self._hands = HandWire()
         self._pair = PairWire()
         self._joints = PoseWire()
@@ -95,13 +94,8 @@ class HandOutputs:
             topic: node.create_lifecycle_publisher(kind, topic, qos)
             for topic, kind in TOPICS.items()
         }
-        latched = QoSProfile(
-            depth=1,
-            reliability=ReliabilityPolicy.RELIABLE,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL,
-        )
         self._topology_publisher = node.create_lifecycle_publisher(
-            msg.HandTopology, 'topology', latched
+            msg.HandTopology, 'topology', LATCHED
         )
         self._transforms = distro.TransformBroadcaster(node)
 
@@ -144,7 +138,7 @@ class HandOutputs:
         hands: Sequence[Hand],
         picture: Picture,
         wanted: frozenset[str],
-        settings: NodeParameters | None = None,
+        settings: NodeParameters,
     ) -> None:
         """
         Send the hands of one image.
@@ -156,10 +150,8 @@ class HandOutputs:
         :param hands: finite, as they are to be sent.
         :param wanted: what :meth:`wanted` said.
         """
-        settings = settings or NodeParameters()
         header = self._last_header = picture.header
-        raw = hands if picture.raw is None else picture.raw
-        for topic, those in (('hands', hands), ('hands/raw', raw)):
+        for topic, those in (('hands', hands), ('hands/raw', picture.raw)):
             if topic in wanted:
                 self._publishers[topic].publish(self._hands.build(those, header))
         # Without a calibrated camera no hand is metric; what RViz shows is then taken away.
@@ -175,14 +167,14 @@ class HandOutputs:
             self._publish_metric(seen, header, wanted, settings)
             self._publish_joints(chosen, header, wanted)
         if 'overlay' in wanted:
-            self._publishers['overlay'].publish(self._overlay(raw, picture))
+            self._publishers['overlay'].publish(self._overlay(picture))
 
     def _send_markers(self, hands: Sequence[Hand], header: Any) -> None:
         array = self._markers.build(hands, header)
         if array is not None:
             self._publishers['markers'].publish(array)
 
-    def _overlay(self, hands: Sequence[Hand], picture: Picture) -> Image:
+    def _overlay(self, picture: Picture) -> Image:
         message: Any = picture.message
         pixels = pixels_to_draw_into(message, picture.rgb)
         if pixels is None:
@@ -191,7 +183,7 @@ class HandOutputs:
         # Straight axes can only be projected into an image without distortion.
         is_straight = camera is not None and not camera.distortion.size
         intrinsics = camera.intrinsics if camera is not None and is_straight else None
-        self._draw(pixels, hands, self._topology, intrinsics, self._caption())
+        draw_hands_with_caption(pixels, picture.raw, self._topology, intrinsics, self._caption())
         return message
 
     def _publish_metric(
@@ -228,7 +220,7 @@ class HandOutputs:
         for hand in seen:
             name = conversions.wrist_frame_name(hand, prefix)
             when = _header_of([hand], header)
-            stamp = conversions.stamp_to_nanoseconds(when.stamp)
+            stamp = stamp_to_nanoseconds(when.stamp)
             # Zero is no time: TF would take it for the latest for ever.
             last = sent.get(name, 0)
             # Those of hands that are gone are left behind.
@@ -246,4 +238,4 @@ def _header_of(hands: Sequence[Hand], header: Any) -> Any:
     lead = min((hand.lead for hand in hands), default=0.0)
     if lead == 0:
         return header
-    return Header(stamp=conversions.shifted_stamp(header.stamp, lead), frame_id=header.frame_id)
+    return Header(stamp=shifted_stamp(header.stamp, lead), frame_id=header.frame_id)

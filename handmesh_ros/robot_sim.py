@@ -37,12 +37,13 @@ from handmesh_model.teleop.poses import pose_from_xyz_rpy, six_numbers
 from handmesh_model.teleop.simulated_picture import draw_robot
 from handmesh_model.teleop.simulated_robot import STROKE, SimulatedRobot
 from handmesh_ros import executable, msg, recording
-from handmesh_ros.conversions import stamp_to_nanoseconds
 from handmesh_ros.images import image_to_rgb, rgb_to_image
 from handmesh_ros.parameters import parameter
 from handmesh_ros.processes import ROBOT_READY
+from handmesh_ros.qos import SENSOR
 from handmesh_ros.robot_record import SIZE, RobotRecord, side_by_side
 from handmesh_ros.ros_parameters import ParameterServer
+from handmesh_ros.stamps import stamp_to_nanoseconds
 from handmesh_ros.transforms import transform_to_matrix
 
 _PERIOD = 0.02
@@ -96,12 +97,11 @@ class RobotSim(Node):
     def _listen(self) -> None:
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         # What is commanded is good as long as it is the newest; what is recorded shall be all.
-        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         for topic, kind, callback, profile in (
-            ('teleop/target', PoseStamped, self._on_target, newest),
-            ('teleop/joints', JointState, self._on_joints, newest),
-            ('teleop/gripper', Float64, self._on_gripper, newest),
-            ('teleop/grasp', msg.Grasp, self._on_grasp, newest),
+            ('teleop/target', PoseStamped, self._on_target, SENSOR),
+            ('teleop/joints', JointState, self._on_joints, SENSOR),
+            ('teleop/gripper', Float64, self._on_gripper, SENSOR),
+            ('teleop/grasp', msg.Grasp, self._on_grasp, SENSOR),
             ('teleop/angles', JointState, self._on_angles, qos),
             ('hands', msg.HandArray, self._on_hands, qos),
             ('camera_info', CameraInfo, self._on_info, qos),

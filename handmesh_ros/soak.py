@@ -33,13 +33,13 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from handmesh_ros import executable, sources
-from handmesh_ros.conversions import stamp_to_nanoseconds
-from handmesh_ros.folder_camera import camera_info
+from handmesh_ros.calibration import camera_info
 from handmesh_ros.images import rgb_to_image
 from handmesh_ros.isolation import isolated_environment
 from handmesh_ros.msg import HandArray
 from handmesh_ros.processes import READY_TIMEOUT, Child, RunError, ros_arguments, run_as_command
 from handmesh_ros.soak_report import Soak, resident_bytes
+from handmesh_ros.stamps import stamp_to_nanoseconds
 
 ANSWER_TIMEOUT = 20.0
 ATTEMPTS = 3

@@ -1,4 +1,4 @@
-"""The camera that a source was taken with, also as files and bags tell it. Imports no ROS."""
+"""The camera that a source was taken with, also as files tell it. Imports no ROS."""
 
 from __future__ import annotations
 
@@ -78,39 +78,6 @@ class SourceCamera:
             size=(width, height),
             projection=None if self.projection is None else resized @ self.projection,
         )
-
-
-def camera_of_info(
-    message: Any,
-    intrinsics: np.ndarray,
-    distortion: np.ndarray,
-    size: tuple[int, int] | None,
-    name: str,
-) -> SourceCamera:
-    """
-    The camera that a CameraInfo tells of; an R or P that is all zero is not set.
-
-    :param message: a CameraInfo, of any library.
-    :param intrinsics: (3, 3) its K after region of interest and binning, pixels.
-    :param distortion: (N,) its D; none if the images have none.
-    :param size: (width, height) of its images after region of interest and binning, if known.
-    :param name: what the message is from.
-    """
-    camera = SourceCamera(intrinsics, size, name=name)
-    if distortion.size:
-        model = message.distortion_model or PLUMB_BOB
-        camera = replace(camera, distortion=distortion, distortion_model=model)
-    rectification = np.array(message.r, dtype=np.float64).reshape(3, 3)
-    if rectification.any():
-        camera = replace(camera, rectification=rectification)
-    projection = np.array(message.p, dtype=np.float64).reshape(3, 4)
-    if projection.any():
-        # As for K; its fourth column is the baseline in pixels, which has no offset.
-        region = message.roi
-        projection[:2] -= np.outer([region.x_offset, region.y_offset], projection[2])
-        projection[:2] /= [[message.binning_x or 1], [message.binning_y or 1]]
-        camera = replace(camera, projection=projection)
-    return camera
 
 
 def camera_of(facts: dict[str, Any], path: Path) -> SourceCamera | None:

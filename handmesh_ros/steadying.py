@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from handmesh_model.hand import Hand
 from handmesh_model.one_euro import OneEuroSettings
 from handmesh_model.smoothing import HandSmoother, SmoothingSettings
-from handmesh_ros.parameters import NodeParameters
+from handmesh_ros.monitor import FaultKind
+from handmesh_ros.node_parameters import NodeParameters
 
 NOW = 'now'
 """Value of ``predict_to`` that aims at the time of publishing."""
@@ -21,7 +22,7 @@ class Steadier:
     :param fault: say and remember a fault of a kind.
     """
 
-    def __init__(self, now: Callable[[], float], fault: Callable[[str, str], None]) -> None:
+    def __init__(self, now: Callable[[], float], fault: Callable[[FaultKind, str], None]) -> None:
         self._now = now
         self._fault = fault
         self._smoother = HandSmoother()

@@ -11,12 +11,8 @@ from std_msgs.msg import Header
 from handmesh_model.hand import ScaleSource, Side
 from handmesh_model.teleop.seen_hand import SeenHand
 from handmesh_ros import msg
-from handmesh_ros.conversions import (
-    SCALE_SOURCES,
-    SIDES,
-    stamp_to_nanoseconds,
-    stamp_to_seconds,
-)
+from handmesh_ros.conversions import SCALE_SOURCES, SIDES
+from handmesh_ros.stamps import stamp_to_nanoseconds, stamp_to_seconds
 from handmesh_ros.transforms import transform_to_matrix
 
 _NO_TRACK = 0

@@ -1,4 +1,4 @@
-"""The parameters of grasp_teleop_node and of the simulated robot; see :mod:`parameters`."""
+"""The parameters of grasp_teleop_node; see :mod:`handmesh_ros.parameters` for how tables work."""
 
 from __future__ import annotations
 

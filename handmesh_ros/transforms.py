@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from handmesh_ros.distro import has_module
-from handmesh_ros.stamps import JUMP, UNSTAMPED
+from handmesh_ros.stamps import JUMP, UNSTAMPED, stamp_to_nanoseconds
 
 KEPT_SECONDS = 10.0
 _DEEPEST = 64
@@ -57,8 +57,7 @@ class FrameTree:
             if pose is None:
                 continue
             child, parent = _name(message.child_frame_id), _name(message.header.frame_id)
-            stamp = message.header.stamp
-            self._put(child, parent, stamp.sec * 10**9 + stamp.nanosec, pose, static)
+            self._put(child, parent, stamp_to_nanoseconds(message.header.stamp), pose, static)
 
     def _put(self, child: str, parent: str, stamp: int, pose: np.ndarray, static: bool) -> None:
         link = self._links.get(child)
@@ -183,15 +182,14 @@ class TransformListener:
         """As :meth:`FrameTree.add`; static frames outlive a clearing here, too."""
         put = self._buffer.set_transform_static if static else self._buffer.set_transform
         for message in transforms:
-            child, stamp = message.child_frame_id, message.header.stamp
-            nanoseconds = stamp.sec * 10**9 + stamp.nanosec
+            child, stamp = message.child_frame_id, stamp_to_nanoseconds(message.header.stamp)
             newest = self._newest.get(child, UNSTAMPED)
-            if not static and _is_jump(nanoseconds, newest):
+            if not static and _is_jump(stamp, newest):
                 self._buffer.clear()
                 self._newest.clear()
                 newest = UNSTAMPED
             if not static:
-                self._newest[child] = max(nanoseconds, newest)
+                self._newest[child] = max(stamp, newest)
             put(message, _AUTHORITY)
 
     def lookup(self, target: str, source: str, stamp: int, tolerance: float) -> np.ndarray | None:
@@ -215,8 +213,7 @@ class TransformListener:
                 found = self._buffer.lookup_transform(target, source, Time())
             except tf2_ros.TransformException:
                 return None
-            heard = found.header.stamp.sec * 10**9 + found.header.stamp.nanosec
-            if abs(heard - stamp) > tolerance * 1e9:
+            if abs(stamp_to_nanoseconds(found.header.stamp) - stamp) > tolerance * 1e9:
                 return None
         except tf2_ros.TransformException:
             return None

@@ -20,16 +20,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Header
 
 from handmesh_model.extras import need
 from handmesh_model.hand import Hand, TrackState
 from handmesh_model.topology import HandTopology
 from handmesh_ros import executable, msg
-from handmesh_ros.conversions import hands_to_msg, stamp_to_nanoseconds, topology_to_msg
+from handmesh_ros.conversions import hands_to_msg, topology_to_msg
 from handmesh_ros.folder_camera import FolderCamera
+from handmesh_ros.qos import LATCHED
 from handmesh_ros.sources import DEMO_CLIP, Frame
+from handmesh_ros.stamps import stamp_to_nanoseconds
 
 
 class TrueHands(FolderCamera):
@@ -48,16 +50,11 @@ class TrueHands(FolderCamera):
         self._stamp_before = self._index_before = 0
         self._first_track = 0
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-        latched = QoSProfile(
-            depth=1,
-            reliability=ReliabilityPolicy.RELIABLE,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL,
-        )
         # What is true is smooth: both are the same.
         self._hands = [
             self.create_publisher(msg.HandArray, topic, qos) for topic in ('hands', 'hands/raw')
         ]
-        self._topology = self.create_publisher(msg.HandTopology, 'topology', latched)
+        self._topology = self.create_publisher(msg.HandTopology, 'topology', LATCHED)
         self._topology.publish(topology_to_msg(HandTopology.open_hand()))
 
     def _is_listened_to(self) -> bool:

@@ -17,12 +17,12 @@ from geometry_msgs.msg import PoseArray
 from sensor_msgs.msg import Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
-from handmesh_model.hand import Hand
+from handmesh_model.hand import SIDES, Hand
 from handmesh_model.joints import BONES, JOINT_COUNT
 from handmesh_model.topology import HandTopology
 from handmesh_ros import conversions, msg
 from handmesh_ros.cdr import Layout, Template, WireError
-from handmesh_ros.hand_pair import SIDES, joints_values, pair_to_msg
+from handmesh_ros.hand_pair import joints_values, pair_to_msg
 from handmesh_ros.images import rgb_to_image
 from handmesh_ros.markers import MarkerBuilder
 
@@ -61,7 +61,6 @@ class MarkerWire:
 
     def __init__(self, topology: HandTopology) -> None:
         self._builder = MarkerBuilder(topology)
-        self._faces = {side: topology.faces_of(side).ravel() for side in ('left', 'right')}
         self._cache = _Cache()
 
     def build(self, hands: Sequence[Hand], header: Any) -> bytes | MarkerArray | None:
@@ -92,7 +91,7 @@ class MarkerWire:
         for hand in hands:
             joints = hand.joints_camera
             for points, chosen in (
-                (hand.vertices_camera, self._faces[hand.side]),
+                (hand.vertices_camera, self._builder.corners[hand.side]),
                 (joints, _ALL_JOINTS),
                 (joints, _BONE_ENDS),
             ):

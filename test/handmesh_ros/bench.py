@@ -11,7 +11,7 @@ from handmesh_model.tracker import HandTracker
 from handmesh_ros.frame_worker import FrameWorker, Surroundings
 from handmesh_ros.images import rgb_to_image
 from handmesh_ros.monitor import Monitor
-from handmesh_ros.parameters import NodeParameters
+from handmesh_ros.node_parameters import NodeParameters
 
 BOTH = paint([('right', 20, 30, 40, 60), ('left', 100, 30, 40, 60)])
 FATES = ('processed', 'stale', 'unwatched', 'faulty', 'failed')
@@ -31,8 +31,24 @@ class Outputs:
     def reset(self):
         pass
 
-    def publish(self, hands, picture, wanted, prefix=''):
+    def publish(self, hands, picture, wanted, settings):
         self.published.append((hands, picture))
+
+
+class NoDepth:
+    """Stands for the stream of depth images where none come."""
+
+    def match(self, header, shape, tolerance, patience):
+        return None
+
+
+class NoMeasurement:
+    """Stands for the service that measures hands, which nobody asks to."""
+
+    is_measuring = False
+
+    def see(self, rgb, hands, camera):
+        pass
 
 
 class Bench:
@@ -40,7 +56,7 @@ class Bench:
     Serves one image at a time.
 
     :param make: makes the tracker; its argument counts attempts to replace one that failed.
-    :param depth: stands for the stream of depth images.
+    :param depth: stands for the stream of depth images, which else has none.
     """
 
     def __init__(self, make=lambda attempt: HandTracker(PaintedPredictor()), depth=None):
@@ -63,7 +79,8 @@ class Bench:
                 is_alive=lambda: True,
                 load=make,
                 report=lambda *seconds: self.reports.append(seconds),
-                depth=depth,
+                depth=depth or NoDepth(),
+                hand_size=NoMeasurement(),
             ),
             lambda stamp, width, height: self.boxes,
         )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from handmesh_ros.ar_pairing import MAX_BYTES, MAX_SECONDS, Pairing
+from handmesh_ros.ar_pairing import MAX_BYTES, MAX_SECONDS, Pairing, Trouble
 
 SECOND = 10**9
 SILENCE = 0.5
@@ -16,9 +16,10 @@ def play(rate, seconds, latency=None, stamped=True):
     """
     Show images to a pairing, and hands after a latency, if there are any.
 
-    :returns: of each image that is taken, its number, the number its hands are of, and when.
+    :returns: the troubles that were told; and of each image that is taken, its number, the number
+        its hands are of, and when.
     """
-    pairing, taken = Pairing(), []
+    pairing, told, taken = Pairing(), [], []
     ticks = 1000
     for tick in range(int(seconds * ticks)):
         now = 100.0 + tick / ticks
@@ -28,11 +29,11 @@ def play(rate, seconds, latency=None, stamped=True):
                 continue
             stamp = round((1000 + number / rate) * SECOND) if stamped else 0
             put = pairing.put_image if kind == 'image' else pairing.put_hands
-            put(stamp, number, now)
+            told.append(put(stamp, number, now))
         pair = pairing.take(now, SILENCE, always)
         if pair is not None:
             taken.append((pair.image, pair.hands, now - 100))
-    return pairing, taken
+    return [trouble for trouble in told if trouble], taken
 
 
 def test_pairs_in_either_order():
@@ -52,19 +53,18 @@ def test_taking_a_pair_gives_up_the_older_ones():
         pairing.put_image(stamp, stamp, 0.0)
     pairing.finish(pairing.waiting()[1])
     assert [pair.stamp for pair in pairing.waiting()] == [3]
-    assert pairing.dropped == 1
     pairing.put_image(2, 'again', 1.0)
     assert [pair.stamp for pair in pairing.waiting()] == [3]
 
 
 @pytest.mark.parametrize('rate', [30, 60])
 def test_without_hands_every_image_is_shown_at_once_after_the_silence(rate):
-    pairing, taken = play(rate, 10.0)
+    troubles, taken = play(rate, 10.0)
     assert len(taken) >= (10.0 - SILENCE) * rate - 1
     assert all(hands is None for _, hands, _ in taken)
     # The first one waited for hands; none of the others does.
     assert all(now - image / rate < 0.002 for image, _, now in taken)
-    assert pairing.overdue == 0
+    assert not troubles
 
 
 @pytest.mark.parametrize('rate', [30, 60])
@@ -91,14 +91,14 @@ def test_hands_that_fall_silent_are_not_waited_for_any_more():
 @pytest.mark.parametrize('latency', [0.7, 1.4])
 def test_hands_that_take_longer_than_the_silence_are_waited_for_next_time(latency):
     """A slow network: it takes the newest image whenever it is done with the one before."""
-    pairing, rate, answers, shown = Pairing(), 30, 0, []
+    pairing, rate, answers, told, shown = Pairing(), 30, 0, [], []
     every = round(latency * rate)
     for number in range(20 * every):
         now = number / rate
-        pairing.put_image(round((1000 + now) * SECOND), number, now)
+        told.append(pairing.put_image(round((1000 + now) * SECOND), number, now))
         if number and number % every == 0:
             asked = number - every
-            pairing.put_hands(round((1000 + asked / rate) * SECOND), asked, now)
+            told.append(pairing.put_hands(round((1000 + asked / rate) * SECOND), asked, now))
             answers += 1
         pair = pairing.take(now, SILENCE, always)
         if pair is not None:
@@ -107,7 +107,7 @@ def test_hands_that_take_longer_than_the_silence_are_waited_for_next_time(latenc
     assert all(image == hands for image, hands in with_hands)
     # Of the first two only comes out that they are slow.
     assert len(with_hands) >= answers - 2
-    assert 1 <= pairing.late <= 2
+    assert 1 <= told.count(Trouble.LATE) <= 2
     assert len(shown) < len(with_hands) + 2 * every
 
 
@@ -144,12 +144,12 @@ def test_of_images_without_stamps_the_newest_meets_the_newest_hands():
 
 
 def test_memory_is_bounded():
-    pairing = Pairing()
+    pairing, told = Pairing(), []
     for stamp in range(100):
-        pairing.put_image(stamp, 'image', 0.0, MAX_BYTES // 12)
-        pairing.put_hands(stamp + 10**6, 'hands', 0.0)
-    assert len(pairing.waiting()) <= 12
-    assert pairing.overdue == pairing.dropped == 88
+        told.append(pairing.put_image(stamp, 'image', 0.0, MAX_BYTES // 12))
+        told.append(pairing.put_hands(stamp + 10**6, 'hands', 0.0))
+    assert len(pairing.waiting()) == 12
+    assert told.count(Trouble.OVERDUE) == 88
 
 
 def test_time_is_bounded():
@@ -165,11 +165,13 @@ def test_time_is_bounded():
 
 def test_the_newest_image_stays_however_long_its_hands_take():
     pairing = Pairing()
-    pairing.put_image(1, 'older', 0.0)
-    pairing.put_image(2, 'image', 0.1, 2 * MAX_BYTES)
-    pairing.put_hands(2, 'hands', 10 * MAX_SECONDS)
+    told = [
+        pairing.put_image(1, 'older', 0.0),
+        pairing.put_image(2, 'image', 0.1, 2 * MAX_BYTES),
+        pairing.put_hands(2, 'hands', 10 * MAX_SECONDS),
+    ]
     assert pairing.take(10 * MAX_SECONDS, 60.0, always).image == 'image'
-    assert pairing.overdue == 1
+    assert told == [None, Trouble.OVERDUE, None]
 
 
 def test_time_that_jumps_back_starts_over():

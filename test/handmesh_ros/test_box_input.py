@@ -9,8 +9,9 @@ from sensor_msgs.msg import RegionOfInterest
 
 from handmesh_model.errors import ConfigError
 from handmesh_model.hand import HandBox
-from handmesh_ros import box_input, distro
+from handmesh_ros import distro
 from handmesh_ros.box_input import BoxInput, detections_to_boxes, region_to_box, usable
+from handmesh_ros.node_parameters import DETECTIONS
 
 
 def detection(x, y, width, height, theta=0.0, results=()):
@@ -177,4 +178,4 @@ def test_boxes_that_never_come_or_come_no_more_are_said():
 def test_detections_without_vision_msgs_are_refused(monkeypatch):
     monkeypatch.setattr(distro, 'has_module', lambda name: False)
     with pytest.raises(ConfigError, match='needs vision_msgs'):
-        BoxInput(Node(), box_input.DETECTIONS, print)
+        BoxInput(Node(), DETECTIONS, print)

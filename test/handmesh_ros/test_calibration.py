@@ -5,12 +5,19 @@ import pytest
 pytest.importorskip('sensor_msgs')
 
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 
 from handmesh_model.camera import undistort
 from handmesh_model.errors import IntrinsicsError
 from handmesh_model.placement import place_in_camera
 from handmesh_model.topology import HandTopology
-from handmesh_ros.calibration import camera_info_to_calibration, camera_info_to_intrinsics
+from handmesh_ros.calibration import (
+    calibrated_info,
+    camera_info_to_calibration,
+    camera_info_to_intrinsics,
+    camera_of_info,
+)
+from handmesh_ros.source_camera import SourceCamera
 
 K = [600.0, 0.0, 320.0, 0.0, 610.0, 240.0, 0.0, 0.0, 1.0]
 
@@ -36,6 +43,32 @@ def test_region_of_interest_and_binning():
     matrix = camera_info_to_intrinsics(message)
     np.testing.assert_allclose(matrix, [[300, 0, 110], [0, 152.5, 50], [0, 0, 1]])
     camera_info_to_calibration(message).check_size(200, 50)
+
+
+def test_region_and_binning_are_taken_off_k_and_p_alike():
+    message = info(binning_x=2, binning_y=4)
+    message.roi.x_offset, message.roi.y_offset = 100, 40
+    message.p = [*K[:3], -60.0, *K[3:6], 0.0, *K[6:], 0.0]
+    camera = camera_of_info(message, camera_info_to_calibration(message), 'a camera')
+    np.testing.assert_array_equal(camera.projection[:, :3], camera.intrinsics)
+    # The baseline knows binning alone.
+    np.testing.assert_array_equal(camera.projection[:, 3], [-30, 0, 0])
+
+
+def test_a_camera_comes_back_from_its_camera_info():
+    camera = SourceCamera(
+        np.reshape(K, (3, 3)),
+        (640, 480),
+        distortion=np.array([0.1, 0.02, 0.0, 0.01, 0.0]),
+        rectification=cv2.Rodrigues(np.array([0.01, 0.02, 0.03]))[0],
+        projection=np.array([[500.0, 0, 300, -50], [0, 500, 230, 0], [0, 0, 1, 0]]),
+    )
+    message = calibrated_info(camera, 640, 480, Header(frame_id='eye'))
+    assert message.header.frame_id == 'eye'
+    back = camera_of_info(message, camera_info_to_calibration(message), 'a camera')
+    assert (back.size, back.distortion_model) == (camera.size, camera.distortion_model)
+    for name in ('intrinsics', 'distortion', 'rectification', 'projection'):
+        np.testing.assert_array_equal(getattr(back, name), getattr(camera, name))
 
 
 def test_rectified_image_takes_the_projection_and_no_distortion():

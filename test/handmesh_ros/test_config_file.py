@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from handmesh_ros.parameters import CameraParameters, NodeParameters, defaults, rows, settings_from
+from handmesh_ros.camera_parameters import CameraParameters
+from handmesh_ros.node_parameters import NodeParameters
+from handmesh_ros.parameters import defaults, rows, settings_from
 
 FILE = Path(__file__).parents[2] / 'config' / 'handmesh.yaml'
 

@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Quaternion
 from hands import hand_at
 from std_msgs.msg import Header
@@ -84,11 +83,6 @@ def test_hand_without_calibration_says_so(header):
     assert message.scale_source == msg.Hand.SCALE_NONE
 
 
-def test_vertices_can_be_left_out(header):
-    message = conversions.hand_to_msg(hand_at((0, 0, 1)), header.stamp, with_vertices=False)
-    assert len(message.vertices_camera) == 0
-
-
 @pytest.mark.parametrize('count', [0, 1, 2])
 def test_hand_array_keeps_the_header(header, count):
     hands = [hand_at((0, 0, 1), track_id=i) for i in range(count)]
@@ -146,18 +140,6 @@ def test_numbers_that_are_none_are_noticed(field):
     assert conversions.is_finite(hand)
     getattr(hand, field)[0, 0] = np.nan
     assert not conversions.is_finite(hand)
-
-
-def test_stamps():
-    stamp = Header().stamp
-    stamp.sec, stamp.nanosec = 3, 500_000_001
-    assert conversions.stamp_to_nanoseconds(stamp) == 3_500_000_001
-    assert conversions.stamp_to_seconds(stamp) == pytest.approx(3.500000001)
-
-
-@pytest.mark.parametrize('seconds', [0.05, 0.0, -0.05])
-def test_no_stamp_stays_none(seconds):
-    assert conversions.shifted_stamp(Time(), seconds) == Time()
 
 
 def test_poses_of_messages(header):

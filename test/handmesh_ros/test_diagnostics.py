@@ -5,7 +5,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from set_clock import Clock
 
 from handmesh_ros.diagnostics import SILENCE, STUCK, NodeFacts, statuses
-from handmesh_ros.monitor import FAULT_MEMORY, Monitor
+from handmesh_ros.monitor import FAULT_KINDS, FAULT_MEMORY, Monitor, kinds_of
 
 OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
 ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
@@ -78,6 +78,28 @@ def test_faults_of_the_stream_warn_and_then_stay_as_a_count(monitor, clock, kind
     assert parts['images'].level == OK
     assert values['images'][f'{kind} faults'] == '1'
     assert values['images'][f'last {kind} fault'] == 'something is odd'
+
+
+@pytest.mark.parametrize('kind', FAULT_KINDS)
+def test_each_kind_of_fault_is_listed_by_one_status_and_told_of_at_its_level(monitor, kind):
+    traits = FAULT_KINDS[kind]
+    monitor.fault(kind, 'something is odd')
+    parts, values = look(monitor)
+    listed = [part for part in parts if f'{kind} faults' in values[part]]
+    assert listed == ([] if traits.part is None else [traits.part])
+    levels = {part.level for part in parts.values() if part.message == 'something is odd'}
+    # Depth that lacks for an image is no trouble yet; the node says when it is.
+    told = traits.part is not None and kind != 'depth'
+    assert levels == ({ERROR if traits.is_error else WARN} if told else set())
+
+
+def test_of_several_faults_the_first_of_the_images_and_the_last_of_the_network_is_told(monitor):
+    for kind in reversed(FAULT_KINDS):
+        monitor.fault(kind, kind)
+    parts, _ = look(monitor)
+    told = [part.message for part in parts.values()]
+    assert told == ['image', 'calibration', 'parameters']
+    assert told[-1] == kinds_of('network')[-1]
 
 
 def test_silence_is_stale_unless_nothing_is_wanted(monitor, clock):

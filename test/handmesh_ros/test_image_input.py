@@ -7,26 +7,9 @@ from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from set_clock import Clock
 
-from handmesh_ros.image_input import ImageInput, matched_reliability, transport_topic
+from handmesh_ros.image_input import ImageInput, transport_topic
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
-
-
-@pytest.mark.parametrize(
-    ('offered', 'taken'),
-    [
-        ([], BEST_EFFORT),
-        ([RELIABLE], RELIABLE),
-        ([BEST_EFFORT], BEST_EFFORT),
-        ([RELIABLE, BEST_EFFORT], BEST_EFFORT),
-        ([RELIABLE, RELIABLE], RELIABLE),
-    ],
-)
-def test_reliability_suits_every_publisher(offered, taken):
-    publishers = [
-        SimpleNamespace(qos_profile=QoSProfile(depth=1, reliability=policy)) for policy in offered
-    ]
-    assert matched_reliability(publishers) == taken
 
 
 @pytest.mark.parametrize(

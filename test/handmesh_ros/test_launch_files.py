@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from handmesh_ros import ar_parameters
-from handmesh_ros.parameters import CameraParameters, defaults, rows, settings_from
+from handmesh_ros.camera_parameters import CameraParameters
+from handmesh_ros.parameters import defaults, rows, settings_from
 
 ROOT = Path(__file__).parents[2]
 MODULES = (

@@ -17,7 +17,8 @@ from robot import Robot, time_of
 from handmesh_model.errors import ConfigError
 from handmesh_model.tracker import HandTracker
 from handmesh_ros import hand_stream, handmesh_node
-from handmesh_ros.parameters import NodeParameters, rows
+from handmesh_ros.node_parameters import NodeParameters
+from handmesh_ros.parameters import rows
 from handmesh_ros.soak_report import resident_bytes
 
 K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
@@ -103,8 +104,8 @@ def test_a_hundred_lives_leak_nothing(operator, painted_node):
     _, files, thread_count = live(20)
     before = live(1)[0]
     after = live(100)
-    # A hundred topologies alone, of 779 vertices, would be more.
-    assert after[0] - before < 8e6
+    # A hundred topologies alone, of 779 vertices, would be many times as much.
+    assert after[0] - before < 2e6
     assert after[1:] == (files, thread_count)
     assert operator.change(CONFIGURE)
     assert operator.change(ACTIVATE)
@@ -240,8 +241,10 @@ def test_parameters_change_while_it_runs_or_say_why_not(operator, painted_node):
     assert not result.successful
     assert "'weights' is read when the node configures" in result.reason
 
+    operator.ask_metric(RIGHT, 0.5, K)
     operator.ask(RIGHT, 1.0, K, '/tf')
     mean = operator.answer('hands', time_of(1.0)).hands[0]
+    transforms = len(operator.got['/tf'])
     assert operator.set(hand_size=0.06, publish_tf=False)[0].successful
     small = operator.ask(RIGHT, 2.0, K).hands[0]
     assert small.scale_source == small.SCALE_PARAMETER
@@ -249,7 +252,7 @@ def test_parameters_change_while_it_runs_or_say_why_not(operator, painted_node):
     ratio = small.joints_camera[2] / mean.joints_camera[2]
     assert ratio == pytest.approx(0.06 / mean.hand_size, rel=0.02)
     operator.ask(RIGHT, 3.0, K, 'overlay')
-    assert len(operator.got['/tf']) == 1
+    assert len(operator.got['/tf']) == transforms
 
 
 def test_every_parameter_is_described(operator, painted_node):

@@ -30,7 +30,7 @@ class Told:
 
 def make(camera=CAMERA, depth=None):
     told, monitor = Told(), Monitor()
-    return MetricInput(lambda: camera, depth, told.fault, monitor), told, monitor
+    return MetricInput(lambda: camera, depth or Told(), told.fault, monitor), told, monitor
 
 
 def test_camera_of_images_of_another_size_is_none_and_it_is_said():
@@ -51,12 +51,9 @@ def test_depth_is_waited_for_as_the_settings_say():
     header, settings = Header(), SimpleNamespace(depth_tolerance=0.1, depth_wait=0.2)
     stream = Told()
     source, _, monitor = make(depth=stream)
-    source.depth(header, (480, 640), settings)
+    assert source.depth(header, (480, 640), settings) is None
     assert stream.calls == [('match', header, (480, 640), 0.1, 0.2)]
     assert monitor.stages() == ['depth']
-    source, _, monitor = make()
-    assert source.depth(header, (480, 640), settings) is None
-    assert monitor.stages() == []
 
 
 @pytest.mark.parametrize(

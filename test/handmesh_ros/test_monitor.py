@@ -1,7 +1,9 @@
+from typing import get_args
+
 import pytest
 from set_clock import Clock
 
-from handmesh_ros.monitor import FAULT_MEMORY, Monitor
+from handmesh_ros.monitor import FAULT_KINDS, FAULT_MEMORY, FaultKind, Monitor, kinds_of
 
 
 @pytest.fixture
@@ -71,3 +73,18 @@ def test_fault_is_present_for_a_while(monitor, clock):
     clock.now += FAULT_MEMORY + 0.1
     assert not monitor.is_present('image')
     assert monitor.faults()['image'].text == 'step is 3'
+
+
+def test_every_kind_of_fault_is_known_once():
+    assert list(get_args(FaultKind)) == list(FAULT_KINDS)
+    listed = [kind for part in ('images', 'calibration', 'network') for kind in kinds_of(part)]
+    # That no image comes is told of by its own status, while it lasts.
+    assert sorted([*listed, 'silence']) == sorted(FAULT_KINDS)
+
+
+def test_kinds_of_a_status_come_in_the_order_in_which_they_win():
+    assert kinds_of('images', True) == ('image', 'serving')
+    assert kinds_of('images', False) == ('qos', 'frame', 'age', 'boxes', 'time')
+    assert kinds_of('images') == kinds_of('images', True) + kinds_of('images', False)
+    assert kinds_of('calibration') == ('calibration', 'depth')
+    assert kinds_of('network') == kinds_of('network', True) == ('inference', 'parameters')

@@ -10,12 +10,12 @@ from rcl_interfaces.srv import SetParameters
 from robot import stamp_of, time_of, values_of
 from rosgraph_msgs.msg import Clock
 
-from handmesh_ros.conversions import stamp_to_seconds
 from handmesh_ros.msg import Hand
+from handmesh_ros.stamps import stamp_to_seconds
 
 K = np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
 NOTHING = paint([])
-START = 1000.0
+START = 100_000.0
 
 
 def hand_at(x):
@@ -31,7 +31,7 @@ def joints_of(array):
 def settle(robot):
     """Show a hand until every topic's subscription is known to the node, then nothing."""
     robot.wait_for_node()
-    stamps = itertools.count(START - 500)
+    stamps = itertools.count(START - 50_000)
     awaited = set(robot.got) - {'joints/left'}  # there is no left hand
     robot.wait(
         lambda: (
@@ -136,7 +136,7 @@ def test_clock_and_stamps_that_jump_back_start_anew(robot, painted_node, clock):
     def play(first):
         """A recording that is played: clock and images."""
         # Images that overtake the clock are rightly dropped, as too old.
-        stamps = itertools.count(first - 1, 0.001)
+        stamps = itertools.count(first - 1, 1e-6)
         robot.wait(
             lambda: (
                 clock.publish(Clock(clock=time_of(first)))

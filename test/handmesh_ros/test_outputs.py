@@ -19,6 +19,7 @@ from handmesh_model.hand import TrackState
 from handmesh_model.topology import HandTopology
 from handmesh_ros import distro, outputs
 from handmesh_ros.calibration import Calibration
+from handmesh_ros.node_parameters import NodeParameters
 
 CAMERA = Calibration(np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]]), np.zeros(0))
 TOPICS = frozenset({*outputs.TOPICS, 'tf'} - {'overlay'})
@@ -41,13 +42,14 @@ def stamps(monkeypatch):
     frames = SimpleNamespace(send=lambda transforms: sent['tf'].extend(transforms))
     monkeypatch.setattr(distro, 'TransformBroadcaster', lambda node: frames)
     node = SimpleNamespace(create_lifecycle_publisher=publisher)
-    made = outputs.HandOutputs(node, HandTopology.open_hand(), draw=None)
+    made = outputs.HandOutputs(node, HandTopology.open_hand())
 
     def publish(hands, stamp):
         for messages in sent.values():
             messages.clear()
         image = Image(header=Header(stamp=time_of(stamp), frame_id='camera'))
-        made.publish(hands, outputs.Picture(image, np.zeros((2, 2, 3), np.uint8), CAMERA), TOPICS)
+        picture = outputs.Picture(image, np.zeros((2, 2, 3), np.uint8), CAMERA, hands)
+        made.publish(hands, picture, TOPICS, NodeParameters())
         return {topic: stamp_of(messages[0]) for topic, messages in sent.items() if messages}
 
     return publish

@@ -7,10 +7,10 @@ import yaml
 
 from handmesh_model.errors import ConfigError
 from handmesh_ros.ar_parameters import ArRecorderParameters
+from handmesh_ros.camera_parameters import CameraParameters
+from handmesh_ros.node_parameters import NodeParameters
 from handmesh_ros.parameters import (
     RATE_RANGE,
-    CameraParameters,
-    NodeParameters,
     RecorderParameters,
     check_value,
     defaults,

@@ -8,7 +8,7 @@ pytest.importorskip('rclpy')
 
 from rclpy.parameter import Parameter
 
-from handmesh_ros.parameters import NodeParameters
+from handmesh_ros.node_parameters import NodeParameters
 from handmesh_ros.ros_parameters import ParameterServer
 
 

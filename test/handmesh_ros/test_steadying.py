@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hands import hand_at
 
-from handmesh_ros.parameters import NodeParameters
+from handmesh_ros.node_parameters import NodeParameters
 from handmesh_ros.steadying import Steadier
 
 
