@@ -1,10 +1,34 @@
-"""Rotation matrices to quaternions, for many at once."""
+"""Rotation matrices from angles about axes, and quaternions of many matrices at once."""
 
 from __future__ import annotations
 
 import numpy as np
 
 _NEXT, _AFTER_NEXT = (1, 2, 0), (2, 0, 1)
+
+
+def about(axis: int, angle: float) -> np.ndarray:
+    """
+    The rotation about an axis of the frame.
+
+    :param axis: 0, 1 or 2 for x, y or z.
+    :param angle: radians, right-handed.
+    :returns: (3, 3).
+    """
+    i, j = _NEXT[axis], _AFTER_NEXT[axis]
+    rotation = np.eye(3)
+    rotation[i, i] = rotation[j, j] = np.cos(angle)
+    rotation[i, j], rotation[j, i] = -np.sin(angle), np.sin(angle)
+    return rotation
+
+
+def from_rpy(roll: float, pitch: float, yaw: float) -> np.ndarray:
+    """
+    (3, 3) of a roll about x, then a pitch about y, then a yaw about z, as in URDF.
+
+    All are in radians and about fixed axes.
+    """
+    return about(2, yaw) @ about(1, pitch) @ about(0, roll)
 
 
 def quaternions_from_rotations(rotations: np.ndarray) -> np.ndarray:

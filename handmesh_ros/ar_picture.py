@@ -60,11 +60,10 @@ class ArPicture:
         renderer = self._renderer
         if renderer is None or (renderer.width, renderer.height) != (width, height):
             renderer = self._renderer = ArRenderer(width, height)
-        renderer.hand_margin = settings.hand_margin
         objects = self._objects(image_frame, hands, where, now)
         surfaces = self._surfaces(hands, settings.forearm_length)
         camera = Camera(calibration.intrinsics, calibration.distortion, calibration.fisheye)
-        return renderer.draw(rgb, camera, objects, surfaces)
+        return renderer.draw(rgb, camera, objects, surfaces, settings.hand_margin)
 
     def _surfaces(self, hands: Sequence[SeenHand], forearm_length: float) -> list[HandSurface]:
         surfaces = []

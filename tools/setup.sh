@@ -160,9 +160,6 @@ if [ -f "$stamps/root" ] && ! [ "$(cat "$stamps/root")" -ef "$root" ]; then
 fi
 [ -f "$stamps/mode" ] && [ -x "$venv/bin/python" ] || { say "Python environment in .venv, ROS: $ros"; make_venv; }
 
-# One that was set up before this was noted.
-[ -f "$stamps/root" ] || ! grep -qsF "$venv" "$venv/bin/activate" || printf '%s' "$root" >"$stamps/root"
-
 export VIRTUAL_ENV=$venv PATH=$venv/bin:$PATH
 if [ "$ros" = wheels ]; then
     export AMENT_PREFIX_PATH=$venv CMAKE_PREFIX_PATH=$venv
@@ -172,12 +169,6 @@ unset PYTHONHOME
 torch=$torch_version${TORCH_INDEX:+ from $TORCH_INDEX}
 if [ -z "${TORCH_INDEX:-}" ] && grep -qs "^$torch_version from " "$stamps/torch"; then
     torch=$(cat "$stamps/torch")
-elif [ -n "${TORCH_INDEX:-}" ] && [ "$(cat "$stamps/torch" 2>/dev/null)" = "$torch_version" ]; then
-    # One that was taken from there before that was noted; its version ends as the index does, +cpu or +cu130.
-    index=${TORCH_INDEX%/}
-    case $("$venv/bin/python" -c 'import torch; print(torch.__version__)' 2>/dev/null) in
-        *+"${index##*/}") printf '%s' "$torch" >"$stamps/torch" ;;
-    esac
 fi
 
 constraints

@@ -11,7 +11,7 @@ from handmesh_model.ar.panels import Button, Panel
 from handmesh_model.joints import FINGERS, TIPS
 
 TIP_RADIUS = 0.007
-"""Metres from a fingertip's joint to its pad, where no mesh says better."""
+"""Metres from a fingertip's joint to its pad."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,12 @@ class Fingertip:
     One finger's end.
 
     :param position: (3,) middle of the fingertip in the panel's frame, metres.
-    :param radius: from there to the skin, metres.
     """
 
     track_id: int
     side: str
     finger: str
     position: np.ndarray
-    radius: float = TIP_RADIUS
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class ButtonPanel:
 
     def _depth(self, tip: Fingertip) -> float:
         """Metres that the skin is below the top of an untouched cap."""
-        return self.panel.travel - (float(tip.position[2]) - tip.radius)
+        return self.panel.travel - (float(tip.position[2]) - TIP_RADIUS)
 
     def _follow(
         self,

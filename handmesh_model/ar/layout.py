@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,15 @@ from handmesh_model.errors import ConfigError
 from handmesh_model.yaml_files import read_yaml
 
 MAX_OBJECTS = 64
-_SIZES = {'box': 3, 'sphere': 1, 'cylinder': 2, 'capsule': 2, 'ring': 2}
-SHAPES = (*_SIZES, 'mesh')
+_PRIMITIVES: dict[str, tuple[Callable[..., Mesh], int]] = {
+    'box': (meshes.box, 3),
+    'sphere': (meshes.sphere, 1),
+    'cylinder': (meshes.cylinder, 2),
+    'capsule': (meshes.capsule, 2),
+    'ring': (meshes.ring, 2),
+}
+"""What makes each shape, and of how many sizes."""
+SHAPES = (*_PRIMITIVES, 'mesh')
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +102,5 @@ def _mesh_of_file(table: Table, folder: Path) -> Mesh:
 
 
 def _primitive(table: Table, shape: str) -> Mesh:
-    size = table.numbers('size', _SIZES[shape], 0.0005, 10.0)
-    make: dict[str, Any] = {
-        'box': meshes.box,
-        'sphere': meshes.sphere,
-        'cylinder': meshes.cylinder,
-        'capsule': meshes.capsule,
-        'ring': meshes.ring,
-    }
-    return make[shape](*size)
+    make, count = _PRIMITIVES[shape]
+    return make(*table.numbers('size', count, 0.0005, 10.0))

@@ -118,7 +118,9 @@ def _check_glb(data: bytes, path: Path) -> None:
             f"mesh '{path}' has an array of {max(counts)} entries, expected up to {3 * MAX_FACES}"
         )
     if len(children) > _MAX_NODES:
-        raise MeshFileError(f"mesh '{path}' has {len(children)} nodes, expected up to 1000")
+        raise MeshFileError(
+            f"mesh '{path}' has {len(children)} nodes, expected up to {_MAX_NODES}"
+        )
     if not _is_forest(children):
         raise MeshFileError(f"mesh '{path}' has nodes that are not a tree")
     for what, count, most in totals:

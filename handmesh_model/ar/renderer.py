@@ -19,6 +19,12 @@ from handmesh_model.ar.meshes import Mesh
 from handmesh_model.ar.shading import SAMPLES, blend
 from handmesh_model.synthesis.rasterizer import NEAR, NO_FACE, rasterize
 
+_TOWARDS = np.array([-0.4, -0.75, -0.55], dtype=np.float32)
+_TOWARDS /= float(np.linalg.norm(_TOWARDS))
+"""(3,) unit, direction to the lamp, camera frame."""
+_STRENGTHS = np.array([0.75, 0.45, 0.25], dtype=np.float32)
+"""Of the lamp, of the light from all around, and of highlights."""
+
 
 @dataclass(frozen=True, eq=False)
 class PlacedMesh:
@@ -49,37 +55,16 @@ class HandSurface:
     faces: np.ndarray
 
 
-@dataclass(frozen=True)
-class Light:
-    """
-    One lamp and the light around.
-
-    :param towards: direction to the lamp, camera frame.
-    :param key: strength of the lamp, ambient: of the light from all around, gloss: of highlights.
-    """
-
-    towards: tuple[float, float, float] = (-0.4, -0.75, -0.55)
-    key: float = 0.75
-    ambient: float = 0.45
-    gloss: float = 0.25
-
-
 class ArRenderer:
     """
     Draws objects into images of one size; buffers are kept from one image to the next.
 
     :param width: pixels.
     :param height: pixels.
-    :param hand_margin: metres by which hands are taken to be nearer than they were measured, so
-        that a finger that touches an object is not eaten by it.
     """
 
-    def __init__(
-        self, width: int, height: int, hand_margin: float = 0.0, light: Light | None = None
-    ) -> None:
+    def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
-        self.hand_margin = hand_margin
-        self.light = Light() if light is None else light
         shape = (SAMPLES * height, SAMPLES * width)
         self._object_inverse = np.zeros(shape, dtype=np.float32)
         self._object_ids = np.full(shape, NO_FACE, dtype=np.int32)
@@ -92,14 +77,17 @@ class ArRenderer:
         camera: Camera,
         objects: Sequence[PlacedMesh],
         hands: Sequence[HandSurface],
+        hand_margin: float = 0.0,
     ) -> np.ndarray:
         """
         A copy of the image with the objects in it.
 
         :param rgb: (H, W, 3) uint8.
+        :param hand_margin: metres by which hands are taken to be nearer than they were measured,
+            so that a finger that touches an object is not eaten by it.
         :returns: (H, W, 3) uint8.
         """
-        image, _ = self.draw_with_cover(rgb, camera, objects, hands)
+        image, _ = self.draw_with_cover(rgb, camera, objects, hands, hand_margin)
         return image
 
     def draw_with_cover(
@@ -108,6 +96,7 @@ class ArRenderer:
         camera: Camera,
         objects: Sequence[PlacedMesh],
         hands: Sequence[HandSurface],
+        hand_margin: float = 0.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """
         The same, and what share of each pixel shows an object.
@@ -143,9 +132,6 @@ class ArRenderer:
             faces = np.ascontiguousarray(hand.faces, dtype=np.int32)
             seen = project_faces(camera, faces, (hand.vertices_camera,), size)
             rasterize(_samples(seen.points) - offset, seen.faces, buffers[2], buffers[3])
-        towards = np.asarray(self.light.towards, dtype=np.float32)
-        towards /= max(float(np.linalg.norm(towards)), 1e-9)
-        strengths = (self.light.key, self.light.ambient, self.light.gloss)
         for is_in_layer in (opacity >= 1, opacity < 1):
             if not is_in_layer.any():
                 continue
@@ -156,7 +142,7 @@ class ArRenderer:
             blend(
                 canvas[y0:y1, x0:x1], cover[y0:y1, x0:x1], *buffers[:3], points, faces,
                 vertices, normals, colors, opacity[is_in_layer],
-                np.float32(self.hand_margin), towards, np.array(strengths, dtype=np.float32),
+                np.float32(hand_margin), _TOWARDS, _STRENGTHS,
             )  # fmt: skip
         return canvas, cover
 

@@ -11,7 +11,6 @@ from handmesh_model.ar.tables import Table, Vector
 from handmesh_model.yaml_files import read_yaml
 
 GRAVITY = 9.81
-STAGES = ('cube', 'pour')
 _SHAPES = {'box': 3, 'sphere': 1, 'cylinder': 2}
 
 
@@ -101,6 +100,9 @@ def pour_stage() -> Stage:
     return Stage(stream=Stream(source=(0.0, 0.0, 0.26)), floor=(0.0, 0.11, 0.48), floor_radius=0.0)
 
 
+STAGES = {'cube': cube_stage, 'pour': pour_stage}
+
+
 def load_stage(name: str | Path) -> Stage:
     """
     A built-in stage, or one in a YAML file.
@@ -112,13 +114,11 @@ def load_stage(name: str | Path) -> Stage:
     :param name: 'cube', 'pour' or a path.
     :raises ConfigError: if there is no such file or a value in it is wrong.
     """
-    built_in = {'cube': cube_stage, 'pour': pour_stage}
-    if str(name) in built_in:
-        return built_in[str(name)]()
+    if str(name) in STAGES:
+        return STAGES[str(name)]()
     path = Path(name).expanduser()
-    return stage_from_facts(
-        read_yaml(path, f'stage ({", ".join(STAGES)} or a YAML file)'), str(path)
-    )
+    what = f'stage ({", ".join(STAGES)} or a YAML file)'
+    return stage_from_facts(read_yaml(path, what), str(path))
 
 
 def stage_from_facts(facts: object, source: str) -> Stage:

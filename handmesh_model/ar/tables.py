@@ -10,6 +10,7 @@ import numpy as np
 
 from handmesh_model.brief import brief
 from handmesh_model.errors import ConfigError
+from handmesh_model.rotations import from_rpy
 
 Vector = tuple[float, float, float]
 LONGEST_NAME, LONGEST_FRAME, LONGEST_PATH = 64, 256, 4096
@@ -32,6 +33,8 @@ class Table:
             raise ConfigError(f'{self.source} is {brief(self.facts)}, expected keys and values')
 
     def __contains__(self, key: str) -> bool:
+        """Whether the key is there; one that may be left out is asked for by this as well."""
+        self.asked.add(key)
         return key in self.facts
 
     def take(self, key: str) -> Any:
@@ -87,8 +90,7 @@ class Table:
         """(3, 3) of roll, pitch and yaw in degrees, about fixed x, y and z, as in URDF."""
         if key not in self:
             return default
-        roll, pitch, yaw = np.radians(self.numbers(key, 3, -360, 360))
-        return _about(2, yaw) @ _about(1, pitch) @ _about(0, roll)
+        return from_rpy(*np.radians(self.numbers(key, 3, -360, 360)))
 
     def text(self, key: str, default: str, most: int = LONGEST_NAME) -> str:
         """A text of so many characters at most, and not empty."""
@@ -125,11 +127,3 @@ class Table:
                 f"{self.source} has unknown '{unknown[0]}', expected one of "
                 + ', '.join(sorted(self.asked))
             )
-
-
-def _about(axis: int, angle: float) -> np.ndarray:
-    i, j = (axis + 1) % 3, (axis + 2) % 3
-    rotation = np.eye(3)
-    rotation[i, i] = rotation[j, j] = np.cos(angle)
-    rotation[i, j], rotation[j, i] = -np.sin(angle), np.sin(angle)
-    return rotation

@@ -72,7 +72,8 @@ class HandWorld:
         self._ball_places = joints[hand_bodies + things :]
         self._ball_speeds = speeds[hand_bodies + things :]
         self._start = joints.copy()
-        self._geoms = {kind: _geoms(self._model, kind) for kind in ('hand', 'thing', 'ball')}
+        names = [f'hand{i}' for i in range(HAND_BODIES)]
+        self._hand_geoms = np.array([self._model.geom(name).id for name in names])
         self.reset()
 
     # What is seen of it
@@ -89,16 +90,6 @@ class HandWorld:
     def balls(self) -> np.ndarray:
         """(K, 3) middles of the balls that were poured, camera frame."""
         return self._ball_places[self._poured_at > -np.inf, :3].copy()
-
-    def touching(self, number: int) -> set[int]:
-        """Bones, as numbers in BONES, of any hand that touch a thing now."""
-        thing = int(self._geoms['thing'][number])
-        first = int(self._geoms['hand'][0])
-        pairs = self._data.contact.geom[: self._data.ncon]
-        ours = pairs[(pairs == thing).any(axis=1)]
-        others = np.where(ours[:, 0] == thing, ours[:, 1], ours[:, 0])
-        hands = others[(others >= first) & (others < first + HAND_BODIES)]
-        return {int(geom - first) % _BONES for geom in hands}
 
     # What happens to it
 
@@ -198,7 +189,7 @@ class HandWorld:
         return _Move.between(before, capsules.centers, turned, aimed, span)
 
     def _fit(self, slot: _Slot, capsules: BoneCapsules) -> None:
-        geoms = self._geoms['hand'][self._rows(slot)]
+        geoms = self._hand_geoms[self._rows(slot)]
         radii = np.minimum(capsules.radii, LARGEST[0])
         halves = np.minimum(capsules.half_lengths, LARGEST[1])
         self._model.geom_size[geoms, :2] = np.column_stack([radii, halves])
@@ -289,8 +280,3 @@ class _Move:
             # In the body's own frame, as MuJoCo wants a free joint's angular velocity.
             mujoco.mju_subQuat(turns[i], turned_after[i], turned[i])
         return cls((before, after), (turned, turned_after), (after - before) / span, turns / span)
-
-
-def _geoms(model: mujoco.MjModel, kind: str) -> np.ndarray:
-    names = [model.geom(i).name for i in range(model.ngeom)]
-    return np.array([i for i, name in enumerate(names) if name.startswith(kind)], dtype=np.int64)

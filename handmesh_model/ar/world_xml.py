@@ -9,6 +9,7 @@ import numpy as np
 
 from handmesh_model.ar.stage import GRAVITY, Stage, Stream, Thing
 from handmesh_model.joints import BONES
+from handmesh_model.rotations import about
 
 MAX_HANDS = 2
 HAND_BODIES = MAX_HANDS * len(BONES)
@@ -74,9 +75,7 @@ def _thing_body(number: int, thing: Thing, stage: Stage) -> str:
         f'friction="{_text([thing.friction])} 0.02 0.0001" condim="4" contype="{_THING}" '
         f'conaffinity="{_HAND | _THING | _BALL | _FLOOR}"'
     )
-    cosine, sine = np.cos(thing.yaw), np.sin(thing.yaw)
-    rotation = stage.axes @ np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-    quaternion = quaternions(rotation[None])[0]
+    quaternion = quaternions((stage.axes @ about(2, thing.yaw))[None])[0]
     return _body(
         f'thing{number}', stage.point(thing.position), geom, f'quat="{_text(quaternion)}"'
     )

@@ -119,8 +119,8 @@ class GraspTeleop:
         self._has_followed = False
         self._goal: _Goal | None = None
         self._stamp = -np.inf
-        self._place: np.ndarray | None = None
-        self._placed: SeenHand | None = None
+        self._placed: tuple[SeenHand, np.ndarray] | None = None
+        """The hand seen last in metres, and its filtered position (3,) in the camera frame."""
         self._rescaled = -np.inf
         self._why_paused = _NOT_ENGAGED
         self._why_refused, self._refused = '', -np.inf
@@ -178,7 +178,8 @@ class GraspTeleop:
 
     def _compare(self, hand: SeenHand) -> None:
         """Let go, or hold the position, where a hand does not go on from the one before."""
-        before, placed = self._goal, self._placed
+        before = self._goal
+        placed = None if self._placed is None else self._placed[0]
         if before is None:
             return
         if hand.identity != before.hand.identity:
@@ -252,8 +253,9 @@ class GraspTeleop:
             # There were none before.
             return
         self._rescaled = hand.seen_at
+        placed, _ = self._placed
         # Metres that are gone for a while and come back the same put the robot nowhere else.
-        is_elsewhere = hand.camera_from_wrist is not None and not hand.has_scale_of(self._placed)
+        is_elsewhere = hand.camera_from_wrist is not None and not hand.has_scale_of(placed)
         if self._config.mapping == 'absolute' and self._clutch.is_engaged and is_elsewhere:
             self._clutch.release()
             self._why_paused = 'scale changed, engage anew'
@@ -271,16 +273,16 @@ class GraspTeleop:
             # Else it would go on spreading the jump when the hand itself has settled.
             self._filter.reset_position()
         wrist = self._filter(hand.camera_from_wrist, hand.stamp)
-        if is_settling and self._place is not None:
-            self._mapping.shift(wrist[:3, 3] - self._place)
-        self._place, self._placed = wrist[:3, 3].copy(), hand
+        if is_settling and self._placed is not None:
+            self._mapping.shift(wrist[:3, 3] - self._placed[1])
+        self._placed = hand, wrist[:3, 3].copy()
         return wrist
 
     def _let_go(self) -> None:
         self._clutch.reset()
         self._filter.reset()
         self._mapping.release()
-        self._goal = self._place = self._placed = None
+        self._goal = self._placed = None
         self._rescaled = -np.inf
         self._why_paused = _NOT_ENGAGED
 
@@ -303,7 +305,7 @@ class GraspTeleop:
 
     def _opening_of(self, joints: np.ndarray) -> float:
         low, high = self._config.closed_distance, self._config.open_distance
-        return float(np.clip((tip_distance(joints) - low) / max(high - low, 1e-6), 0, 1))
+        return float(np.clip((tip_distance(joints) - low) / (high - low), 0, 1))
 
     def _told(self, mode: Mode, reason: str, goal: _Goal | None) -> Command:
         return Command(

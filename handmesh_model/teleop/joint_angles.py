@@ -11,6 +11,7 @@ from handmesh_model.angles import ANGLE_NAMES, LIMITS, rest_angles, rest_frames
 from handmesh_model.errors import ShapeError
 from handmesh_model.hand import Side
 from handmesh_model.joints import FINGERS, JOINT_COUNT
+from handmesh_model.rotations import about
 from handmesh_model.wrist import wrist_frame
 
 TELEOP_ANGLES = (
@@ -83,9 +84,7 @@ def zero_frames() -> np.ndarray:
     angles = dict(zip(ANGLE_NAMES, rest_angles(joints), strict=True))
     for f, finger in enumerate(FINGERS[1:], start=1):
         a, b = angles[f'{finger}_mcp_abduction'], angles[f'{finger}_mcp_flexion']
-        turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
-        bend = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
-        frames[f] = frames[f] @ (turn @ bend).T
+        frames[f] = frames[f] @ (about(2, a) @ about(1, b)).T
     return wrist_frame(joints, 'right')[:3, :3].T @ frames
 
 

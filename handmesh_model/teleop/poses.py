@@ -7,6 +7,7 @@ import numpy as np
 
 from handmesh_model.errors import ConfigError
 from handmesh_model.one_euro import OneEuroFilter, OneEuroSettings, smoothing
+from handmesh_model.rotations import from_rpy
 
 
 def rotation_vector(rotation: np.ndarray) -> np.ndarray:
@@ -20,14 +21,9 @@ def rotation_matrix(vector: np.ndarray) -> np.ndarray:
 
 
 def pose_from_xyz_rpy(values: np.ndarray) -> np.ndarray:
-    """
-    (4, 4) pose of x, y, z in metres and roll, pitch, yaw in radians.
-
-    Rolled about x, then pitched about y, then yawed about z, all about fixed axes, as in URDF.
-    """
-    roll, pitch, yaw = (rotation_matrix(a * e) for a, e in zip(values[3:], np.eye(3), strict=True))
+    """(4, 4) pose of x, y, z in metres and roll, pitch, yaw in radians, see :func:`from_rpy`."""
     pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = yaw @ pitch @ roll, values[:3]
+    pose[:3, :3], pose[:3, 3] = from_rpy(*values[3:]), values[:3]
     return pose
 
 

@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 
 from handmesh_model.joints import FINGERS, PINKY_KNUCKLE
+from handmesh_model.rotations import about, quaternions_from_rotations
 from handmesh_model.teleop.joint_angles import (
     HUMAN_LIMITS,
     TELEOP_ANGLES,
@@ -126,9 +127,8 @@ def _text(numbers: np.ndarray | tuple[float, ...]) -> str:
 
 
 def _quaternion(rotation: np.ndarray) -> np.ndarray:
-    quaternion = np.zeros(4)
-    mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(rotation, dtype=np.float64).ravel())
-    return quaternion
+    """(4,) w, x, y, z, as MuJoCo has them."""
+    return np.roll(quaternions_from_rotations(rotation), 1)
 
 
 def _scene() -> str:
@@ -190,7 +190,7 @@ def _finger(f: int, rest: np.ndarray) -> str:
     lengths = np.linalg.norm(np.diff(chain, axis=0), axis=1)
     names = TELEOP_ANGLES[4 * f : 4 * f + 4]
     limits = HUMAN_LIMITS[4 * f : 4 * f + 4]
-    twist = _quaternion(_about_x(-THUMB_TWIST)) if f == 0 else np.array([1.0, 0, 0, 0])
+    twist = _quaternion(about(0, -THUMB_TWIST)) if f == 0 else np.array([1.0, 0, 0, 0])
     body = ''
     for i in (2, 1, 0):
         tag = f'body pos={_text((0.0 if i == 0 else lengths[i - 1], 0, 0))} gravcomp="1"'
@@ -211,11 +211,6 @@ def _finger(f: int, rest: np.ndarray) -> str:
 
 def _hinge(name: str, axis: str, limits: np.ndarray) -> str:
     return f'<joint name="{name}" axis="{axis}" range={_text(limits)}/>'
-
-
-def _about_x(angle: float) -> np.ndarray:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
 
 
 def _gripper() -> str:

@@ -91,6 +91,7 @@ BAD = {
     'outside.glb': (glb({'buffers': [{'uri': 'file:///etc/passwd'}]}), 'refers to another file'),
     'circle.glb': (glb({'nodes': [{'children': [1]}, {'children': [0]}]}), 'not a tree'),
     'shared.glb': (glb({'nodes': [{'children': [2]}, {'children': [2]}, {}]}), 'not a tree'),
+    'crowd.glb': (glb({'nodes': [{}] * 1001}), 'has 1001 nodes, expected up to 1000'),
     'no_count.glb': (glb({'accessors': [{}]}), 'damaged'),
     'endless.glb': (glb({'accessors': [{'count': float('inf')}]}), 'damaged'),
     'no_place.glb': (

@@ -99,10 +99,9 @@ def test_hand_margin_moves_the_border(hand):
     faces = HandTopology.open_hand().faces_of('right')
     thing = PlacedMesh(meshes.sphere(0.04, 3), at(hand.mean(axis=0)))
     black = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
+    renderer, hands = ArRenderer(WIDTH, HEIGHT), [HandSurface(hand, faces)]
     covers = [
-        ArRenderer(WIDTH, HEIGHT, margin)
-        .draw_with_cover(black, Camera(INTRINSICS), [thing], [HandSurface(hand, faces)])[1]
-        .sum()
+        renderer.draw_with_cover(black, Camera(INTRINSICS), [thing], hands, margin)[1].sum()
         for margin in (0.0, 0.01)
     ]
     assert 0 < covers[1] < covers[0]

@@ -59,7 +59,45 @@ def test_bad_stages_are_refused(name):
         stage_from_facts(facts, 'stage.yaml')
 
 
-def test_nothing_in_a_file_is_run(tmp_path):
+STAGE_KEYS = 'floor, floor_radius, pitch_degrees, stream, things'
+THING_KEYS = 'color, friction, mass, name, position, shape, size, yaw_degrees'
+PANEL_KEYS = (
+    'buttons, color, fingers, frame, margin, position, press_depth, release_depth, rpy_degrees, '
+    'size, travel'
+)
+SHAPE_KEYS = 'color, frame, name, opacity, position, rpy_degrees, shape, size'
+SIDES, CENTER = [0.1, 0.1, 0.1], [0, 0]
+MISSPELT = {
+    'stage': (stage_from_facts, {'flor': 1}, STAGE_KEYS),
+    'thing': (stage_from_facts, {'things': [{'size': SIDES, 'mas': 1}]}, THING_KEYS),
+    'stream': (
+        stage_from_facts,
+        {'stream': {'rat': 1}},
+        'color, count, radius, rate, source, speed, spread',
+    ),
+    'panel': (panel_from_facts, {'buttons': [{'center': CENTER}], 'travell': 0.01}, PANEL_KEYS),
+    'button': (
+        panel_from_facts,
+        {'buttons': [{'center': CENTER, 'siez': 1}]},
+        'center, color, name, size',
+    ),
+    'layout': (
+        lambda facts, source: layout_from_facts(facts, source, Path()),
+        {'objects': [{'size': SIDES, 'opacty': 1}]},
+        SHAPE_KEYS,
+    ),
+}
+
+
+@pytest.mark.parametrize('name', MISSPELT)
+def test_a_misspelt_key_is_told_all_that_may_be_there(name):
+    read, facts, keys = MISSPELT[name]
+    with pytest.raises(ConfigError, match=rf"has unknown '\w+', expected one of {keys}$"):
+        read(facts, 'file.yaml')
+
+
+def test_nothing_in_a_file_is_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / 'evil.yaml'
     path.write_text('things: !!python/object/apply:os.system ["touch ran"]\n')
     with pytest.raises(ConfigError, match='cannot read stage'):

@@ -7,6 +7,7 @@ from handmesh_model.ar.hand_collider import HandShape
 from handmesh_model.ar.performances import PUSHED_TO, RATE, pinch, pour, push
 from handmesh_model.ar.stage import Stage, Thing, cube_stage, pour_stage
 from handmesh_model.ar.world import HandWorld, WorldHand
+from handmesh_model.joints import BONES
 from handmesh_model.topology import HandTopology
 from handmesh_model.wrist import wrist_frame
 
@@ -29,8 +30,16 @@ def play(world, performance, frames=None):
     for number, (hand,) in enumerate(performance.frames[:frames]):
         world.advance(number / RATE, bodies(hand, shape))
         places.append(in_stage(world))
-        touching.append(world.touching(0))
+        touching.append(bones_on_thing(world))
     return np.array(places), touching
+
+
+def bones_on_thing(world):
+    """Bones, as numbers in BONES, of any hand that touch the first thing now."""
+    pairs = [{world._model.geom(i).name for i in pair} for pair in world._data.contact.geom]
+    others = [name for pair in pairs if 'thing0' in pair for name in pair - {'thing0'}]
+    hands = [name.removeprefix('hand') for name in others if name.startswith('hand')]
+    return {int(number) % len(BONES) for number in hands}
 
 
 def in_stage(world, number=0):
