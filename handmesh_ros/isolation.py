@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 # Up to 101 every domain's ports stay below those that Linux hands out to others.
 HIGHEST_DOMAIN = 101
+USERS_DOMAIN = 73
+"""Where env.sh puts the users' own nodes, unless they choose another."""
 FASTDDS_PROFILES = Path(__file__).resolve().with_name('fastdds.xml')
 """Gives Fast DDS room for images; other kinds of DDS do not look at it."""
+
+
+@functools.cache
+def own_domain() -> int:
+    """
+    A domain that no other process has got from here; the same one whenever it is asked for.
+
+    It is claimed by the name of a socket without a file. Like the ports of a domain, such a name
+    is there once for all users of this machine, and the end of the process frees it.
+    """
+    domains = [n for n in range(1, HIGHEST_DOMAIN + 1) if n != USERS_DOMAIN]
+    # Others that know nothing of the claims are avoided as well as may be.
+    first = os.getpid() % len(domains)
+    for domain in domains[first:] + domains[:first]:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f'\0handmesh_ros domain {domain}')
+        except OSError:
+            claim.close()
+        else:
+            claim.detach()  # open, and so held, until this process ends
+            return domain
+    return domains[first]
 
 
 def isolated_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
     """
     An environment for processes that talk to each other over DDS and to nobody else.
 
-    Discovery stays on this machine, in a domain that is derived from the process number, so that
-    two demos or test runs beside each other do not meet either.
+    Discovery stays on this machine, in a domain that this process keeps to itself until it ends,
+    so that two demos or test runs beside each other do not meet either.
 
     :param base: what to start from; the environment of this process by default.
     :returns: a copy with the domain and the discovery settings replaced, and with room for images
         unless the user has profiles of their own.
     """
     environment = dict(os.environ if base is None else base)
-    environment['ROS_DOMAIN_ID'] = str(1 + os.getpid() % HIGHEST_DOMAIN)
+    environment['ROS_DOMAIN_ID'] = str(own_domain())
     environment['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     environment['ROS_STATIC_PEERS'] = ''
     # The older setting of the same purpose would overrule the newer ones.

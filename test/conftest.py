@@ -12,6 +12,9 @@ from handmesh_ros.isolation import isolated_environment
 
 os.environ.update(isolated_environment())
 os.environ.pop('ROS_LOCALHOST_ONLY', None)
+# Say how the user likes the logs of ROS; tests read them on stderr, in the form of old.
+for name in [name for name in os.environ if name.startswith('RCUTILS_')]:
+    del os.environ[name]
 
 
 @pytest.fixture(scope='session', autouse=True)

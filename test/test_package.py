@@ -125,15 +125,20 @@ def test_model_depends_on_nothing_of_ros() -> None:
     assert wrong == {}
 
 
-def test_model_imports_with_ros_blocked() -> None:
-    # A fresh process, because this one may have imported ROS already.
-    program = f"""
+def run_without_ros(program: str, *names: str) -> subprocess.CompletedProcess[str]:
+    """
+    Run a program that cannot import ROS, in a fresh process: this one may have imported it.
+
+    :param names: of more modules that it cannot import.
+    """
+    pattern = '|'.join([ROS_MODULES.pattern, *map(re.escape, names)])
+    block = f"""
 import re, sys
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if re.fullmatch(r'handmesh_ros|{ROS_MODULES.pattern}', name.partition('.')[0]):
-            raise ImportError(name + ' is blocked')
+        if re.fullmatch(r'({pattern})(\\..*)?', name):
+            raise ModuleNotFoundError(name + ' is blocked', name=name)
 
 sys.meta_path.insert(0, Blocked())
 try:
@@ -142,11 +147,41 @@ except ImportError:
     pass
 else:
     sys.exit('the block does not hold')
+"""
+    command = [sys.executable, '-c', block + program]
+    return subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+
+
+def test_model_imports_with_ros_blocked() -> None:
+    program = """
 from handmesh_model import HandMeshPredictor
 assert not any(name.startswith('rclpy') for name in sys.modules)
 print(HandMeshPredictor.__name__)
 """
-    run = subprocess.run(
-        [sys.executable, '-c', program], cwd=ROOT, text=True, capture_output=True, check=False
-    )
+    run = run_without_ros(program, 'handmesh_ros')
     assert (run.returncode, run.stdout.strip()) == (0, 'HandMeshPredictor'), run.stderr
+
+
+def test_tests_are_found_with_ros_blocked() -> None:
+    """What needs ROS says so itself, or is named in the conftest.py beside it."""
+    program = """
+import pytest
+words = ['--collect-only', '-q', '-p', 'no:cacheprovider', 'test/handmesh_ros']
+sys.exit(pytest.main(words))
+"""
+    run = run_without_ros(program, 'handmesh_ros.msg', 'handmesh_ros.srv')
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr
+    assert 'test_processes.py::' in run.stdout
+    assert 'test_node.py::' not in run.stdout
+
+
+def test_tests_that_are_named_as_those_of_ros_are_there() -> None:
+    folder = ROOT / 'test' / 'handmesh_ros'
+    tree = ast.parse((folder / 'conftest.py').read_text(encoding='utf-8'))
+    (names,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == 'NEEDS_ROS'
+    ]
+    assert [name for name in names if not (folder / f'{name}.py').is_file()] == []
+    assert len(set(names)) == len(names)

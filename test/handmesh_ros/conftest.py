@@ -1,4 +1,5 @@
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,12 @@ NEEDS_ROS = (
     'test_depth_stream',
     'test_node_depth',
     'test_recorders',
+    'test_camera_changes',
+    'test_distro',
+    'test_endings',
+    'test_executable',
+    'test_messages',
+    'test_metric_input',
 )
 
 
@@ -66,19 +73,30 @@ def ros():
 
 
 @pytest.fixture
-def robot(ros):
-    """Somebody who publishes images and listens to everything."""
+def make_robot(ros):
+    """Makes those who publish images and listen; closes them however the test ends."""
     from robot import Robot
 
-    robot = Robot()
-    yield robot
-    robot.close()
+    with ExitStack() as made:
+
+        def make(**options):
+            robot = Robot(**options)
+            made.callback(robot.close)
+            return robot
+
+        yield make
+
+
+@pytest.fixture
+def robot(make_robot):
+    """Somebody who publishes images and listens to everything."""
+    return make_robot()
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts processes and kills what is left of them."""
-    from robot import NodeProcess
+    """Starts processes and ends what is left of them."""
+    from robot import NodeProcess, end_all
 
     started = []
 
@@ -88,8 +106,7 @@ def start(tmp_path):
         return process
 
     yield begin
-    for process in started:
-        process.kill()
+    end_all(started)
 
 
 @pytest.fixture(scope='session')
@@ -104,8 +121,8 @@ def nursery():
 
 @pytest.fixture
 def painted_node(nursery, tmp_path):
-    """Starts nodes with the predictor that needs no weights, and kills what is left of them."""
-    from robot import parameters
+    """Starts nodes with the predictor that needs no weights, and ends what is left of them."""
+    from robot import end_all, parameters
 
     started = []
 
@@ -115,8 +132,7 @@ def painted_node(nursery, tmp_path):
         return started[-1]
 
     yield begin
-    for node in started:
-        node.kill()
+    end_all(started)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Run as a script it is that process. It talks JSON, line by line: it says that it
 {"arguments": [...], "log": path}, and answers with the process number.
 """
 
+import ctypes
 import json
 import os
 import select
@@ -15,6 +16,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 _TIMEOUT = 120.0
+_PR_SET_PDEATHSIG = 1
 
 
 class Nursery:
@@ -66,17 +68,21 @@ class ForkedNode:
         return self.log.read_text(errors='replace') if self.log.is_file() else ''
 
     def is_alive(self):
-        return self._handle is not None and not self._ends_within(0)
+        return not self.ends_within(0)
 
-    def _ends_within(self, seconds):
-        return bool(select.select([self._handle], [], [], seconds)[0])
+    def ends_within(self, seconds):
+        return self._handle is None or bool(select.select([self._handle], [], [], seconds)[0])
+
+    def tell(self, how):
+        """Send a signal, unless it has ended."""
+        if self.is_alive():
+            os.kill(self.pid, how)
 
     def end(self, how=signal.SIGINT, timeout=_TIMEOUT):
         """Send a signal and return the exit code; None if something killed the node."""
-        if self.is_alive():
-            os.kill(self.pid, how)
+        self.tell(how)
         try:
-            assert self._handle is None or self._ends_within(timeout), 'the node does not end'
+            assert self.ends_within(timeout), 'the node does not end'
             code = self.log.with_suffix('.code')
             return int(code.read_text()) if code.is_file() else None
         finally:
@@ -84,9 +90,8 @@ class ForkedNode:
 
     def kill(self):
         if self._handle is not None:
-            if self.is_alive():
-                os.kill(self.pid, signal.SIGKILL)
-                self._ends_within(10)
+            self.tell(signal.SIGKILL)
+            self.ends_within(10)
             os.close(self._handle)
             self._handle = None
 
@@ -111,6 +116,8 @@ def serve():
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            # Whatever ends the tests, and so this process, leaves no node behind.
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             _be_node(task, handmesh_node.main)
         print(json.dumps(pid), flush=True)
 

@@ -1,10 +1,12 @@
 """The other side of the topics: what a camera and a robot do with a node, for the nodes' tests."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +42,10 @@ OUTPUTS = {
 }
 TIMEOUT = 120.0
 """Generous: a machine that is busy is no fault of the node."""
+PATIENCE = 10.0
+"""Seconds that processes have to end which a test has left."""
+DIES_WITH_TESTS = ['setpriv', '--pdeathsig', 'TERM'] if shutil.which('setpriv') else []
+"""Before a command: it ends however the tests do."""
 
 
 class Robot:
@@ -59,6 +65,7 @@ class Robot:
         self.diagnostics = []
         for topic in topics:
             self.subscribe(topic)
+        self._clients = {}
         self.topologies = []
         self.node.create_subscription(HandTopology, 'topology', self.topologies.append, LATCHED)
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self.diagnostics.append, 10)
@@ -117,6 +124,13 @@ class Robot:
         header = self.show(rgb, stamp, intrinsics, frame_id)
         return self.answer(topic, header.stamp)
 
+    def ask_metric(self, rgb, stamp, intrinsics):
+        """Ask for hands until they are metric: one camera_info may get lost on its way."""
+        end = time.monotonic() + TIMEOUT
+        while not all(hand.metric_valid for hand in self.ask(rgb, stamp, intrinsics).hands):
+            assert time.monotonic() < end, 'the node has got no camera_info'
+            stamp += 1e-3
+
     def ask_all(self, rgb, stamp, intrinsics):
         """The same for all topics at once."""
         header = self.show(rgb, stamp, intrinsics)
@@ -131,7 +145,11 @@ class Robot:
 
     def call(self, kind, name, request):
         """Call a service of the node and wait for the answer."""
-        client = self.node.create_client(kind, f'/handmesh_node/{name}')
+        # One each: what answers keeps something of every client that it ever had.
+        client = self._clients.get((kind, name))
+        if client is None:
+            client = self.node.create_client(kind, f'/handmesh_node/{name}')
+            self._clients[kind, name] = client
         self.wait(client.service_is_ready, what=f'the service {name}')
         future = client.call_async(request)
         return self.wait(lambda: future.done() and (future.result(),), what=name)[0]
@@ -203,7 +221,7 @@ class NodeProcess:
         self.log = Path(log)
         self._file = self.log.open('wb')
         self.process = subprocess.Popen(
-            [sys.executable, *map(str, command)],
+            [*DIES_WITH_TESTS, sys.executable, *map(str, command)],
             stdout=self._file,
             stderr=subprocess.STDOUT,
             env=os.environ | {'PYTHONUNBUFFERED': '1', 'OMP_NUM_THREADS': '1'},
@@ -216,10 +234,18 @@ class NodeProcess:
     def is_alive(self):
         return self.process.poll() is None
 
+    def ends_within(self, seconds):
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return not self.is_alive()
+
+    def tell(self, how):
+        """Send a signal, unless it has ended."""
+        self.process.send_signal(how)
+
     def end(self, how=signal.SIGINT, timeout=TIMEOUT):
         """Send a signal and return the exit code."""
-        if self.is_alive():
-            self.process.send_signal(how)
+        self.tell(how)
         try:
             return self.process.wait(timeout)
         finally:
@@ -230,6 +256,22 @@ class NodeProcess:
             self.process.kill()
             self.process.wait()
         self._file.close()
+
+
+def end_all(processes):
+    """
+    Have what a test has left end by itself; what does not is killed.
+
+    Whoever is killed leaves the shared memory behind in which its messages were.
+
+    :param processes: :class:`NodeProcess` and what is like it.
+    """
+    for process in processes:
+        process.tell(signal.SIGINT)
+    end = time.monotonic() + PATIENCE
+    for process in processes:
+        process.ends_within(max(end - time.monotonic(), 0.0))
+        process.kill()
 
 
 def parameters(**values):

@@ -39,9 +39,14 @@ def rewrite(path, *changes):
 
 def test_metadata_that_names_things_to_run_is_refused(tmp_path):
     path = pictures(tmp_path / 'bag', RGBS)
-    (path / 'metadata.yaml').write_text('!!python/object/apply:os.system ["touch /tmp/owned"]')
+    owned = tmp_path / 'owned'
+    command = f"touch '{owned}'"
+    (path / 'metadata.yaml').write_text(f'!!python/object/apply:os.system ["{command}"]')
     with pytest.raises(ImageError, match='cannot read bag'):
         open_source(str(path))
+    assert not owned.exists()
+    assert os.system(command) == 0
+    assert owned.exists()
 
 
 def test_metadata_that_stands_for_gigabytes_is_not_spelt_out(tmp_path):

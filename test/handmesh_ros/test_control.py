@@ -22,6 +22,7 @@ def operator(ros):
 def test_disabled_means_no_images_and_no_markers(operator, painted_node):
     painted_node(diagnostics_period=0.1)
     operator.wait_for_node()
+    operator.ask_metric(BOTH, 0.5, K)
     shown = operator.ask(BOTH, 1.0, K, 'markers').markers
     answer = operator.call(SetBool, 'enable', SetBool.Request(data=False))
     assert (answer.success, answer.message) == (True, 'disabled')

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ from robot import TIMEOUT
 from handmesh_ros import demo, processes
 from handmesh_ros.msg import Hand
 from handmesh_ros.outputs import TOPICS
-from handmesh_ros.record import Record
+from handmesh_ros.record import Record, read_frames_file
 
 FOLDER = Path(__file__).parent
 COUNT = 8
@@ -92,7 +93,9 @@ def test_demo_plays_records_and_reports(painted, pictures, tmp_path, capfd):
         'hands_found_share': 0.75,
     }
     assert set(report['topics']) >= {*TOPICS, 'topology', '/tf'} - {'joints/left'}
-    assert report['topics']['hands']['count'] == COUNT
+    # A picture that gets lost on its way, or whose answer does, is sent again.
+    attempts = len(read_frames_file(out / 'frames.jsonl'))
+    assert COUNT <= report['topics']['hands']['count'] <= attempts
     assert 0 < report['latency_ms']['median'] <= report['latency_ms']['p95']
     assert report['diagnostics']['network']['backend'] == 'painted, float32'
 
@@ -100,13 +103,15 @@ def test_demo_plays_records_and_reports(painted, pictures, tmp_path, capfd):
     frames = 0
     while capture.read()[0]:
         frames += 1
-    assert frames == report['video_frames'] == COUNT
+    assert frames == report['video_frames']
+    assert COUNT <= frames <= attempts
     assert cv2.imread(str(out / 'contact_sheet.png')) is not None
 
     with np.load(out / 'joints.npz') as arrays:
         seen = arrays['state'] == Hand.TRACKED
-        np.testing.assert_array_equal(arrays['frame'][seen], np.arange(6))
-        x = arrays['joints_image'][seen][:, 0, 0]
+        frames, first = np.unique(arrays['frame'][seen], return_index=True)
+        np.testing.assert_array_equal(frames, np.arange(6))
+        x = arrays['joints_image'][seen][first, 0, 0]
         np.testing.assert_allclose(np.diff(x), 2.0, atol=0.7)
     assert 'images    8 of 8 answered, 0 dropped, hands in 75 %' in said
 
@@ -148,16 +153,41 @@ def test_interrupted_demo_leaves_no_process(pictures, tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
         cwd=FOLDER.parents[1],
+        env=os.environ | {MARK: str(tmp_path)},
     )
-    for line in process.stdout:
-        if 'handmesh_node' in line:
-            break
-    children = _children(process.pid)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 130
-    assert len(children) == 2
-    assert not [child for child in children if Path(f'/proc/{child}').exists()]
+    try:
+        for line in process.stdout:
+            if 'handmesh_node' in line:
+                break
+        children = _children(process.pid)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=TIMEOUT)
+        assert process.returncode == 130
+        # The camera comes once the two others are there.
+        assert len(children) in (2, 3)
+        assert not [child for child in children if Path(f'/proc/{child}').exists()]
+        assert not _marked(tmp_path)
+    finally:
+        for left in _marked(tmp_path):
+            with suppress(ProcessLookupError):
+                os.kill(left, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+MARK = 'HANDMESH_TEST'
+"""Variable of the environment by which the processes of a demo are known, whoever started them."""
+
+
+def _marked(value):
+    """Process numbers of those that have the mark with a value."""
+    found = []
+    for folder in Path('/proc').iterdir():
+        with suppress(OSError):
+            words = (folder / 'environ').read_bytes().split(b'\0') if folder.name.isdigit() else ()
+            if f'{MARK}={value}'.encode() in words:
+                found.append(int(folder.name))
+    return found
 
 
 def _children(pid):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from painted_hands import paint
-from robot import Robot, values_of
+from robot import values_of
 
 from handmesh_ros.msg import Hand
 
@@ -47,8 +47,8 @@ def test_missing_camera_info_is_said_once(robot, painted_node):
     assert node.text().count("no camera_info on '/camera_info'") == 1
 
 
-def test_nobody_listening_means_no_images_are_taken(ros, painted_node):
-    robot = Robot(topics=())
+def test_nobody_listening_means_no_images_are_taken(make_robot, painted_node):
+    robot = make_robot(topics=())
     painted_node(diagnostics_period=0.1)
     status = robot.wait_for_status('images', lambda s: 'nobody listens' in s.message)
     assert status.level == status.OK
@@ -60,11 +60,10 @@ def test_nobody_listening_means_no_images_are_taken(ros, painted_node):
     )
     status = robot.wait_for_status('images', lambda s: int(values_of(s)['processed']) > 0)
     assert values_of(status)['unwatched'] == '0'
-    robot.close()
 
 
-def test_nobody_listening_means_no_work_where_images_are_taken_anyway(ros, painted_node):
-    robot = Robot(topics=())
+def test_nobody_listening_means_no_work_where_images_are_taken_anyway(make_robot, painted_node):
+    robot = make_robot(topics=())
     painted_node(diagnostics_period=0.1, lazy='false')
     robot.wait_for_node()
     for i in range(3):
@@ -72,11 +71,10 @@ def test_nobody_listening_means_no_work_where_images_are_taken_anyway(ros, paint
         robot.wait_for_status('images', lambda s, i=i: int(values_of(s)['received']) > i)
     status = robot.wait_for_status('images', lambda s: int(values_of(s)['unwatched']) > 0)
     assert values_of(status)['processed'] == '0'
-    robot.close()
 
 
-def test_refine_stage_is_left_out_while_only_joints_are_listened_to(ros, painted_node):
-    robot = Robot(topics=('joints', 'joints/right', '/tf'))
+def test_refine_stage_is_left_out_while_only_joints_are_listened_to(make_robot, painted_node):
+    robot = make_robot(topics=('joints', 'joints/right', '/tf'))
     painted_node(diagnostics_period=0.1)
     robot.wait_for_node()
 
@@ -97,7 +95,6 @@ def test_refine_stage_is_left_out_while_only_joints_are_listened_to(ros, painted
     )
     status = robot.wait_for_status('images', lambda s: int(values_of(s)['processed']) > 3)
     assert (values_of(status)['failed'], values_of(status)['unwatched']) == ('0', '0')
-    robot.close()
 
 
 def test_old_images_are_dropped_and_counted(robot, painted_node):
@@ -111,15 +108,14 @@ def test_old_images_are_dropped_and_counted(robot, painted_node):
     assert 'max_age is 5 s' in node.text()
 
 
-def test_namespace_and_frame_prefix(ros, painted_node):
-    robot = Robot(namespace='/left_arm')
+def test_namespace_and_frame_prefix(make_robot, painted_node):
+    robot = make_robot(namespace='/left_arm')
     painted_node('-r', '__ns:=/left_arm', frame_prefix='arm_')
     robot.wait_for_node()
     robot.ask(paint([RIGHT]), 1.0, K)
     (transform,) = robot.ask(paint([RIGHT]), 2.0, K, '/tf').transforms
     assert transform.child_frame_id.startswith('arm_r_wrist_')
     assert transform.header.stamp == Time(sec=2)
-    robot.close()
 
 
 @pytest.mark.parametrize('how', [signal.SIGINT, signal.SIGTERM])

@@ -19,7 +19,7 @@ RECORDERS = {
     'ar_recorder': ('ar_overlay', {'ar_overlay.mp4', 'events.json', 'objects.npz'}),
     'demo_recorder': ('overlay', {'overlay.mp4', 'joints.npz'}),
 }
-WRITING = 8.0
+WRITING = 60.0
 """Seconds that writing and ROS's end may take on a busy machine."""
 
 

@@ -8,6 +8,7 @@ from robot import OUTPUTS, stamp_of
 
 from handmesh_model.checkpoints import CheckpointError, weights_path
 from handmesh_ros.msg import Hand
+from handmesh_ros.processes import READY_TIMEOUT
 from handmesh_ros.sources import DEMO_CLIP, open_source
 
 NAMES = {'right': Hand.RIGHT, 'left': Hand.LEFT}
@@ -48,7 +49,7 @@ def mirrored(rgb, hand):
 
 def test_real_network_serves_every_topic(robot, start, clip):
     node = start(['-m', 'handmesh_ros.handmesh_node'])
-    robot.wait_for_node()
+    robot.wait_for_node(READY_TIMEOUT)
     pictures, intrinsics = clip
     errors, sides = [], set()
     stamp = 1000.0

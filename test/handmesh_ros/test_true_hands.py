@@ -45,9 +45,19 @@ class Viewer:
     def wait(self, is_true, what):
         return Robot.wait(self, is_true, TIMEOUT, what)
 
+    def close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
 
-def test_hands_are_those_of_the_file_at_the_stamps_of_the_images(ros, start, clip):
+
+@pytest.fixture
+def viewer(ros):
     viewer = Viewer(ros)
+    yield viewer
+    viewer.close()
+
+
+def test_hands_are_those_of_the_file_at_the_stamps_of_the_images(viewer, start, clip):
     module = ['-m', 'handmesh_ros.true_hands']
     # One subscription each of the hands and of the hands as measured.
     process = start([*module, *parameters(source=clip, rate=10.0, subscribers=2)])
@@ -71,8 +81,6 @@ def test_hands_are_those_of_the_file_at_the_stamps_of_the_images(ros, start, cli
             np.testing.assert_allclose(joints, true.hand.joints_camera, atol=1e-6)
             assert hand.metric_valid
             assert len(hand.vertices_camera) == 3 * len(vertices)
-    viewer.executor.shutdown()
-    viewer.node.destroy_node()
 
 
 def test_a_hand_that_left_says_when_it_was_seen_last(monkeypatch):
