@@ -25,8 +25,9 @@ class NodeFacts:
     :param state: of its life cycle, such as 'active'.
     :param image_topic: resolved name of the topic that images come on.
     :param idle: why no images are taken although the node is active, or ''.
-    :param calibration: why metric output is off, or '' if it is on.
-    :param camera: what else is known of it, such as what is done about distortion.
+    :param calibration: why metric output is off, if that is known, or ''.
+    :param camera: what is known of it, such as what is done about distortion; empty until the
+        first CameraInfo that can be used.
     :param doubts: what is wrong with metric output although it is on, such as depth that cannot
         be used.
     :param network: device, weights and the like.
@@ -90,6 +91,8 @@ def calibration(monitor: Monitor, facts: NodeFacts) -> DiagnosticStatus:
     elif monitor.is_present('calibration'):
         status.level = DiagnosticStatus.WARN
         status.message = monitor.faults()['calibration'].text
+    elif not facts.camera:
+        status.message = 'no camera_info yet'
     else:
         status.level = DiagnosticStatus.WARN if facts.doubts else DiagnosticStatus.OK
         status.message = '; '.join(('metric output on', *facts.doubts))

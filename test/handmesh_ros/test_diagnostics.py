@@ -125,6 +125,9 @@ def test_failing_inference_and_an_image_that_takes_long_are_errors(monitor, cloc
 def test_camera_is_told_of(monitor):
     parts, values = look(monitor, camera={'distortion': 'none'})
     assert (parts['calibration'].level, values['calibration']) == (OK, {'distortion': 'none'})
+    assert parts['calibration'].message == 'metric output on'
+    parts, _ = look(monitor)
+    assert (parts['calibration'].level, parts['calibration'].message) == (OK, 'no camera_info yet')
     parts, _ = look(monitor, calibration='no camera_info')
     assert (parts['calibration'].level, parts['calibration'].message) == (
         WARN,
@@ -133,7 +136,8 @@ def test_camera_is_told_of(monitor):
 
 
 def test_doubts_about_metric_output_are_warned_of(monitor):
-    parts, _ = look(monitor, doubts=('depth is too small', 'another frame'))
+    doubts = ('depth is too small', 'another frame')
+    parts, _ = look(monitor, camera={'distortion': 'none'}, doubts=doubts)
     assert (parts['calibration'].level, parts['calibration'].message) == (
         WARN,
         'metric output on; depth is too small; another frame',
