@@ -7,24 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from handmesh_model.ar.performances import RATE, Performance
 from handmesh_model.errors import DatasetError
-from handmesh_model.hand import Hand, HandBox, ScaleSource, Side
-from handmesh_model.joints import MIDDLE_KNUCKLE, WRIST
+from handmesh_model.hand import Hand, HandBox, Side
 from handmesh_model.npz_files import read_arrays
 from handmesh_model.output_files import written_beside
 from handmesh_model.synthesis.appearance import sample_skin
-from handmesh_model.synthesis.backgrounds import paint_background
-from handmesh_model.synthesis.clip import film_frame
+from handmesh_model.synthesis.clip import film
+from handmesh_model.synthesis.clip_truth import true_hand
 from handmesh_model.synthesis.frames import Frame, frame_intrinsics, image_points
 from handmesh_model.synthesis.hand_model import HandModel
-from handmesh_model.synthesis.lighting import sample_light
 from handmesh_model.synthesis.renderer_version import renderer_version
-from handmesh_model.video_files import open_video
-from handmesh_model.wrist import wrist_frame
+from handmesh_model.video_files import write_video
 
 WIDTH, HEIGHT = 640, 480
 FOCAL = 600.0
@@ -74,13 +70,9 @@ def render_performance(
     :param seed: of room, light, skin and sleeves.
     """
     model = HandModel.load()
-    background = paint_background(np.random.default_rng((seed, 1)), width, height)
-    light = sample_light(np.random.default_rng((seed, 2)))
     tone = sample_skin(np.random.default_rng((seed, 0)))
     intrinsics = clip_intrinsics(width, height)
-    for number, hands in enumerate(performance.frames):
-        tones = [tone] * len(hands)
-        yield film_frame(model, tones, hands, seed, number, background, light, intrinsics)
+    return film(model, tone, performance.frames, seed, intrinsics, (width, height))
 
 
 def write_performance(path: Path, performance: Performance, seed: int) -> None:
@@ -88,13 +80,8 @@ def write_performance(path: Path, performance: Performance, seed: int) -> None:
     Write a clip (.mp4), its camera (.json) and its truth (.npz) beside each other.
 
     :param path: of the video, which is there when it is whole.
-    :raises OutputError: if the video cannot be written.
+    :raises OutputError: if a file cannot be written.
     """
-    with written_beside(path) as part:
-        writer = open_video(part, path, RATE, (WIDTH, HEIGHT))
-        for frame in render_performance(performance, seed):
-            writer.write(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
-        writer.release()
     facts = {
         'made_by': _made_by(performance, seed),
         'intrinsics': clip_intrinsics().tolist(),
@@ -102,14 +89,20 @@ def write_performance(path: Path, performance: Performance, seed: int) -> None:
         'height': HEIGHT,
         'rate': RATE,
     }
-    path.with_suffix('.json').write_text(json.dumps(facts) + '\n', encoding='utf-8')
     truth = truth_of(performance)
-    np.savez_compressed(
-        path.with_suffix('.npz'),
-        joints_camera=truth.joints_camera,
-        vertices_camera=truth.vertices_camera,
-        sides=np.array(truth.sides),
-    )
+    # Each takes its place when those further in have: is_written() takes the JSON's word for all.
+    with written_beside(path.with_suffix('.json')) as text:
+        text.write_text(json.dumps(facts) + '\n', encoding='utf-8')
+        with written_beside(path.with_suffix('.npz')) as arrays:
+            np.savez_compressed(
+                arrays,
+                joints_camera=truth.joints_camera,
+                vertices_camera=truth.vertices_camera,
+                sides=np.array(truth.sides),
+            )
+            with written_beside(path) as video:
+                pictures = (frame.image for frame in render_performance(performance, seed))
+                write_video(video, path, pictures, RATE, (WIDTH, HEIGHT))
 
 
 def is_written(path: Path, performance: Performance, seed: int) -> bool:
@@ -141,7 +134,7 @@ def is_written(path: Path, performance: Performance, seed: int) -> bool:
 def _made_by(performance: Performance, seed: int) -> str:
     return (
         f'handmesh_model.ar.clips, performance {performance.name}, seed {seed}, '
-        f'renderer {renderer_version()}'
+        f'renderer {renderer_version(entries=(__name__,))}'
     )
 
 
@@ -195,21 +188,9 @@ def true_hands(truth: Truth, intrinsics: np.ndarray) -> list[list[Hand]]:
 
 
 def _true_hand(
-    joints: np.ndarray, vertices: np.ndarray, number: int, side: str, intrinsics: np.ndarray
+    joints: np.ndarray, vertices: np.ndarray, number: int, name: str, intrinsics: np.ndarray
 ) -> Hand:
-    pixels = image_points(vertices, intrinsics)
-    kind: Side = 'left' if side == 'left' else 'right'
-    return Hand(
-        side=kind,
-        score=1.0,
-        box=HandBox.around(pixels, side=kind, track_id=number),
-        joints_image=image_points(joints, intrinsics),
-        joints_confidence=np.ones(len(joints)),
-        vertices_image=pixels,
-        joints_camera=joints,
-        vertices_camera=vertices,
-        wrist_pose=wrist_frame(joints, kind),
-        scale_source=ScaleSource.PARAMETER,
-        hand_size=float(np.linalg.norm(joints[MIDDLE_KNUCKLE] - joints[WRIST])),
-        track_id=number,
-    )
+    side: Side = 'left' if name == 'left' else 'right'
+    # Around the whole hand, also where the picture cuts it.
+    box = HandBox.around(image_points(vertices, intrinsics), side=side, track_id=number)
+    return true_hand(joints, vertices, side, number, intrinsics, box)

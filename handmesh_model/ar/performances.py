@@ -14,12 +14,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from handmesh_model.ar.buttons import TIP_RADIUS
 from handmesh_model.ar.panels import Panel, walkie_talkie_panel
 from handmesh_model.ar.stage import Stage, cube_stage, pour_stage
 from handmesh_model.joints import JOINT_NAMES
 from handmesh_model.synthesis.geometry import quaternion_from_rotation, rotation_about, slerp
 from handmesh_model.synthesis.hand_model import HandModel
-from handmesh_model.synthesis.placement import PlacedHand, place_fitted
+from handmesh_model.synthesis.placement import MIRROR, PlacedHand, place_fitted
 from handmesh_model.synthesis.poses import GESTURES, clip_to_limits
 from handmesh_model.synthesis.viewpoints import looking
 from handmesh_model.wrist import wrist_frame
@@ -27,7 +28,6 @@ from handmesh_model.wrist import wrist_frame
 RATE = 30.0
 """Frames a second."""
 _THUMB_TIP, _INDEX_TIP = JOINT_NAMES.index('thumb_tip'), JOINT_NAMES.index('index_tip')
-_MIRROR = np.diag([1.0, -1.0, 1.0])
 _SQUEEZE = 0.003
 """Metres by which the pinch closes beyond the cube's side: how hard it is held."""
 _PAD = 0.0065
@@ -261,7 +261,7 @@ def press() -> Performance:
     """The left hand holds a radio, the right index finger presses its buttons one by one."""
     model, panel = HandModel.load(), walkie_talkie_panel()
     # In a mirror, the view of a right hand is that of a left one.
-    left_rotation = looking((0.15, -1.0, 0.12), (0.15, 0.1, 1.0)) @ _MIRROR
+    left_rotation = looking((0.15, -1.0, 0.12), (0.15, 0.1, 1.0)) @ MIRROR
     grip = clip_to_limits(0.75 * GESTURES['wide_wrap'] + 0.25 * GESTURES['flat'])
     tips = _press_path(panel)
     seconds = _PRESS_SECONDS * len(PRESSES) + 0.8
@@ -301,7 +301,7 @@ def _press_path(panel: Panel) -> _Path:
     """The fingertip's joint in the panel's frame: over a button, into it, and out again."""
     centers = {button.name: button.center for button in panel.buttons}
     keys: list[tuple[float, object]] = [(0.0, (0.05, -0.06, 0.06))]
-    deep = panel.travel - panel.press_depth - 0.001 + 0.007
+    deep = panel.travel - panel.press_depth - 0.001 + TIP_RADIUS
     for number, name in enumerate(PRESSES):
         x, y = centers[name]
         start = 0.6 + _PRESS_SECONDS * number

@@ -11,7 +11,7 @@ SAMPLES = 2
 """Samples along each side of a pixel."""
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(fastmath=True, error_model='numpy')
 def _shade(
     weights: tuple[float, float, float],
     corners: tuple[int, int, int],
@@ -45,7 +45,7 @@ def _shade(
     return red * light + shine, green * light + shine, blue * light + shine
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(fastmath=True, error_model='numpy')
 def blend(
     canvas: np.ndarray,
     cover: np.ndarray,

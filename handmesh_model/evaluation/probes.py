@@ -108,7 +108,7 @@ def _picture(
     light: Light,
 ) -> Picture:
     assembly, tone = Assembly(), sample_skin(rng)
-    add_hand(assembly, model, hand.posed, hand.camera_from_wrist, tone, True)
+    add_hand(assembly, model, hand, tone, True)
     staging.dress(assembly, rng, model, hand, tone)
     center = hand.joints_camera.mean(axis=0)
     return render(assembly, rng, model, intrinsics, shape[1], shape[0], center, light)

@@ -6,12 +6,16 @@ from functools import lru_cache
 
 import numpy as np
 
-from handmesh_model.synthesis import resolve as columns
+from handmesh_model.synthesis import columns
 from handmesh_model.synthesis.appearance import SkinTone, skin_regions
 from handmesh_model.synthesis.assembly import Assembly, Material
 from handmesh_model.synthesis.colors import natural_color
-from handmesh_model.synthesis.hand_model import FOREARM_PART, HandModel, PosedHand
+from handmesh_model.synthesis.geometry import moved
+from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.noise import pick
+from handmesh_model.synthesis.placement import PlacedHand
+from handmesh_model.synthesis.rig import FOREARM_PART
+from handmesh_model.topology import MEAN_HAND_SIZE
 
 FAR_FROM_PAINT = 10.0
 """Metres; rest coordinates beyond it meet no painted line of the hand."""
@@ -79,34 +83,24 @@ def face_classes(model: HandModel, target: bool) -> np.ndarray:
 def add_hand(
     assembly: Assembly,
     model: HandModel,
-    posed: PosedHand,
-    camera_from_wrist: np.ndarray,
+    hand: PlacedHand,
     tone: SkinTone,
     target: bool,
     owner: int = 0,
 ) -> None:
     """
-    Put a posed right hand with forearm in.
+    Put a hand with forearm in.
 
-    :param camera_from_wrist: (3, 4) rotation (a mirroring too) and translation.
     :param target: whether it is a hand that the labels speak of, and ``owner`` its number.
     """
     regions = skin_regions(model)
-    vertices = moved(posed.vertices, camera_from_wrist)
-    faces = model.faces
-    if np.linalg.det(camera_from_wrist[:, :3]) < 0:
-        faces = np.ascontiguousarray(faces[:, ::-1])
+    vertices = moved(hand.posed.vertices, hand.camera_from_wrist)
     assembly.add(
-        vertices, faces, skin_material(tone), model.rest_vertices, regions.pigments(tone),
-        regions.nail, face_classes(model, target), owner,
+        vertices, model.faces_of(hand.side), skin_material(tone), model.rest_vertices,
+        regions.pigments(tone), regions.nail, face_classes(model, target), owner,
     )  # fmt: skip
     weights, radii = _occluder_weights(model)
-    size = float(np.linalg.norm(posed.joints[9] - posed.joints[0]))
-    centers = moved(weights @ posed.joints, camera_from_wrist)
-    assembly.add_occluders(np.column_stack([centers, radii * (size / 0.0945)]))
-
-
-def moved(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
-    """Apply a (3, 4) transform to (N, 3) points; float32."""
-    matrix = transform.astype(np.float32)
-    return points.astype(np.float32) @ matrix[:, :3].T + matrix[:, 3]
+    joints = hand.posed.joints
+    size = float(np.linalg.norm(joints[9] - joints[0]))
+    centers = moved(weights @ joints, hand.camera_from_wrist)
+    assembly.add_occluders(np.column_stack([centers, radii * (size / MEAN_HAND_SIZE)]))

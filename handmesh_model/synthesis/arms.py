@@ -11,7 +11,10 @@ from handmesh_model.synthesis.appearance import SkinTone
 from handmesh_model.synthesis.assembly import Assembly, Material
 from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.geometry import tube
-from handmesh_model.synthesis.hand_model import FOREARM_PART, HandModel, PosedHand
+from handmesh_model.synthesis.hand_model import HandModel
+from handmesh_model.synthesis.placement import PlacedHand
+from handmesh_model.synthesis.rig import FOREARM_PART
+from handmesh_model.topology import MEAN_HAND_SIZE
 
 
 @lru_cache(maxsize=2)
@@ -37,13 +40,13 @@ class Arm:
         self,
         rng: np.random.Generator,
         model: HandModel,
-        posed: PosedHand,
-        camera_from_wrist: np.ndarray,
+        hand: PlacedHand,
         with_body: bool = False,
     ) -> None:
-        self.scale = float(np.linalg.norm(posed.joints[9] - posed.joints[0]) / 0.0945)
+        joints = hand.posed.joints
+        self.scale = float(np.linalg.norm(joints[9] - joints[0]) / MEAN_HAND_SIZE)
         (self.path, self.radii, self.along, self.direction, self.mesh_end, self.elbow_end) = _line(
-            posed.vertices, *_forearm_rings(model), camera_from_wrist, self.scale,
+            hand.posed.vertices, *_forearm_rings(model), hand.camera_from_wrist, self.scale,
             rng.standard_normal(3), rng.random(4), with_body,
         )  # fmt: skip
         self.shoulder = self.path[-1]
@@ -55,7 +58,7 @@ class Arm:
         )
 
 
-@njit(cache=True)
+@njit()
 def _line(
     vertices: np.ndarray,
     near: np.ndarray,
@@ -102,7 +105,7 @@ def _line(
     return path, np.interp(along, knots, widths), along, direction, mesh_end, forearm + corner
 
 
-@njit(cache=True)
+@njit()
 def _resampled(
     path: np.ndarray,
     radii: np.ndarray,
@@ -136,7 +139,7 @@ def _resampled(
     return points, widths
 
 
-@njit(cache=True)
+@njit()
 def _ring(vertices: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, float]:
     """Middle of some vertices and their mean distance from it."""
     middle = np.zeros(3)
@@ -150,15 +153,13 @@ def _ring(vertices: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, float]
     return middle, spread / len(numbers)
 
 
-def add_arm(
-    assembly: Assembly, rng: np.random.Generator, arm: Arm, tone: SkinTone, material: Material
-) -> None:
+def add_arm(assembly: Assembly, arm: Arm, tone: SkinTone) -> None:
     """Put the bare arm beyond the hand's own mesh in."""
     path, radii = arm.part(arm.mesh_end - 0.02 * arm.scale)
     radii = radii * np.minimum(1, np.linspace(0.85, 2.0, len(radii)))
     vertices, faces = tube(path, radii, 12)
     pigments = np.array([tone.melanin * 0.9, tone.blood * 0.85, tone.gloss], dtype=np.float32)
-    assembly.add(vertices, faces, material, vertices + FAR_FROM_PAINT, pigments)
+    assembly.add(vertices, faces, skin_material(tone), vertices + FAR_FROM_PAINT, pigments)
 
 
 def add_sleeve(
@@ -183,7 +184,7 @@ def add_sleeve(
     assembly.add(vertices, faces, material, rest)
 
 
-@njit(cache=True)
+@njit()
 def _fold(vertices: np.ndarray, path: np.ndarray, noise: np.ndarray, depth: float) -> None:
     """Move a tube's vertices in and out by smoothed noise (rings, sides), in place."""
     rings, sides = noise.shape
@@ -198,7 +199,7 @@ def _fold(vertices: np.ndarray, path: np.ndarray, noise: np.ndarray, depth: floa
             vertices[ring * sides + side] += offset * np.float32(weak * fold * depth / length)
 
 
-@njit(cache=True)
+@njit()
 def _wound(rings: int, sides: int, start: float, end: float) -> np.ndarray:
     """(rings sides, 3) coordinates for a tube's pattern: around in x and y, along in z; metres."""
     rest = np.empty((rings * sides, 3), dtype=np.float32)
@@ -212,7 +213,7 @@ def _wound(rings: int, sides: int, start: float, end: float) -> np.ndarray:
 
 
 def add_loose_arm(
-    assembly: Assembly, rng: np.random.Generator, tone: SkinTone, center: np.ndarray
+    assembly: Assembly, rng: np.random.Generator, center: np.ndarray, tone: SkinTone
 ) -> None:
     """An arm whose hand is not in the picture."""
     direction = rng.standard_normal(3) * np.array([1, 1, 0.4])

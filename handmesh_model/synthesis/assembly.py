@@ -6,19 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handmesh_model.synthesis import resolve as columns
+from handmesh_model.synthesis import columns
 from handmesh_model.synthesis.appearance import BLOOD_ABSORPTION, MELANIN_ABSORPTION
 from handmesh_model.synthesis.lighting import Light, shade_vertices, shadow_map
 from handmesh_model.synthesis.noise import noise_block
-from handmesh_model.synthesis.rasterizer import NO_FACE, rasterize, vertex_normals
+from handmesh_model.synthesis.rasterizer import NO_FACE, SAMPLES, rasterize, vertex_normals
 from handmesh_model.synthesis.resolve import resolve
 from handmesh_model.synthesis.skin_paint import SkinPaint
-from handmesh_model.synthesis.vertices import (
-    SAMPLES,
-    project,
-    seen_vertices,
-    vertex_attributes,
-)
+from handmesh_model.synthesis.vertices import project, seen_vertices, vertex_attributes
 
 _ABSORPTION = np.stack([MELANIN_ABSORPTION, BLOOD_ABSORPTION]).astype(np.float32)
 
@@ -28,7 +23,7 @@ class Material:
     """
     A surface; colours are linear RGB.
 
-    :param kind: ``resolve.SKIN`` or ``resolve.SURFACE``.
+    :param kind: ``columns.SKIN`` or ``columns.SURFACE``.
     :param color: of a surface, or of skin without pigments.
     :param other: second colour of a pattern.
     :param scale: of the pattern, 1 / metres.
@@ -108,17 +103,17 @@ class Assembly:
         :param rest: (N, 3) where each vertex lies in the solid texture, metres.
         :param pigments: (N, 3) or (3,) melanin, blood, gloss; a number is the gloss alone.
         :param nail: (N,) 0..1.
-        :param face_class: (F,) or one class of ``resolve``.
+        :param face_class: (F,) or one class of ``columns``.
         :param owner: number of the hand that the faces of class HAND belong to.
         """
         count = len(vertices)
-        # rest, melanin, blood, gloss, nail, softness
-        surface = np.empty((count, 8), dtype=np.float32)
-        surface[:, :3] = rest
-        only_gloss = isinstance(pigments, float)
-        surface[:, 3:6] = np.array([0.0, 0.0, pigments]) if only_gloss else pigments
-        surface[:, 6] = nail
-        surface[:, 7] = 1.0 if material.kind == columns.SKIN else 0.0
+        surface = np.empty((count, columns.SURFACE_COLUMNS), dtype=np.float32)
+        surface[:, columns.SURFACE_REST : columns.SURFACE_MELANIN] = rest
+        surface[:, columns.SURFACE_MELANIN : columns.SURFACE_NAIL] = (
+            np.array([0.0, 0.0, pigments]) if isinstance(pigments, float) else pigments
+        )
+        surface[:, columns.SURFACE_NAIL] = nail
+        surface[:, columns.SURFACE_SOFTNESS] = 1.0 if material.kind == columns.SKIN else 0.0
         self._vertices.append(np.asarray(vertices, dtype=np.float32))
         self._faces.append(faces + np.int32(self._count))
         self._surfaces.append(surface)
@@ -133,11 +128,6 @@ class Assembly:
     def add_occluders(self, spheres: np.ndarray) -> None:
         """Spheres (K, 4), centre and radius in metres, that keep the surround's light off."""
         self._spheres.append(np.asarray(spheres, dtype=np.float32))
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was put in."""
-        return not self._vertices
 
     def picture(
         self,
@@ -161,7 +151,7 @@ class Assembly:
         cover = np.zeros((height, width, 3), dtype=np.float32)
         depth = np.zeros((SAMPLES * height, SAMPLES * width), dtype=np.float32)
         ids = np.full(depth.shape, NO_FACE, dtype=np.int32)
-        if self.is_empty:
+        if not self._vertices:
             return Picture(color, cover, ids, np.array([-1], dtype=np.int16))
         vertices, faces = np.concatenate(self._vertices), np.concatenate(self._faces)
         surface = np.concatenate(self._surfaces)
@@ -207,9 +197,9 @@ class Assembly:
         )
         lit = np.zeros((len(vertices), 5), dtype=np.float32)
         shade_vertices(
-            vertices, normals, seen, surface[:, 7], surface[:, 5], spheres, light.ambient,
-            light.key_direction, light.key_color, shadow[0], shadow[1], light.softness, exponent,
-            lit,
+            vertices, normals, seen, surface[:, columns.SURFACE_SOFTNESS],
+            surface[:, columns.SURFACE_GLOSS], spheres, light.ambient, light.key_direction,
+            light.key_color, shadow[0], shadow[1], light.softness, exponent, lit,
         )  # fmt: skip
         return lit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from handmesh_model.synthesis import resolve as columns
+from handmesh_model.synthesis import columns
 from handmesh_model.synthesis.actors import FAR_FROM_PAINT, skin_material
 from handmesh_model.synthesis.appearance import SkinTone
 from handmesh_model.synthesis.arms import Arm

@@ -35,7 +35,7 @@ def _tone_curve(rng: np.random.Generator) -> np.ndarray:
     return (255 * (black + (white - black) * code)).astype(np.float32)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(fastmath=True, error_model='numpy')
 def _develop(
     linear: np.ndarray,
     gains: np.ndarray,

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from handmesh_model.checks import check_range
-from handmesh_model.errors import DatasetError, OutputError
+from handmesh_model.errors import DatasetError
+from handmesh_model.hand import Side
 from handmesh_model.output_files import written_beside
 from handmesh_model.synthesis import staging
 from handmesh_model.synthesis.actors import add_hand
@@ -22,7 +22,7 @@ from handmesh_model.synthesis.backgrounds import paint_background
 from handmesh_model.synthesis.camera_effects import develop
 from handmesh_model.synthesis.checks import check_side
 from handmesh_model.synthesis.finishing import NO_SHADOW, exposure, render
-from handmesh_model.synthesis.frames import Frame, describe, frame_intrinsics
+from handmesh_model.synthesis.frames import Frame, FrameHand, describe, frame_intrinsics
 from handmesh_model.synthesis.geometry import quaternion_from_rotation, rotation_about, slerp
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.lighting import Light, sample_light
@@ -30,7 +30,7 @@ from handmesh_model.synthesis.placement import PlacedHand, place_hand
 from handmesh_model.synthesis.poses import GESTURES, clip_to_limits
 from handmesh_model.synthesis.vertices import put_before
 from handmesh_model.synthesis.viewpoints import looking
-from handmesh_model.video_files import open_video
+from handmesh_model.video_files import write_video
 
 FRAME_RATE = 30.0
 """Frames a second."""
@@ -48,6 +48,8 @@ _VIEWS = (
     looking((-0.8, -0.6, 0.1), (0.1, 0.3, 1)),
     looking(_UP, (0.75, 0, -1)),
 )
+_SIDES: tuple[Side, Side] = ('right', 'left')
+_MIRROR_IMAGE = np.diag([-1.0, 1.0, 1.0])
 _SECONDS_A_KEY = 0.9
 _FOCAL_SHARE = 0.95
 
@@ -56,12 +58,11 @@ _FOCAL_SHARE = 0.95
 class _Actor:
     """One hand's keys: joint angles (K, 25), quaternions (K, 4), positions (K, 3) metres."""
 
-    side: str
+    side: Side
     angles: np.ndarray
     quaternions: np.ndarray
     positions: np.ndarray
     shape: np.ndarray
-    tone: SkinTone
 
     def at(self, key: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Angles, rotation and position at a (fractional) key."""
@@ -85,42 +86,58 @@ def _between(points: np.ndarray, key: float) -> np.ndarray:
     )
 
 
-def _cast(rng: np.random.Generator, model: HandModel, keys: int, hand_count: int) -> list[_Actor]:
-    """The right hand stays in the picture; the left one comes in and leaves again."""
-    shape = rng.standard_normal(model.shape_count).clip(-1.2, 1.2)
-    tone = sample_skin(rng)
-    actors = []
-    for number in range(hand_count):
-        names = _GESTURES[number]
-        angles = np.stack([GESTURES[names[k % len(names)]] for k in range(keys)])
-        angles[:, :3] += rng.normal(0, 0.1, (keys, 3))
-        rotations = [
-            rotation_about(rng.standard_normal(3), float(rng.normal(0, 0.2)))
-            @ _VIEWS[int(rng.integers(len(_VIEWS)))]
-            for _ in range(keys)
-        ]
-        middle = np.array([0.10 if number == 0 else -0.13, 0.01, 0.47])
-        positions = middle + rng.normal(0, 1, (keys, 3)) * np.array([0.025, 0.025, 0.05])
-        if number == 1:
-            positions[[0, 1, -1], 0] = -0.62
-            positions[[0, 1, -1], 1] = 0.15
-        quaternions = np.stack([quaternion_from_rotation(rotation) for rotation in rotations])
-        side = ('right', 'left')[number]
-        actors.append(_Actor(side, angles, quaternions, positions, shape, tone))
-    return actors
+@dataclass(frozen=True, eq=False)
+class _Cast:
+    """One person's hands: their keys and skin, and the key (N,) of each frame."""
+
+    actors: list[_Actor]
+    tone: SkinTone
+    keys: np.ndarray
+
+    @classmethod
+    def of(cls, seed: int, seconds: float, model: HandModel, hand_count: int) -> _Cast:
+        """The right hand stays in the picture; the left one comes in and leaves again."""
+        rng = np.random.default_rng((seed, 0))
+        last = max(1, round(seconds / _SECONDS_A_KEY))
+        shape = rng.standard_normal(model.shape_count).clip(-1.2, 1.2)
+        tone = sample_skin(rng)
+        actors = [_cast(rng, number, last + 1, shape) for number in range(hand_count)]
+        count = frame_count(seconds)
+        return cls(actors, tone, np.arange(count) / max(count - 1, 1) * last)
+
+    def hands(self, model: HandModel) -> Iterator[list[ClipHand]]:
+        """The hands of each frame."""
+        for key in self.keys:
+            yield [_placed(model, actor, key) for actor in self.actors]
 
 
-_MIRROR_IMAGE = np.diag([-1.0, 1.0, 1.0])
+def _cast(rng: np.random.Generator, number: int, keys: int, shape: np.ndarray) -> _Actor:
+    """The first or the second hand of the clip."""
+    names = _GESTURES[number]
+    angles = np.stack([GESTURES[names[k % len(names)]] for k in range(keys)])
+    angles[:, :3] += rng.normal(0, 0.1, (keys, 3))
+    rotations = [
+        rotation_about(rng.standard_normal(3), float(rng.normal(0, 0.2)))
+        @ _VIEWS[int(rng.integers(len(_VIEWS)))]
+        for _ in range(keys)
+    ]
+    middle = np.array([0.10 if number == 0 else -0.13, 0.01, 0.47])
+    positions = middle + rng.normal(0, 1, (keys, 3)) * np.array([0.025, 0.025, 0.05])
+    if number == 1:
+        positions[[0, 1, -1], 0] = -0.62
+        positions[[0, 1, -1], 1] = 0.15
+    quaternions = np.stack([quaternion_from_rotation(rotation) for rotation in rotations])
+    return _Actor(_SIDES[number], angles, quaternions, positions, shape)
 
 
-def _place(model: HandModel, actor: _Actor, key: float) -> PlacedHand:
+def _placed(model: HandModel, actor: _Actor, key: float) -> ClipHand:
     angles, rotation, position = actor.at(key)
     if actor.side == 'left':
         # In a mirror, the view of a right hand is that of a left one.
         rotation = _MIRROR_IMAGE @ rotation
     distance = float(np.sqrt(position @ position))
     posed = model.pose(angles, actor.shape)
-    return place_hand(model, posed, rotation, position / distance, distance)
+    return ClipHand(angles, place_hand(posed, rotation, position / distance, distance))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,22 +145,16 @@ class ClipHand:
     """
     A hand of a clip as it is posed, seen or not.
 
-    :param angles: (25,) radians, see :data:`handmesh_model.synthesis.hand_model.ANGLE_NAMES`.
+    :param angles: (25,) radians, see :data:`handmesh_model.angles.ANGLE_NAMES`.
     """
 
-    side: str
     angles: np.ndarray
     placed: PlacedHand
 
-
-def _start(
-    model: HandModel, seed: int, seconds: float, hand_count: int
-) -> tuple[list[_Actor], np.ndarray]:
-    """The clip's actors, and the key (N,) of each of its frames."""
-    keys = max(2, round(seconds / _SECONDS_A_KEY) + 1)
-    actors = _cast(np.random.default_rng((seed, 0)), model, keys, hand_count)
-    count = frame_count(seconds)
-    return actors, np.arange(count) / max(count - 1, 1) * (keys - 1)
+    @property
+    def side(self) -> Side:
+        """'left' or 'right'."""
+        return self.placed.side
 
 
 def frame_count(seconds: float) -> int:
@@ -151,53 +162,61 @@ def frame_count(seconds: float) -> int:
     return round(seconds * FRAME_RATE)
 
 
-def clip_hands(
-    seed: int, seconds: float, hand_count: int = 2, model: HandModel | None = None
-) -> Iterator[list[ClipHand]]:
+def clip_hands(seed: int, seconds: float, hand_count: int = 2) -> Iterator[list[ClipHand]]:
     """
     The hands of each frame of the clip of that seed, without its pictures.
 
     :param hand_count: 1 or 2.
     """
-    model = HandModel.load() if model is None else model
-    actors, keys = _start(model, seed, seconds, hand_count)
-    for key in keys:
-        yield [
-            ClipHand(actor.side, actor.at(key)[0], _place(model, actor, key)) for actor in actors
-        ]
+    model = HandModel.load()
+    return _Cast.of(seed, seconds, model, hand_count).hands(model)
 
 
 def render_clip(
-    seed: int,
-    seconds: float,
-    width: int,
-    height: int,
-    hand_count: int = 2,
-    model: HandModel | None = None,
+    seed: int, seconds: float, width: int, height: int, hand_count: int = 2
 ) -> Iterator[Frame]:
     """
-    The frames of a clip at :data:`FRAME_RATE`: fixed camera, room, light and people.
+    The frames of a clip at :data:`FRAME_RATE`.
 
     :param hand_count: 1 or 2.
     """
-    model = HandModel.load() if model is None else model
-    actors, keys = _start(model, seed, seconds, hand_count)
-    background = paint_background(np.random.default_rng((seed, 1)), width, height)
-    light = sample_light(np.random.default_rng((seed, 2)))
+    model = HandModel.load()
+    cast = _Cast.of(seed, seconds, model, hand_count)
+    frames = ([hand.placed for hand in hands] for hands in cast.hands(model))
     intrinsics = _intrinsics(width, height)
-    for number, key in enumerate(keys):
-        hands = [_place(model, actor, key) for actor in actors]
-        tones = [actor.tone for actor in actors]
-        yield film_frame(model, tones, hands, seed, number, background, light, intrinsics)
+    return film(model, cast.tone, frames, seed, intrinsics, (width, height))
 
 
 def _intrinsics(width: int, height: int) -> np.ndarray:
     return frame_intrinsics(width, height, _FOCAL_SHARE * max(width, height))
 
 
-def film_frame(
+def film(
     model: HandModel,
-    tones: Sequence[SkinTone],
+    tone: SkinTone,
+    frames: Iterable[Sequence[PlacedHand]],
+    seed: int,
+    intrinsics: np.ndarray,
+    size: tuple[int, int],
+) -> Iterator[Frame]:
+    """
+    Film one person's hands: fixed camera, room and light.
+
+    :param tone: of their skin.
+    :param frames: the hands of each frame, at least one.
+    :param seed: of what stays the same: room, light and sleeves.
+    :param intrinsics: (3, 3), pixel centres at integers.
+    :param size: width and height, pixels, even.
+    """
+    background = paint_background(np.random.default_rng((seed, 1)), *size)
+    light = sample_light(np.random.default_rng((seed, 2)))
+    for number, hands in enumerate(frames):
+        yield _film_frame(model, tone, hands, seed, number, background, light, intrinsics)
+
+
+def _film_frame(
+    model: HandModel,
+    tone: SkinTone,
     hands: Sequence[PlacedHand],
     seed: int,
     number: int,
@@ -206,17 +225,15 @@ def film_frame(
     intrinsics: np.ndarray,
 ) -> Frame:
     """
-    One frame of a clip: hands with their arms before a background.
+    One frame: hands with their arms before a background.
 
-    :param tones: of each hand's skin.
-    :param seed: of what stays the same in a clip, such as the sleeves.
     :param number: of the frame; its noise is its own.
     :param background: (H, W, 3) linear RGB.
     """
     height, width = background.shape[:2]
     assembly = Assembly()
-    for i, (tone, hand) in enumerate(zip(tones, hands, strict=True)):
-        add_hand(assembly, model, hand.posed, hand.camera_from_wrist, tone, True, i)
+    for i, hand in enumerate(hands):
+        add_hand(assembly, model, hand, tone, True, i)
         # The same random numbers in every frame: the same sleeve.
         wardrobe = np.random.default_rng((seed, 3))
         staging.dress(assembly, wardrobe, model, hand, tone, body=0.0)
@@ -256,13 +273,10 @@ def write_clip(
     _check(seed, seconds, width, height)
     beside = path.with_suffix('.json')
     with written_beside(path) as video, written_beside(beside) as text:
-        writer = open_video(video, path, FRAME_RATE, (width, height))
+        listed: list[dict[str, Any]] = []
         frames = render_clip(seed, seconds, width, height, hand_count)
-        count = frame_count(seconds)
-        listed = _film(writer, tqdm(frames, total=count, unit='frame', disable=None))
-        # The writer says nothing of a full disk.
-        if cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) != count:
-            raise OutputError(f"cannot write all of the video '{path}'; is the disk full?")
+        shown = tqdm(frames, total=frame_count(seconds), unit='frame', disable=None)
+        write_video(video, path, _pictures(shown, listed), FRAME_RATE, (width, height))
         truth = {
             'made_by': f'handmesh synthesize clip --seed {seed} '
             f'--seconds {np.format_float_positional(seconds, trim="-")} '
@@ -296,17 +310,14 @@ def check_seconds(seconds: float) -> None:
         )
 
 
-def _film(writer: cv2.VideoWriter, frames: Iterable[Frame]) -> list[dict[str, Any]]:
-    """Write a video to its end; returns what is true in each of its frames."""
-    listed: list[dict[str, Any]] = []
+def _pictures(frames: Iterable[Frame], listed: list[dict[str, Any]]) -> Iterator[np.ndarray]:
+    """The pictures of frames; what is true in each is listed on the way."""
     for frame in frames:
-        writer.write(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
         listed.append({'hands': [_truth(hand) for hand in frame.hands]})
-    writer.release()
-    return listed
+        yield frame.image
 
 
-def _truth(hand: Any) -> dict[str, Any]:
+def _truth(hand: FrameHand) -> dict[str, Any]:
     box = hand.box
     corners = (box.x_min, box.y_min, box.x_max, box.y_max)
     return {

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from handmesh_model.errors import DatasetError
-from handmesh_model.hand import Hand, HandBox, ScaleSource
+from handmesh_model.hand import Hand, HandBox, ScaleSource, Side
 from handmesh_model.joints import MIDDLE_KNUCKLE, WRIST
 from handmesh_model.synthesis.clip import ClipHand, check_seconds, clip_hands, frame_count
 from handmesh_model.synthesis.frames import image_points
 from handmesh_model.wrist import wrist_frame
 
-TRACK_IDS = {'right': 1, 'left': 2}
+TRACK_IDS: dict[Side, int] = {'right': 1, 'left': 2}
 _AGREEMENT = 1e-4
 """Metres between the joints in the file and those posed again; the file rounds to 0.01 mm."""
 
@@ -27,7 +27,7 @@ class TrueHand:
     """
     A hand that is seen in a frame.
 
-    :param angles: (25,) radians, see :data:`handmesh_model.synthesis.hand_model.ANGLE_NAMES`.
+    :param angles: (25,) radians, see :data:`handmesh_model.angles.ANGLE_NAMES`.
     """
 
     hand: Hand
@@ -57,7 +57,7 @@ def load_clip_truth(video: Path) -> list[list[TrueHand]]:
             )
         posed = clip_hands(seed, seconds, hand_count)
         return [
-            [_true_hand(hand, _of_side(frame, hand['side']), intrinsics) for hand in hands]
+            [_checked(hand, _of_side(frame, hand['side']), intrinsics) for hand in hands]
             for hands, frame in zip(listed, posed, strict=True)
         ]
     except (DatasetError, OSError, ValueError, KeyError, TypeError) as error:
@@ -86,16 +86,34 @@ def _of_side(hands: list[ClipHand], side: str) -> ClipHand:
     raise ValueError(f'it lists a {side!r} hand, its recipe makes none')
 
 
-def _true_hand(listed: dict[str, Any], posed: ClipHand, intrinsics: np.ndarray) -> TrueHand:
+def _checked(listed: dict[str, Any], posed: ClipHand, intrinsics: np.ndarray) -> TrueHand:
     joints = posed.placed.joints_camera.astype(np.float64)
     vertices = posed.placed.vertices_camera.astype(np.float64)
     error = np.abs(joints - np.array(listed['joints_camera'])).max()
     if not error < _AGREEMENT:
         raise ValueError(f'joints posed again are {1000 * error:.3g} mm off')
     x_min, y_min, x_max, y_max = map(float, listed['box'])
-    box = HandBox(x_min, y_min, x_max, y_max, 1.0, posed.side, TRACK_IDS[posed.side])  # type: ignore[arg-type]
-    hand = Hand(
-        side=posed.side,  # type: ignore[arg-type]
+    side, track_id = posed.side, TRACK_IDS[posed.side]
+    box = HandBox(x_min, y_min, x_max, y_max, 1.0, side, track_id)
+    return TrueHand(true_hand(joints, vertices, side, track_id, intrinsics, box), posed.angles)
+
+
+def true_hand(
+    joints: np.ndarray,
+    vertices: np.ndarray,
+    side: Side,
+    track_id: int,
+    intrinsics: np.ndarray,
+    box: HandBox,
+) -> Hand:
+    """
+    A hand as the predictor would hand it out if it made no error.
+
+    :param joints: (21, 3) float64 metres, camera frame; ``vertices`` (V, 3) likewise.
+    :param intrinsics: (3, 3) pixels.
+    """
+    return Hand(
+        side=side,
         score=1.0,
         box=box,
         joints_image=image_points(joints, intrinsics),
@@ -103,9 +121,8 @@ def _true_hand(listed: dict[str, Any], posed: ClipHand, intrinsics: np.ndarray) 
         vertices_image=image_points(vertices, intrinsics),
         joints_camera=joints,
         vertices_camera=vertices,
-        wrist_pose=wrist_frame(joints, posed.side),  # type: ignore[arg-type]
+        wrist_pose=wrist_frame(joints, side),
         scale_source=ScaleSource.PARAMETER,
         hand_size=float(np.linalg.norm(joints[MIDDLE_KNUCKLE] - joints[WRIST])),
-        track_id=TRACK_IDS[posed.side],
+        track_id=track_id,
     )
-    return TrueHand(hand, posed.angles)

@@ -17,7 +17,7 @@ def natural_colors(rng: np.random.Generator, count: int, vivid: float = 0.12) ->
     return _colors(rng.standard_normal((count, 3)), rng.random((count, 3)), vivid)
 
 
-@njit(nogil=True, cache=True)
+@njit()
 def _colors(normal: np.ndarray, uniform: np.ndarray, vivid: float) -> np.ndarray:
     """Colours from three standard normal and three uniform numbers each."""
     colors = np.empty((normal.shape[0], 3))

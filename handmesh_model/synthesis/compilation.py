@@ -21,11 +21,13 @@ from typing import Any
 
 import numba
 
-from handmesh_model.synthesis.renderer_version import ENTRY, PACKAGE, renderer_modules
+from handmesh_model.synthesis.renderer_version import PACKAGE, RENDERER, renderer_modules
 from handmesh_model.user_cache import cache_folder
 
-ENTRIES = (ENTRY, 'handmesh_model.ar.shading')
+ENTRIES = (*RENDERER, 'handmesh_model.ar.shading')
 """Modules that import, directly or not, all that have compiled functions."""
+DEFAULTS = {'cache': True, 'nogil': True}
+"""Of numba's options: code is kept, and other threads go on while it runs."""
 OTHER_STATES = 4
 """Of the code, those used last, whose folders stay beside that of this one."""
 _PREFIX = 'handmesh-'
@@ -36,10 +38,12 @@ _lock = Lock()
 
 def njit(**options: Any) -> Any:
     """
-    Make the decorator :func:`numba.njit`, which keeps code in :func:`kept_folder` if it is to.
+    Make the decorator :func:`numba.njit`, which keeps code in :func:`kept_folder`.
 
-    :param options: numba's; with ``cache=True`` nothing is kept where nothing can be written.
+    :param options: numba's, on top of :data:`DEFAULTS`; nothing is kept where nothing can be
+        written.
     """
+    options = {**DEFAULTS, **options}
 
     def compiled(function: Any) -> Any:
         folder = kept_folder()

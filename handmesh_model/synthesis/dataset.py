@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,18 +20,19 @@ from handmesh_model.datasets.files import read_json
 from handmesh_model.errors import DatasetError
 from handmesh_model.joints import BONES
 from handmesh_model.output_files import check_picture_name, write_picture, written_beside
+from handmesh_model.sample_rng import sample_rng
 from handmesh_model.synthesis import DEPTH_AXIS
 from handmesh_model.synthesis.checks import check_side
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.renderer_version import library_versions, renderer_version
-from handmesh_model.synthesis.scenes import render_crop_sample, sample_rng
+from handmesh_model.synthesis.scenes import render_crop_sample
+from handmesh_model.worker_pool import shared_out
 
-Result = TypeVar('Result')
 CHUNK = 500
 """Samples whose labels share a file."""
-TASK = 8
-"""Samples that a process is given at a time."""
 LABELS = ('vertices', 'joints', 'mask', 'mesh_valid', 'presence', 'side')
+SHEET_COLUMNS = 8
+"""Of a contact sheet."""
 FORMAT = 1
 """Of the files; to be counted up when samples are written in another way."""
 
@@ -68,9 +64,6 @@ def write_dataset(folder: Path, count: int, seed: int, size: int = 128, workers:
         range, or a process dies.
     :raises OutputError: if a file cannot be written.
     """
-    # Programs that only render do without it.
-    from tqdm import tqdm
-
     check_range('count', count, 1, error=DatasetError)
     check_range('seed', seed, 0, error=DatasetError)
     check_side('size', size)
@@ -93,11 +86,23 @@ def write_dataset(folder: Path, count: int, seed: int, size: int = 128, workers:
         _clear(folder)
     todo = list(chain.from_iterable(missing.values()))
     work = partial(_write_sample, folder, seed, size)
-    with (
-        _shared_out(work, todo, workers) as samples,
-        tqdm(total=len(todo), unit='crop', disable=None) as bar,
-    ):
-        for file, numbers in missing.items():
+    try:
+        with shared_out(work, todo, workers) as samples:
+            _write_labels(missing, samples)
+    except BrokenProcessPool as error:
+        raise DatasetError(
+            'a process that renders died; is there too little memory? '
+            'The same command goes on where it was'
+        ) from error
+
+
+def _write_labels(files: Mapping[Path, range], samples: Iterator[dict[str, Any]]) -> None:
+    """Gather samples in files of so many each, as they come."""
+    # Programs that only render do without it.
+    from tqdm import tqdm
+
+    with tqdm(total=sum(map(len, files.values())), unit='crop', disable=None) as bar:
+        for file, numbers in files.items():
             rows = []
             for row in islice(samples, len(numbers)):
                 rows.append(row)
@@ -153,55 +158,6 @@ def _write_sample(folder: Path, seed: int, size: int, number: int) -> dict[str, 
     return {name: sample[name] for name in LABELS}
 
 
-@contextmanager
-def _shared_out(
-    work: Callable[[int], Result], numbers: Sequence[int], workers: int
-) -> Iterator[Iterator[Result]]:
-    """
-    The results of work on numbers, in their order, by so many processes.
-
-    :raises DatasetError: if one of them dies.
-    """
-    if workers == 1:
-        yield map(work, numbers)
-        return
-    # Each process has a core: threads of OpenCV would only get into each other's way. Here, too,
-    # since a process that is forked waits for ever for those that it does not have.
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    pool = ProcessPoolExecutor(workers, initializer=_start_worker)
-    try:
-        yield pool.map(work, numbers, chunksize=TASK)
-    except BrokenProcessPool as error:
-        raise DatasetError(
-            'a process that renders died; is there too little memory? '
-            'The same command goes on where it was'
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-        cv2.setNumThreads(threads)
-
-
-def _start_worker() -> None:
-    _follow_parent()
-    # Where it is forked, it has that from its parent.
-    if cv2.getNumThreads() != 1:
-        cv2.setNumThreads(1)
-
-
-def _follow_parent() -> None:
-    """Leave interrupts to the parent process, and end with it, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def write_sheet(
     path: Path, seed: int, count: int = 64, size: int = 128, labels: bool = False
 ) -> None:
@@ -219,9 +175,7 @@ def write_sheet(
     write_picture(path, sheet, (cv2.IMWRITE_JPEG_QUALITY, 92))
 
 
-def contact_sheet(
-    seed: int, count: int = 64, size: int = 128, columns: int = 8, labels: bool = False
-) -> np.ndarray:
+def contact_sheet(seed: int, count: int = 64, size: int = 128, labels: bool = False) -> np.ndarray:
     """
     Random crops side by side.
 
@@ -234,8 +188,8 @@ def contact_sheet(
         if labels and sample['mesh_valid']:
             draw_joints(tile, sample['joints'])
         tiles.append(tile)
-    tiles += [np.zeros((size, size, 3), dtype=np.uint8)] * (-len(tiles) % columns)
-    rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
+    tiles += [np.zeros((size, size, 3), dtype=np.uint8)] * (-len(tiles) % SHEET_COLUMNS)
+    rows = [np.hstack(tiles[i : i + SHEET_COLUMNS]) for i in range(0, len(tiles), SHEET_COLUMNS)]
     return np.vstack(rows)
 
 
@@ -246,7 +200,7 @@ def draw_joints(image: np.ndarray, joints: np.ndarray) -> None:
         cv2.line(image, (x0, y0), (x1, y1), (0, 255, 255), 1, cv2.LINE_AA)
 
 
-def measure_speed(count: int, seed: int = 0, size: int = 128) -> dict[str, float]:
+def measure_speed(count: int, size: int = 128) -> dict[str, float]:
     """
     How fast finished crops come in this process, after compiling.
 
@@ -256,9 +210,9 @@ def measure_speed(count: int, seed: int = 0, size: int = 128) -> dict[str, float
     """
     check_range('count', count, 1, error=DatasetError)
     check_side('size', size)
-    list(render_samples(seed, range(count, count + 8), size))
+    list(render_samples(0, range(count, count + 8), size))
     clock, cpu = time.perf_counter(), time.process_time()
-    for _ in render_samples(seed, range(count), size):
+    for _ in render_samples(0, range(count), size):
         pass
     return {
         'images_per_second': count / (time.perf_counter() - clock),

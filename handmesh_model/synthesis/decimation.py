@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from handmesh_model.joints import JOINT_COUNT
+from handmesh_model.synthesis.rig import FOREARM_PART, PART_OF_SEGMENT
 from handmesh_model.topology import HandTopology
 
 if TYPE_CHECKING:
@@ -89,8 +90,9 @@ def network_template(hand: RiggedHand, face_count: int, cut: float) -> NetworkTe
     )
     corners, barycentric, distance = _on_surface(points.astype(float), hand.vertices, hand.faces)
     weights = np.einsum('vc,vcs->vs', barycentric, hand.weights[corners])
-    finger = np.concatenate([[0, 0], np.repeat(np.arange(1, 6), 3)])
-    share = np.stack([weights[:, finger == part].sum(axis=1) for part in range(6)])
+    # What little the forearm moves beyond the cut is palm.
+    part_of = np.where(PART_OF_SEGMENT == FOREARM_PART, 0, PART_OF_SEGMENT)
+    share = np.stack([weights[:, part_of == part].sum(axis=1) for part in range(FOREARM_PART)])
     return NetworkTemplate(corners, barycentric, faces, share.argmax(axis=0), distance.mean())
 
 

@@ -18,6 +18,7 @@ _JOINT_DEVIATION = 0.002
 _ANGLE_DEVIATION = 0.8
 _LIMIT_DEVIATION = 0.03
 _STEP = 1e-4
+_MOST_STEPS = 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Fit:
     error: float
 
 
-def fit_hand(model: HandModel, joints_camera: np.ndarray, iterations: int = 25) -> Fit:
+def fit_hand(model: HandModel, joints_camera: np.ndarray) -> Fit:
     """
     Fit a right hand to joints by damped least squares (Levenberg and Marquardt) from a few starts.
 
@@ -48,14 +49,14 @@ def fit_hand(model: HandModel, joints_camera: np.ndarray, iterations: int = 25) 
     target = np.asarray(joints_camera, dtype=np.float64)
     best: Fit | None = None
     for start in _STARTS:
-        fit = _fit_from(model, target, GESTURES[start], iterations)
+        fit = _fit_from(model, target, GESTURES[start])
         if best is None or fit.error < best.error:
             best = fit
     assert best is not None
     return best
 
 
-def _fit_from(model: HandModel, target: np.ndarray, start: np.ndarray, iterations: int) -> Fit:
+def _fit_from(model: HandModel, target: np.ndarray, start: np.ndarray) -> Fit:
     """
     Parameters: 25 angles, shape, rotation vector (on top of ``base``), place.
 
@@ -65,7 +66,7 @@ def _fit_from(model: HandModel, target: np.ndarray, start: np.ndarray, iteration
     parameters = np.concatenate([start, shape, np.zeros(3), place])
     damping = 1e-2
     residuals = _residuals(model, target, start, base, parameters)
-    for _ in range(iterations):
+    for _ in range(_MOST_STEPS):
         jacobian = _jacobian(model, target, start, base, parameters, residuals)
         normal = jacobian.T @ jacobian
         gradient = jacobian.T @ residuals

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from handmesh_model.hand import HandBox
+from handmesh_model.hand import HandBox, Side
 from handmesh_model.synthesis import staging
-from handmesh_model.synthesis.actors import add_hand, moved
+from handmesh_model.synthesis.actors import add_hand
 from handmesh_model.synthesis.appearance import SkinTone, sample_skin
 from handmesh_model.synthesis.assembly import Assembly, Picture
 from handmesh_model.synthesis.finishing import finish_frame, render
-from handmesh_model.synthesis.hand_model import FOREARM_PART, HandModel
+from handmesh_model.synthesis.geometry import moved
+from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.lighting import sample_light
 from handmesh_model.synthesis.noise import pick
-from handmesh_model.synthesis.placement import PlacedHand, place_hand, sample_hand
+from handmesh_model.synthesis.placement import MIRROR, PlacedHand, place_hand, sample_hand
 from handmesh_model.synthesis.rasterizer import rasterize
+from handmesh_model.synthesis.rig import FOREARM_PART
 from handmesh_model.synthesis.vertices import project
 from handmesh_model.synthesis.viewpoints import sample_rotation
 
-MIRROR = np.diag([1.0, -1.0, 1.0])
-"""Turns a right hand in its wrist frame into a left one."""
 HAND_LENGTH = 0.18
 """Metres; what a hand's share of a frame's height is measured by."""
 _LEAST_VISIBLE = 0.12
@@ -37,19 +36,20 @@ class FrameHand:
     :param box: tight around the network's mesh, cut at the picture's border, pixels.
     :param joints_image: (21, 2) pixels.
     :param joints_camera: (21, 3) metres; vertices_camera (V, 3) metres.
-    :param mask: (H, W) uint8, 1 where the hand without its forearm is seen.
     :param visible: share of the hand's silhouette that is in the picture and not covered.
-    :param camera_from_wrist: (3, 4); of determinant -1 for left hands, whose model is mirrored.
     """
 
     box: HandBox
-    side: str
     joints_image: np.ndarray
     joints_camera: np.ndarray
     vertices_camera: np.ndarray
-    mask: np.ndarray
     visible: float
-    camera_from_wrist: np.ndarray
+
+    @property
+    def side(self) -> Side:
+        """'left' or 'right', as its box has it."""
+        assert self.box.side is not None
+        return self.box.side
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ def render_frame(
         hand = _place(rng, model, intrinsics, width, height, hands)
         if number and rng.random() < 0.3:
             tone = sample_skin(rng)
-        add_hand(assembly, model, hand.posed, hand.camera_from_wrist, tone, True, number)
+        add_hand(assembly, model, hand, tone, True, number)
         staging.dress(assembly, rng, model, hand, tone, body=0.5)
         staging.add_things(assembly, rng, hand)
         hands.append(hand)
@@ -141,7 +141,7 @@ def _place(
         if not gaps or min(gaps) > 1.3 * radius:
             break
     ray = np.array([*((spot - intrinsics[:2, 2]) / focal), 1.0])
-    return place_hand(model, posed, rotation, ray / np.sqrt(ray @ ray), distance)
+    return place_hand(posed, rotation, ray / np.sqrt(ray @ ray), distance)
 
 
 def _middle(hand: PlacedHand, intrinsics: np.ndarray) -> np.ndarray:
@@ -163,30 +163,22 @@ def describe(
     :param owner: the number it was put into the assembly with.
     """
     height, width = picture.color.shape[:2]
-    samples = (picture.owners == owner).astype(np.float32)
-    share = cv2.resize(samples, (width, height), interpolation=cv2.INTER_AREA)
+    seen = int(np.count_nonzero(picture.owners == owner))
     corners = image_points(hand.vertices_camera, intrinsics)
     limit = np.array([width - 1, height - 1])
-    box = HandBox.around(np.clip(corners, 0, limit), side=_side(hand))
+    box = HandBox.around(np.clip(corners, 0, limit), side=hand.side)
     return FrameHand(
         box=box,
-        side=_side(hand),
         joints_image=image_points(hand.joints_camera, intrinsics),
         joints_camera=hand.joints_camera,
         vertices_camera=hand.vertices_camera,
-        mask=(share > 0.5).astype(np.uint8),
-        visible=min(1.0, float(samples.sum()) / max(_alone(hand, intrinsics, model), 1.0)),
-        camera_from_wrist=hand.camera_from_wrist,
+        visible=min(1.0, seen / max(_alone(hand, intrinsics, model), 1.0)),
     )
-
-
-def _side(hand: PlacedHand) -> str:
-    return 'left' if np.linalg.det(hand.camera_from_wrist[:, :3]) < 0 else 'right'
 
 
 def _alone(hand: PlacedHand, intrinsics: np.ndarray, model: HandModel) -> float:
     """Samples that the hand's silhouette would have in a picture that has room for it."""
-    faces = model.faces if _side(hand) == 'right' else np.ascontiguousarray(model.faces[:, ::-1])
+    faces = model.faces_of(hand.side)
     faces = faces[(model.part != FOREARM_PART)[faces].all(axis=1)]
     points = project(moved(hand.posed.vertices, hand.camera_from_wrist), intrinsics)
     used = points[np.unique(faces)]

@@ -43,7 +43,7 @@ def tube(
     return vertices, tube_faces(len(centers), sides)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(fastmath=True, error_model='numpy')
 def _tube_vertices(
     centers: np.ndarray, radii: np.ndarray, sides: int, hint_x: float, hint_y: float, hint_z: float
 ) -> np.ndarray:
@@ -90,9 +90,10 @@ def unit_cylinder(rings: int = 6, sides: int = 18) -> tuple[np.ndarray, np.ndarr
     return tube(centers, radii, sides, across=(1.0, 0.0, 0.0))
 
 
-@lru_cache(maxsize=4)
-def unit_box(cuts: int = 4) -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=1)
+def unit_box() -> tuple[np.ndarray, np.ndarray]:
     """A box from -1 to 1, each side cut into squares with vertices of its own (sharp edges)."""
+    cuts = 4
     steps = np.linspace(-1, 1, cuts + 1)
     grid_u, grid_v = np.meshgrid(steps, steps, indexing='ij')
     u, v = grid_u.ravel(), grid_v.ravel()
@@ -113,6 +114,12 @@ def unit_box(cuts: int = 4) -> tuple[np.ndarray, np.ndarray]:
         np.concatenate(vertices).astype(np.float32),
         np.ascontiguousarray(np.concatenate(faces), dtype=np.int32),
     )
+
+
+def moved(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """Apply a (3, 4) transform to (N, 3) points; float32."""
+    matrix = transform.astype(np.float32)
+    return points.astype(np.float32) @ matrix[:, :3].T + matrix[:, 3]
 
 
 def random_rotation(rng: np.random.Generator) -> np.ndarray:

@@ -8,19 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from handmesh_model.angles import ANGLE_NAMES, FAN, JOINT_DOF, rest_angles, rest_frames
+from handmesh_model.angles import JOINT_DOF, rest_angles, rest_frames
 from handmesh_model.errors import ShapeError
+from handmesh_model.hand import Side
 from handmesh_model.synthesis import rig
 from handmesh_model.synthesis.compilation import njit
-
-__all__ = ['ANGLE_NAMES', 'FAN', 'JOINT_DOF', 'HandModel', 'PosedHand', 'vertex_normals']
 
 MODEL_FILE = Path(__file__).parent.parent / 'assets' / 'open_hand_model.npz'
 SIZE_DEVIATION = 0.08
 """Standard deviation of the logarithm of hand size among adults and adolescents."""
 MAX_INFLUENCES = 6
 """Segments that one vertex may follow."""
-FOREARM_PART = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +50,7 @@ class HandModel:
 
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
         self.faces = arrays['faces'].astype(np.int32)
+        self._left_faces = np.ascontiguousarray(self.faces[:, ::-1])
         self.rest_vertices = arrays['vertices'].astype(np.float32)
         self.rest_joints = arrays['joints'].astype(np.float32)
         weights = arrays['weights'].astype(np.float32)
@@ -70,6 +69,10 @@ class HandModel:
     def load(cls, path: str | Path = MODEL_FILE) -> HandModel:
         """Read the model; the default one is read once a process."""
         return _load(str(path))
+
+    def faces_of(self, side: Side) -> np.ndarray:
+        """(F, 3) int32 as :attr:`faces`; a left hand is a mirrored one, with its faces turned."""
+        return self.faces if side == 'right' else self._left_faces
 
     def shaped(self, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """
@@ -93,7 +96,7 @@ class HandModel:
         """
         Pose a hand of a given shape.
 
-        :param angles: (25,) radians, see :data:`ANGLE_NAMES`.
+        :param angles: (25,) radians, see :data:`handmesh_model.angles.ANGLE_NAMES`.
         :param shape: (shape_count,) coefficients.
         :raises ShapeError: if a shape differs.
         """
@@ -119,15 +122,13 @@ class HandModel:
         return posed
 
     def _parts(self, weights: np.ndarray) -> np.ndarray:
-        part_of_segment = np.concatenate([[FOREARM_PART, 0], np.repeat(np.arange(1, 6), 3)])
-        shares = np.stack(
-            [weights[:, part_of_segment == part].sum(axis=1) for part in range(FOREARM_PART + 1)]
-        )
+        part_of, count = rig.PART_OF_SEGMENT, rig.FOREARM_PART + 1
+        shares = np.stack([weights[:, part_of == part].sum(axis=1) for part in range(count)])
         return shares.argmax(axis=0).astype(np.uint8)
 
     def _skin_regions(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Palm side and nails, from each segment's own frame at rest."""
-        normals = vertex_normals(self.rest_vertices, self.faces)
+        normals = _rest_normals(self.rest_vertices, self.faces)
         dorsal = np.tile(np.array([0.0, 0.0, 1.0]), (len(rig.SEGMENTS), 1))
         for f in range(5):
             axis = self._frames[f, :, 1]
@@ -160,8 +161,10 @@ def _strongest(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order.astype(np.int32), shares.astype(np.float32)
 
 
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def _rest_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(N, 3) unit normals, faces weighted by area."""
+    # Not the compiled ones, which are added up in another order and with freer arithmetic: skin,
+    # and with it every picture, would differ in its last bits from those made so far.
     corners = vertices[faces]
     face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals = np.zeros_like(vertices)
@@ -170,7 +173,7 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
-@njit(cache=True)
+@njit()
 def _about(axis: int, angle: float) -> np.ndarray:
     """Rotation about a coordinate axis."""
     result = np.eye(3)
@@ -180,7 +183,7 @@ def _about(axis: int, angle: float) -> np.ndarray:
     return result
 
 
-@njit(cache=True)
+@njit()
 def segment_transforms(
     angles: np.ndarray, joints: np.ndarray, frames: np.ndarray, zero: np.ndarray
 ) -> np.ndarray:
@@ -226,7 +229,7 @@ def segment_transforms(
     return result
 
 
-@njit(cache=True, fastmath=True)
+@njit(fastmath=True)
 def _interpolated(vertices: np.ndarray, corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(V, 3) points inside triangles with corners (V, 3) and barycentric weights (V, 3)."""
     points = np.zeros((corners.shape[0], 3), dtype=np.float32)
@@ -237,7 +240,7 @@ def _interpolated(vertices: np.ndarray, corners: np.ndarray, weights: np.ndarray
     return points
 
 
-@njit(cache=True, fastmath=True)
+@njit(fastmath=True)
 def _skin(
     vertices: np.ndarray,
     joints: np.ndarray,

@@ -23,7 +23,7 @@ class Light:
     What lights a scene; colours are linear RGB.
 
     :param ambient: (9, 3) float32, irradiance in real spherical harmonics of degree 0 to 2,
-        factors folded in, see :func:`harmonics`.
+        factors folded in, see :data:`FACTORS`.
     :param key_direction: (3,) float32 unit, towards the key light, camera frame.
     :param key_color: (3,) float32.
     :param softness: radius of the key's shadow filter, samples of the shadow map.
@@ -37,22 +37,12 @@ class Light:
     tint: np.ndarray
 
 
-def harmonics(directions: np.ndarray) -> np.ndarray:
-    """
-    Monomials whose weighted sum is the irradiance of a distant light on a diffuse surface.
-
-    :param directions: (N, 3) unit.
-    :returns: (N, 9): 1, x, y, z, xy, yz, xz, x2 - y2, 3 z2 - 1.
-    """
-    x, y, z = directions.T
-    return np.stack(
-        [np.ones_like(x), x, y, z, x * y, y * z, x * z, x * x - y * y, 3 * z * z - 1], axis=1
-    )
-
-
 FACTORS = np.array([1 / 4, 1 / 2, 1 / 2, 1 / 2, 15 / 16, 15 / 16, 15 / 16, 15 / 64, 5 / 64])
 """
-Turn :func:`harmonics` of the direction of a light of unit flux into weights of the irradiance.
+Turn the direction of a light of unit flux into weights of the irradiance on a diffuse surface.
+
+They multiply 1, x, y, z, xy, yz, xz, x2 - y2 and 3 z2 - 1 of that direction, and the weights these
+of the surface's normal.
 
 Squared constants of the spherical harmonics times those of the cosine lobe, scaled so that degree
 0 gives 1/4 (Ramamoorthi and Hanrahan, "An efficient representation for irradiance environment
@@ -71,14 +61,14 @@ def sample_light(rng: np.random.Generator) -> Light:
     return Light(ambient, key, color, softness, tint)
 
 
-@njit(nogil=True, cache=True, error_model='numpy')
+@njit(error_model='numpy')
 def _lamp(normal: np.ndarray, spread: float) -> np.ndarray:
     """(3,) colour of a lamp or sky on the line from warm to cool, green near 1."""
     warm, tint = (0.02 + 0.10 * normal[3]) * spread, 0.015 * normal[4] * spread
     return np.exp(np.array([warm, -tint, tint - 1.25 * warm]))
 
 
-@njit(nogil=True, cache=True, error_model='numpy')
+@njit(error_model='numpy')
 def _add_source(ambient: np.ndarray, d: np.ndarray, color: np.ndarray, degrees: int) -> None:
     """Add a distant light from unit direction ``d`` to the weights of the irradiance (9, 3)."""
     terms = (
@@ -90,7 +80,7 @@ def _add_source(ambient: np.ndarray, d: np.ndarray, color: np.ndarray, degrees: 
             ambient[k, c] += FACTORS[k] * terms[k] * color[c]
 
 
-@njit(nogil=True, cache=True, error_model='numpy')
+@njit(error_model='numpy')
 def _light(
     normals: np.ndarray, uniforms: np.ndarray, up: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -164,7 +154,7 @@ def shadow_map(
     return inverse_depth, points
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _lit(depth: np.ndarray, point: np.ndarray, n_key: float, softness: float) -> float:
     """
     Share of a disc of rays towards the key light that is free, 0..1.
@@ -185,7 +175,7 @@ def _lit(depth: np.ndarray, point: np.ndarray, n_key: float, softness: float) ->
     return free / 9.0
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _openness(vertex: np.ndarray, normal: np.ndarray, spheres: np.ndarray, reach: float) -> float:
     """Share of the cosine-weighted hemisphere over a point that no sphere covers, 0..1."""
     open_share = 1.0
@@ -208,7 +198,7 @@ def _openness(vertex: np.ndarray, normal: np.ndarray, spheres: np.ndarray, reach
     return open_share
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _bounds(spheres: np.ndarray, reach: float) -> tuple:
     """Lowest and highest corner of the box in which a sphere is within reach."""
     low, high = np.full(3, 1e9), np.full(3, -1e9)
@@ -219,7 +209,7 @@ def _bounds(spheres: np.ndarray, reach: float) -> tuple:
     return low, high
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _surround(a: np.ndarray, x: float, y: float, z: float) -> float:
     """Irradiance from a surround of weights ``a`` (9,) on a surface of normal (x, y, z)."""
     arriving = a[0] + a[1] * x + a[2] * y + a[3] * z
@@ -228,13 +218,13 @@ def _surround(a: np.ndarray, x: float, y: float, z: float) -> float:
     return max(arriving, 0.05 * a[0])
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _direct(n_key: float, lit: float, wrap: float) -> float:
     """Share of the key light that arrives; ``wrap`` lets it bleed past the terminator."""
     return max(0.0, (n_key + wrap) / (1.0 + wrap)) * (lit + (1 - lit) * 0.12 * wrap)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _half_cosine(
     vertex: np.ndarray, normal: np.ndarray, distance: float, key_direction: np.ndarray
 ) -> float:
@@ -246,7 +236,7 @@ def _half_cosine(
     return max(0.0, along / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9))
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(fastmath=True, error_model='numpy')
 def shade_vertices(
     vertices: np.ndarray,
     normals: np.ndarray,

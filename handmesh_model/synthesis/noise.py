@@ -34,7 +34,7 @@ def noise_block() -> np.ndarray:
     return np.rint(np.stack(fields)).clip(-127, 127).astype(np.int8)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def sample_noise(block: np.ndarray, kind: int, x: float, y: float, z: float) -> float:
     """Trilinear look-up at a point in cells; the block repeats; deviation 1."""
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
@@ -50,14 +50,14 @@ def sample_noise(block: np.ndarray, kind: int, x: float, y: float, z: float) -> 
     return (near * (one - w) + far * w) * np.float32(1.0 / 32.0)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def nearest_noise(block: np.ndarray, kind: int, x: float, y: float, z: float) -> float:
     """The value of the cell at a point; for noise finer than what will be seen."""
     value = block[kind, int(np.floor(x)) & 63, int(np.floor(y)) & 63, int(np.floor(z)) & 63]
     return value * np.float32(1.0 / 32.0)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def grain(x: float, y: float, z: float) -> np.float32:
     """White noise of deviation 1 (evenly spread) that is constant in a cell; without a table."""
     mixed = np.uint32(
@@ -68,7 +68,7 @@ def grain(x: float, y: float, z: float) -> np.float32:
     return np.float32(mixed) * np.float32(3.4641 / 4294967296.0) - np.float32(1.732)
 
 
-@njit(nogil=True, cache=True, inline='always')
+@njit(inline='always')
 def next_random(state: np.uint64) -> np.uint64:
     """One step of xorshift64; the state must not be 0."""
     state ^= state << np.uint64(13)

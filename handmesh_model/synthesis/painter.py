@@ -55,7 +55,7 @@ def shapes(
     return out
 
 
-@njit(nogil=True, cache=True)
+@njit()
 def _place(out: np.ndarray, centers: np.ndarray, halves: np.ndarray, angles: np.ndarray) -> None:
     """Fill in the matrices from the scene to each shape's own coordinates, scale and opacity."""
     for i in range(out.shape[0]):
@@ -79,7 +79,7 @@ def seen_through(layer: np.ndarray, scene_from_pixel: np.ndarray, size: tuple[in
     _see_through(layer, scene_from_pixel.astype(np.float64), float(max(size)))
 
 
-@njit(nogil=True, cache=True, error_model='numpy')
+@njit(error_model='numpy')
 def _see_through(layer: np.ndarray, view: np.ndarray, size: float) -> None:
     for i in range(layer.shape[0]):
         m = np.empty((3, 3))
@@ -110,7 +110,7 @@ def _see_through(layer: np.ndarray, view: np.ndarray, size: float) -> None:
         layer[i, BOX + 2], layer[i, BOX + 3] = min(right, size), min(bottom, size)
 
 
-@njit(nogil=True, cache=True, inline='always')
+@njit(inline='always')
 def _determinant(
     a: float, b: float, c: float, d: float, e: float, f: float, g: float, h: float, i: float
 ) -> float:
@@ -123,7 +123,7 @@ def paint(picture: np.ndarray, layer: np.ndarray) -> None:
     _paint(picture, layer, noise_block())
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _texture(
     kind: float, u: float, v: float, scale: float, seed: float, noise: np.ndarray
 ) -> float:
@@ -163,7 +163,7 @@ def _texture(
     return 0.0
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _coverage(shape: np.ndarray, u: float, v: float, w: float) -> float:
     """Opacity of a shape at local coordinates u, v, with a border about a pixel wide."""
     if shape[KIND] == ELLIPSE:
@@ -182,7 +182,7 @@ def _coverage(shape: np.ndarray, u: float, v: float, w: float) -> float:
     return min(max(share, np.float32(0.0)), np.float32(1.0)) * shape[OPACITY]
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(fastmath=True, error_model='numpy')
 def _paint(picture: np.ndarray, layer: np.ndarray, noise: np.ndarray) -> None:
     """Front to back, so that what is hidden costs next to nothing."""
     height, width = picture.shape[:2]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from handmesh_model.crop import CROP_MARGIN
-from handmesh_model.synthesis.actors import moved
+from handmesh_model.hand import Side
 from handmesh_model.synthesis.compilation import njit
+from handmesh_model.synthesis.geometry import moved
 from handmesh_model.synthesis.hand_model import HandModel, PosedHand
 from handmesh_model.synthesis.poses import sample_pose
+
+MIRROR = np.diag([1.0, -1.0, 1.0])
+"""Turns a right hand in its wrist frame into a left one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +33,24 @@ class PlacedHand:
     vertices_camera: np.ndarray
     joints_camera: np.ndarray
 
+    @classmethod
+    def at(cls, posed: PosedHand, camera_from_wrist: np.ndarray) -> PlacedHand:
+        """A posed right hand brought to its place, (3, 4) camera from wrist frame."""
+        return cls(
+            posed,
+            camera_from_wrist,
+            moved(posed.mesh, camera_from_wrist),
+            moved(posed.joints, camera_from_wrist),
+        )
+
+    @cached_property
+    def side(self) -> Side:
+        """'left' if there is a mirroring in its place."""
+        return 'left' if np.linalg.det(self.camera_from_wrist[:, :3]) < 0 else 'right'
+
 
 def place_hand(
-    model: HandModel, posed: PosedHand, rotation: np.ndarray, ray: np.ndarray, distance: float
+    posed: PosedHand, rotation: np.ndarray, ray: np.ndarray, distance: float
 ) -> PlacedHand:
     """
     Put the middle of a hand at a distance along a ray.
@@ -40,29 +60,20 @@ def place_hand(
     """
     low, high = posed.joints.min(axis=0), posed.joints.max(axis=0)
     shift = ray * distance - rotation @ ((low + high) / 2)
-    transform = np.column_stack([rotation, shift])
-    return PlacedHand(
-        posed, transform, moved(posed.mesh, transform), moved(posed.joints, transform)
-    )
+    return PlacedHand.at(posed, np.column_stack([rotation, shift]))
 
 
 def place_fitted(
     model: HandModel, angles: np.ndarray, shape: np.ndarray, camera_from_wrist: np.ndarray
 ) -> PlacedHand:
     """A hand of known pose, shape and place, (3, 4) camera from wrist frame."""
-    posed = model.pose(angles, shape)
-    return PlacedHand(
-        posed,
-        camera_from_wrist,
-        moved(posed.mesh, camera_from_wrist),
-        moved(posed.joints, camera_from_wrist),
-    )
+    return PlacedHand.at(model.pose(angles, shape), camera_from_wrist)
 
 
 def sample_hand(rng: np.random.Generator, model: HandModel) -> PosedHand:
     """A random pose and shape."""
     shape = rng.standard_normal(model.shape_count).clip(-2.5, 2.5)
-    return model.pose(sample_pose(rng), shape)
+    return model.pose(sample_pose(rng, model), shape)
 
 
 def sample_ray(rng: np.random.Generator) -> np.ndarray:
@@ -92,7 +103,7 @@ def crop_intrinsics(
     return np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1.0]])
 
 
-@njit(nogil=True, cache=True)
+@njit()
 def _bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest x / z and y / z of (N, 3) points."""
     low, high = np.full(2, np.inf), np.full(2, -np.inf)

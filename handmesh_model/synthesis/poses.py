@@ -160,7 +160,7 @@ def _finger(f: int) -> slice:
     return slice(9 + 4 * f, 13 + 4 * f)
 
 
-def sample_pose(rng: np.random.Generator, model: HandModel | None = None) -> np.ndarray:
+def sample_pose(rng: np.random.Generator, model: HandModel) -> np.ndarray:
     """
     Draw a human hand pose in which fingers do not run through each other or the palm.
 
@@ -168,10 +168,9 @@ def sample_pose(rng: np.random.Generator, model: HandModel | None = None) -> np.
     rest bend freely; :data:`FISTS` come up :data:`FIST_WEIGHT` times as often as other named
     poses. All have correlated noise, a free wrist, and angles within :data:`LIMITS`.
 
-    :param model: the hand whose fingers they are; by default that of the package.
+    :param model: the hand whose fingers they are.
     :returns: (25,) radians.
     """
-    model = HandModel.load() if model is None else model
     for _ in range(MAX_TRIES):
         angles = _draw(rng)
         if not fingers_collide(model.posed_joints(angles)):
@@ -223,7 +222,7 @@ def fingers_collide(joints: np.ndarray) -> bool:
     return bool((over_palm & (tips[:, 2] > -PALM_DEPTH)).any())
 
 
-@njit(cache=True)
+@njit()
 def _closest(points: np.ndarray) -> float:
     """Least distance between points (fingers, samples, 3) of different fingers."""
     least = np.inf

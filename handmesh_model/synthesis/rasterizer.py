@@ -9,9 +9,11 @@ from handmesh_model.synthesis.compilation import njit
 NEAR = 0.03
 """Metres; faces with a vertex nearer to the camera are left out."""
 NO_FACE = -1
+SAMPLES = 2
+"""Of a picture that is averaged over them, along each side of a pixel."""
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(fastmath=True, error_model='numpy')
 def rasterize(
     points: np.ndarray, faces: np.ndarray, inverse_depth: np.ndarray, face_ids: np.ndarray
 ) -> None:
@@ -67,7 +69,7 @@ def rasterize(
                 z += z_dx
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def barycentric(
     points: np.ndarray, faces: np.ndarray, face: int, x: float, y: float
 ) -> tuple[float, float, float]:
@@ -91,7 +93,7 @@ def barycentric(
     return weight_a * total, weight_b * total, weight_c * total
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(fastmath=True, error_model='numpy')
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """
     Area-weighted unit normals, out of the mesh.

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).parents[1]
-ENTRY = 'handmesh_model.synthesis.scenes'
-"""The module that samples come from."""
+RENDERER = ('handmesh_model.synthesis.scenes', 'handmesh_model.synthesis.frames')
+"""The modules that crops and whole frames come from."""
 
 
 class Source(NamedTuple):
@@ -22,17 +22,18 @@ class Source(NamedTuple):
     code: ast.Module
 
 
-def renderer_version(package: Path = PACKAGE) -> str:
+def renderer_version(package: Path = PACKAGE, entries: Sequence[str] = RENDERER) -> str:
     """
     A digest of the code and the assets that pictures and labels are made of.
 
-    The code is :data:`ENTRY` and what it imports of the package, directly or not. Comments,
-    docstrings, layout and the version of Python do not matter.
+    The code is that of the entries and of what they import of the package, directly or not.
+    Comments, docstrings, layout and the version of Python do not matter.
 
     :param package: folder of handmesh_model.
+    :param entries: the modules that the pictures come from.
     """
     digest = hashlib.sha256()
-    for name, source in sorted(renderer_modules(package).items()):
+    for name, source in sorted(renderer_modules(package, entries).items()):
         digest.update(f'{name} {_syntax(source.code)}\n'.encode())
     for file in sorted((package / 'assets').glob('*.npz')):
         digest.update(file.read_bytes())
@@ -55,7 +56,7 @@ def library_versions() -> dict[str, str]:
 
 
 def renderer_modules(
-    package: Path = PACKAGE, entries: Sequence[str] = (ENTRY,)
+    package: Path = PACKAGE, entries: Sequence[str] = RENDERER
 ) -> dict[str, Source]:
     """
     Each module of the package that rendering may run, by name.

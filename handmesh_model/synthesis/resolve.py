@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import numpy as np
 
+from handmesh_model.synthesis.columns import (
+    ATTRIBUTES,
+    BANDS,
+    BLOOD,
+    BLOTCHES,
+    CHECKS,
+    CLOUD,
+    COLOR,
+    CREASES,
+    HAND,
+    HIGHLIGHT,
+    IRRADIANCE,
+    KIND,
+    LINES,
+    MELANIN,
+    MOTTLE,
+    NAIL,
+    OTHER,
+    OTHER_HAND,
+    PATTERN,
+    REST,
+    ROUGH,
+    SCALE,
+    SKIN,
+    STRIPES,
+    WRIST_BAND,
+)
 from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.noise import grain, nearest_noise, sample_noise
 from handmesh_model.synthesis.rasterizer import barycentric
 from handmesh_model.synthesis.skin_paint import VOXEL
 
-# Columns of the material table.
-KIND, COLOR, OTHER, PATTERN, SCALE, ROUGH, CREASES, LINES, MOTTLE = 0, 1, 4, 7, 8, 9, 10, 11, 12
-SKIN, SURFACE = 0.0, 1.0
-PLAIN, STRIPES, CHECKS, BLOTCHES, BANDS = 0.0, 1.0, 2.0, 3.0, 4.0
-# Columns of the vertex attributes.
-IRRADIANCE, HIGHLIGHT, MELANIN, BLOOD, REST, NAIL, CLOUD = 0, 3, 4, 5, 6, 9, 10
-ATTRIBUTES = 11
-# Classes of faces.
-HAND, WRIST_BAND, OTHER_HAND, NEUTRAL = 1, 2, 3, 4
 
-
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _decay(depth: np.float32) -> np.float32:
     """exp(-depth) for 0 to 6, within 2 percent where it matters and quicker than exp."""
     x = depth * np.float32(0.25)
@@ -30,7 +47,7 @@ def _decay(depth: np.float32) -> np.float32:
     return square * square
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _painted(
     block: np.ndarray,
     bricks: np.ndarray,
@@ -93,7 +110,7 @@ def _painted(
     return first / np.float32(255.0), second / np.float32(255.0)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _surface_mix(
     materials: np.ndarray, row: int, noise: np.ndarray, x: float, y: float, z: float
 ) -> tuple:
@@ -116,7 +133,7 @@ def _surface_mix(
     return mix, 1.0 + materials[row, ROUGH] * (0.12 * fine + 0.16 * cloud)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _add_skin(
     a: np.ndarray,
     materials: np.ndarray,
@@ -169,7 +186,7 @@ def _add_skin(
         out[c] += weight * (albedo * a[IRRADIANCE + c] * shadow + shine)
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _add_surface(
     a: np.ndarray,
     materials: np.ndarray,
@@ -186,7 +203,7 @@ def _add_surface(
         out[c] += weight * (max(albedo * a[IRRADIANCE + c] * bright, 0.0) + a[HIGHLIGHT])
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _classify(
     row: int,
     column: int,
@@ -229,7 +246,7 @@ def _classify(
     return 1
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy', inline='always')
+@njit(fastmath=True, error_model='numpy', inline='always')
 def _interpolate(
     points: np.ndarray,
     faces: np.ndarray,
@@ -246,7 +263,7 @@ def _interpolate(
         a[i] = wa * attributes[va, i] + wb * attributes[vb, i] + wc * attributes[vc, i]
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(fastmath=True, error_model='numpy')
 def resolve(
     points: np.ndarray,
     faces: np.ndarray,
@@ -274,7 +291,7 @@ def resolve(
 
     :param points: (N, 3) in samples, see :func:`handmesh_model.synthesis.rasterizer.rasterize`.
     :param face_ids: (2 H, 2 W) int32; inverse_depth (2 H, 2 W) float32.
-    :param attributes: (N, 11) float32, columns as named above.
+    :param attributes: (N, 11) float32, see :mod:`handmesh_model.synthesis.columns`.
     :param face_material: (F,) uint8 rows of ``materials`` (M, 13) and of ``polishes`` (M, 3).
     :param face_class: (F,) uint8, HAND, WRIST_BAND, OTHER_HAND or NEUTRAL.
     :param close: whether a pixel shows less than a millimetre or so: then noise is smoothed.

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from handmesh_model.joints import FINGERS
+
 BONES = (
     'lowerarm01.R',
     'lowerarm02.R',
@@ -27,10 +29,14 @@ BONES = (
 SEGMENTS = (
     'forearm',
     'palm',
-    *(f'{f}_{j}' for f in ('thumb', 'index', 'middle', 'ring', 'pinky') for j in (1, 2, 3)),
+    *(f'{f}_{j}' for f in FINGERS for j in (1, 2, 3)),
 )
 """Our 17 rigid segments; finger segments are numbered from the palm outwards."""
 FOREARM, PALM = 0, 1
+FOREARM_PART = 6
+"""Beside the parts of the hand: palm 0, thumb to pinky 1..5."""
+PART_OF_SEGMENT = np.array([FOREARM_PART, 0, *np.repeat(np.arange(1, 6), 3)])
+"""(17,) part that each of :data:`SEGMENTS` belongs to."""
 
 KNUCKLE_PIVOTS = {
     'thumb_cmc': (24.0, 20.0, -6.5),
@@ -65,7 +71,7 @@ def segment_weights(vertices: np.ndarray, weights: np.ndarray, pivots: dict) -> 
     result = np.zeros((len(vertices), len(SEGMENTS)))
     result[:, FOREARM] = column['lowerarm01.R'] + column['lowerarm02.R']
     result[:, PALM] = column['wrist.R']
-    for finger, name in enumerate(('thumb', 'index', 'middle', 'ring', 'pinky'), start=1):
+    for finger, name in enumerate(FINGERS, start=1):
         first = SEGMENTS.index(f'{name}_1')
         for j in range(3):
             result[:, first + j] = column[f'finger{finger}-{j + 1}.R']

@@ -1,4 +1,4 @@
-"""Finished pictures with labels: crops for the mesh network, whole frames for the detector."""
+"""Finished crops with labels, for the mesh network."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import numpy as np
 
 from handmesh_model.crop import IGNORED_PIXEL
 from handmesh_model.joints import MIDDLE_KNUCKLE, SIGHTED, WRIST
-from handmesh_model.sample_rng import sample_rng
 from handmesh_model.synthesis import staging
 from handmesh_model.synthesis.actors import add_hand
 from handmesh_model.synthesis.appearance import sample_skin
 from handmesh_model.synthesis.assembly import Assembly
 from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.finishing import finish_crop, render
-from handmesh_model.synthesis.frames import Frame, FrameHand, render_frame
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.lighting import sample_light
 from handmesh_model.synthesis.placement import (
@@ -28,8 +26,6 @@ from handmesh_model.synthesis.placement import (
 )
 from handmesh_model.synthesis.viewpoints import sample_distance, sample_rotation
 from handmesh_model.topology import HandTopology
-
-__all__ = ['Frame', 'FrameHand', 'render_crop_sample', 'render_frame', 'sample_rng']
 
 NEGATIVE_SHARE, MIRRORED_SHARE = 0.08, 0.10
 """Shares of crops without a hand, and of crops that show a left hand."""
@@ -50,12 +46,12 @@ def render_crop_sample(
     present = rng.random() >= NEGATIVE_SHARE
     mirrored = bool(rng.random() < MIRRORED_SHARE)
     hand = place_hand(
-        model, sample_hand(rng, model), sample_rotation(rng), sample_ray(rng), sample_distance(rng)
+        sample_hand(rng, model), sample_rotation(rng), sample_ray(rng), sample_distance(rng)
     )
     intrinsics = crop_intrinsics(rng, hand.vertices_camera, size)
     assembly, tone = Assembly(), sample_skin(rng)
     if present:
-        add_hand(assembly, model, hand.posed, hand.camera_from_wrist, tone, True)
+        add_hand(assembly, model, hand, tone, True)
         staging.dress(assembly, rng, model, hand, tone)
         staging.add_things(assembly, rng, hand)
         if rng.random() < 0.1:
@@ -91,7 +87,7 @@ def _labels(hand: PlacedHand, intrinsics: np.ndarray, cover: np.ndarray) -> dict
     return sample
 
 
-@njit(nogil=True, cache=True)
+@njit()
 def _mask(cover: np.ndarray) -> np.ndarray:
     """1 where the hand covers more than half, :data:`IGNORED_PIXEL` where what is ignored does."""
     height, width = cover.shape[0], cover.shape[1]
@@ -105,7 +101,7 @@ def _mask(cover: np.ndarray) -> np.ndarray:
     return mask
 
 
-@njit(nogil=True, cache=True)
+@njit()
 def _crop_points(
     points: np.ndarray,
     intrinsics: np.ndarray,

@@ -164,7 +164,7 @@ def _back(joints: np.ndarray) -> list:
     return strokes
 
 
-@njit(cache=True)
+@njit()
 def _draw(block: np.ndarray, channel: int, low: np.ndarray, strokes: np.ndarray) -> None:
     """Keep the strongest stroke at each voxel; a stroke reaches ``_DEPTH`` along its normal."""
     for i in range(strokes.shape[0]):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from handmesh_model.synthesis.actors import add_hand, cloth_material, skin_material
+from handmesh_model.synthesis.actors import add_hand, cloth_material
 from handmesh_model.synthesis.appearance import SkinTone, sample_skin
 from handmesh_model.synthesis.arms import Arm, add_arm, add_loose_arm, add_sleeve
 from handmesh_model.synthesis.assembly import Assembly
 from handmesh_model.synthesis.bystanders import add_body, add_head, add_thing
 from handmesh_model.synthesis.hand_model import HandModel
-from handmesh_model.synthesis.placement import PlacedHand, place_hand, sample_hand
+from handmesh_model.synthesis.placement import MIRROR, PlacedHand, place_hand, sample_hand
 from handmesh_model.synthesis.viewpoints import sample_rotation
 
 
@@ -24,17 +24,16 @@ def dress(
 ) -> None:
     """An arm, and by chance a sleeve and a body (with probability ``body``)."""
     with_body = bool(rng.random() < body)
-    arm = Arm(rng, model, hand.posed, hand.camera_from_wrist, with_body)
-    skin = skin_material(tone)
+    arm = Arm(rng, model, hand, with_body)
     cloth = cloth_material(rng)
     choice = rng.random()
     if choice < 0.4:
         start = float(rng.uniform(-0.012, 0.05) if rng.random() < 0.6 else rng.uniform(0.05, 0.25))
         add_sleeve(assembly, rng, arm, start * arm.scale, cloth)
         if start > arm.mesh_end - 0.02:
-            add_arm(assembly, rng, arm, tone, skin)
+            add_arm(assembly, arm, tone)
     elif choice < 0.97:
-        add_arm(assembly, rng, arm, tone, skin)
+        add_arm(assembly, arm, tone)
         if rng.random() < 0.6:
             add_sleeve(assembly, rng, arm, float(arm.along[-1]) - 0.12, cloth)
     if with_body:
@@ -78,7 +77,7 @@ def add_other_hand(
     """A second hand of the same or another person beside the first."""
     rotation = sample_rotation(rng)
     if rng.random() < 0.6:
-        rotation = rotation @ np.diag([1.0, -1.0, 1.0])
+        rotation = rotation @ MIRROR
     middle = hand.joints_camera.mean(axis=0).astype(np.float64)
     angle = rng.uniform(0, 2 * np.pi)
     away = rng.uniform(0.09, 0.2)
@@ -88,10 +87,10 @@ def add_other_hand(
     distance = float(np.sqrt(position @ position))
     if position[2] < 0.12:
         return
-    other = place_hand(model, sample_hand(rng, model), rotation, position / distance, distance)
+    other = place_hand(sample_hand(rng, model), rotation, position / distance, distance)
     if rng.random() < 0.5:
         tone = sample_skin(rng)
-    add_hand(assembly, model, other.posed, other.camera_from_wrist, tone, False)
+    add_hand(assembly, model, other, tone, False)
 
 
 def add_distractors(assembly: Assembly, rng: np.random.Generator, reach: float = 0.12) -> None:
@@ -101,14 +100,14 @@ def add_distractors(assembly: Assembly, rng: np.random.Generator, reach: float =
     :param reach: metres from the optical axis.
     """
     tone = sample_skin(rng)
-    for chance in (0.3, 0.35, 0.4):
+    for chance, add in ((0.3, add_head), (0.35, add_loose_arm), (0.4, _add_loose_thing)):
         center = np.array([*rng.uniform(-reach, reach, 2), rng.uniform(0.5, 0.8)])
-        if rng.random() > chance:
-            continue
-        if chance == 0.3:
-            add_head(assembly, rng, center, tone)
-        elif chance == 0.35:
-            add_loose_arm(assembly, rng, tone, center)
-        else:
-            size = float(rng.uniform(0.01, 0.06))
-            add_thing(assembly, rng, center, size, rng.standard_normal(3))
+        if rng.random() <= chance:
+            add(assembly, rng, center, tone)
+
+
+def _add_loose_thing(
+    assembly: Assembly, rng: np.random.Generator, center: np.ndarray, tone: SkinTone
+) -> None:
+    size = float(rng.uniform(0.01, 0.06))
+    add_thing(assembly, rng, center, size, rng.standard_normal(3))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from handmesh_model.synthesis import resolve as columns
+from handmesh_model.synthesis import columns
 from handmesh_model.synthesis.compilation import njit
 from handmesh_model.synthesis.noise import sample_noise
+from handmesh_model.synthesis.rasterizer import SAMPLES
 
-SAMPLES = 2
-"""Samples per pixel in each direction."""
 DEEP_BLOOD = 0.35
 """Blood added where light crosses more skin, see :func:`shade_vertices`."""
 
@@ -24,7 +23,7 @@ def project(vertices: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
     return _project(vertices, *(float(intrinsics[k]) for k in ((0, 0), (1, 1), (0, 2), (1, 2))))
 
 
-@njit(nogil=True, cache=True, error_model='numpy')
+@njit(error_model='numpy')
 def _project(
     vertices: np.ndarray, focal_x: float, focal_y: float, middle_x: float, middle_y: float
 ) -> np.ndarray:
@@ -39,7 +38,7 @@ def _project(
     return points
 
 
-@njit(nogil=True, cache=True)
+@njit()
 def seen_vertices(face_ids: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
     """(count,) bool, vertices of faces that are seen."""
     seen = np.zeros(count, dtype=np.bool_)
@@ -55,34 +54,34 @@ def seen_vertices(face_ids: np.ndarray, faces: np.ndarray, count: int) -> np.nda
     return seen
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(fastmath=True, error_model='numpy')
 def vertex_attributes(
     surface: np.ndarray, lit: np.ndarray, seen: np.ndarray, seed: np.ndarray, noise: np.ndarray
 ) -> np.ndarray:
-    """What ``resolve`` interpolates, for vertices that are seen; (N, 11) float32."""
+    """What ``resolve`` interpolates, for vertices that are seen; (N, ATTRIBUTES) float32."""
     out = np.zeros((surface.shape[0], columns.ATTRIBUTES), dtype=np.float32)
     for i in range(surface.shape[0]):
         if not seen[i]:
             continue
-        for k in range(4):
+        for k in range(columns.HIGHLIGHT + 1):
             out[i, k] = lit[i, k]
         for k in range(3):
-            out[i, columns.REST + k] = surface[i, k]
-        out[i, columns.MELANIN] = surface[i, 3]
-        out[i, columns.BLOOD] = surface[i, 4] + DEEP_BLOOD * lit[i, 4]
-        out[i, columns.NAIL] = surface[i, 6]
+            out[i, columns.REST + k] = surface[i, columns.SURFACE_REST + k]
+        out[i, columns.MELANIN] = surface[i, columns.SURFACE_MELANIN]
+        out[i, columns.BLOOD] = surface[i, columns.SURFACE_BLOOD] + DEEP_BLOOD * lit[i, 4]
+        out[i, columns.NAIL] = surface[i, columns.SURFACE_NAIL]
         # Cloudy noise is no finer than the mesh.
         out[i, columns.CLOUD] = sample_noise(
             noise,
             0,
-            surface[i, 0] * 260.0 + seed[0],
-            surface[i, 1] * 260.0 + seed[1],
-            surface[i, 2] * 260.0,
+            surface[i, columns.SURFACE_REST] * 260.0 + seed[0],
+            surface[i, columns.SURFACE_REST + 1] * 260.0 + seed[1],
+            surface[i, columns.SURFACE_REST + 2] * 260.0,
         )
     return out
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model='numpy')
+@njit(fastmath=True, error_model='numpy')
 def put_before(
     color: np.ndarray,
     cover: np.ndarray,

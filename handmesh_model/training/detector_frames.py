@@ -52,8 +52,8 @@ class LabelledFrame:
 
 def frame_renderer() -> Callable[[np.random.Generator, int], dict[str, Any]]:
     """What renderer processes call; frames are packed as their pool wants them."""
+    from handmesh_model.synthesis.frames import render_frame
     from handmesh_model.synthesis.hand_model import HandModel
-    from handmesh_model.synthesis.scenes import render_frame
 
     model = HandModel.load()
 

@@ -163,7 +163,7 @@ def test_without_intrinsics_the_axis_makes_no_difference():
 def test_rendered_labels_lead_back_to_the_hand(ray):
     rng = np.random.default_rng(5)
     model = HandModel.load()
-    hand = place_hand(model, sample_hand(rng, model), turned(4), np.array([*ray, 1.0]), 0.6)
+    hand = place_hand(sample_hand(rng, model), turned(4), np.array([*ray, 1.0]), 0.6)
     matrix = crop_intrinsics(None, hand.vertices_camera, 128)
     labels = _labels(hand, matrix, np.zeros((128, 128, 3), np.float32))
     size = float(np.linalg.norm(hand.joints_camera[9] - hand.joints_camera[WRIST]))

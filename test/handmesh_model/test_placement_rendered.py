@@ -10,8 +10,8 @@ from handmesh_model.camera import project
 from handmesh_model.hand import Hand, ScaleSource
 from handmesh_model.joints import MIDDLE_KNUCKLE, WRIST
 from handmesh_model.predictor import HandMeshPredictor
+from handmesh_model.synthesis.frames import render_frame
 from handmesh_model.synthesis.hand_model import HandModel
-from handmesh_model.synthesis.scenes import render_frame
 from handmesh_model.zbuffer import visible_faces
 
 FRAMES = 48

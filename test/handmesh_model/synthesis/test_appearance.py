@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from handmesh_model.synthesis.appearance import sample_skin, skin_color, skin_regions
-from handmesh_model.synthesis.hand_model import FOREARM_PART, HandModel
+from handmesh_model.synthesis.hand_model import HandModel
+from handmesh_model.synthesis.rig import FOREARM_PART
 from handmesh_model.synthesis.skin_paint import BACK_LINE, PALM_CREASE, VOXEL
 
 

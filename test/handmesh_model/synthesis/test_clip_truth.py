@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from handmesh_model.angles import JOINT_DOF
 from handmesh_model.errors import DatasetError
 from handmesh_model.synthesis.clip import write_clip
 from handmesh_model.synthesis.clip_truth import load_clip_truth
-from handmesh_model.synthesis.hand_model import JOINT_DOF
 
 CLIP = Path(__file__).parents[3] / 'handmesh_model' / 'assets' / 'demo_clip.mp4'
 

@@ -23,6 +23,8 @@ DIGESTS = [f'{number:016x}' for number in range(7)]
 @pytest.fixture
 def reloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], float]]:
     """A compiled function of one module that gives a constant of another, read anew."""
+    # Two texts of one length and one second have the same bytecode file.
+    monkeypatch.setattr(sys, 'dont_write_bytecode', True)
     folder = tmp_path / 'code'
     folder.mkdir()
     lines = [
@@ -30,7 +32,7 @@ def reloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
         'from handmesh_test_constant import GAIN',
         '',
         '',
-        '@njit(cache=True)',
+        '@njit()',
         'def gain() -> float:',
         '    return GAIN',
     ]
@@ -63,6 +65,14 @@ def test_a_constant_of_another_file_is_compiled_anew(reloaded: Callable[..., flo
     assert of_others == numba.config.CACHE_DIR
 
 
+def test_other_threads_go_on_unless_it_says_otherwise() -> None:
+    def same(x: float) -> float:
+        return x
+
+    assert compilation.njit()(same).targetoptions['nogil']
+    assert not compilation.njit(nogil=False)(same).targetoptions['nogil']
+
+
 def test_nothing_is_kept_where_nothing_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -73,7 +83,7 @@ def test_nothing_is_kept_where_nothing_can_be_written(
     assert 'functions are compiled at each start' in caplog.text
     monkeypatch.setattr(compilation, 'kept_folder', lambda: None)
 
-    @compilation.njit(cache=True)
+    @compilation.njit()
     def twice(x: float) -> float:
         return 2 * x
 

@@ -2,19 +2,14 @@
 
 import contextlib
 import json
-import multiprocessing
-import os
-import signal
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing.connection import Connection
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from handmesh_model import cli
+from handmesh_model import cli, worker_pool
 from handmesh_model.errors import DatasetError
 from handmesh_model.synthesis import dataset
 
@@ -120,62 +115,23 @@ def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path) -> None:
     assert files(tmp_path) == whole
 
 
-@pytest.mark.parametrize('method', ['fork', 'forkserver'])
-def test_processes_use_one_thread_of_opencv_each(method: str, monkeypatch) -> None:
-    pool = partial(ProcessPoolExecutor, mp_context=multiprocessing.get_context(method))
-    monkeypatch.setattr(dataset, 'ProcessPoolExecutor', pool)
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(2)
-    try:
-        # Processes that are not forked do not find functions of tests.
-        work = partial(eval, "__import__('cv2').getNumThreads()")
-        with dataset._shared_out(work, [{}], workers=2) as results:  # type: ignore[list-item]
-            assert list(results) == [1]
-        assert cv2.getNumThreads() == 2
-    finally:
-        cv2.setNumThreads(before)
-
-
 def test_more_processes_write_the_same(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(dataset, 'CHUNK', 3)
-    monkeypatch.setattr(dataset, 'TASK', 1)
+    monkeypatch.setattr(worker_pool, 'TASK', 1)
     dataset.write_dataset(tmp_path / 'one', 4, 3, 32)
     dataset.write_dataset(tmp_path / 'two', 4, 3, 32, workers=2)
     assert files(tmp_path / 'one') == files(tmp_path / 'two')
 
 
-def test_a_dead_process_is_said(tmp_path: Path) -> None:
-    with (
-        pytest.raises(DatasetError, match='a process that renders died'),
-        dataset._shared_out(os._exit, range(1, 3), workers=2) as results,
-    ):
-        list(results)
+def test_a_dead_process_is_said(tmp_path: Path, monkeypatch) -> None:
+    @contextlib.contextmanager
+    def dying(*_):
+        raise BrokenProcessPool
+        yield
 
-
-def _lead(news: Connection) -> None:
-    os.setpgid(0, 0)
-    with dataset._shared_out(abs, [1], workers=2) as results:
-        news.send(next(results))
-        signal.pause()
-
-
-def test_processes_end_with_their_parent_however_it_ends() -> None:
-    fork = multiprocessing.get_context('fork')
-    news, told = fork.Pipe(duplex=False)
-    parent = fork.Process(target=_lead, args=(told,))
-    parent.start()
-    told.close()
-    assert news.recv() == 1
-    parent.kill()
-    parent.join()
-    try:
-        # Nothing is left to hear once nobody has the other end any more.
-        assert news.poll(10)
-        with pytest.raises(EOFError):
-            news.recv()
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(parent.pid, signal.SIGKILL)
+    monkeypatch.setattr(dataset, 'shared_out', dying)
+    with pytest.raises(DatasetError, match='a process that renders died'):
+        dataset.write_dataset(tmp_path, 1, 3, 32, workers=2)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from handmesh_model.synthesis.poses import sample_pose
 @pytest.mark.parametrize('seed', [1, 2])
 def test_the_fit_finds_back_joints(seed: int) -> None:
     rng, model = np.random.default_rng(seed), HandModel.load()
-    posed = model.pose(sample_pose(rng), rng.standard_normal(model.shape_count) * 0.5)
+    posed = model.pose(sample_pose(rng, model), rng.standard_normal(model.shape_count) * 0.5)
     joints = posed.joints @ random_rotation(rng).T + np.array([0.1, -0.05, 0.6])
     fit = fit_hand(model, joints)
     assert fit.error < 0.0025

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from handmesh_model.angles import ANGLE_NAMES, JOINT_DOF
 from handmesh_model.errors import ShapeError
 from handmesh_model.joints import JOINT_NAMES, TIPS
-from handmesh_model.synthesis.hand_model import ANGLE_NAMES, JOINT_DOF, HandModel
+from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.topology import HandTopology
 
 
@@ -55,6 +56,14 @@ def test_angle_between_bones_is_the_angle_asked_for(model, mean_shape):
     first, second = joints[6] - joints[5], joints[7] - joints[6]
     cosine = first @ second / np.linalg.norm(first) / np.linalg.norm(second)
     assert np.arccos(cosine) == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_left_hand_has_its_faces_turned(model):
+    right, left = model.faces_of('right'), model.faces_of('left')
+    np.testing.assert_array_equal(right, model.faces)
+    np.testing.assert_array_equal(left, right[:, ::-1])
+    assert left.flags['C_CONTIGUOUS']
+    assert model.faces_of('left') is left
 
 
 def test_posing_keeps_bone_lengths(model, mean_shape):

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from handmesh_model.synthesis.renderer_version import (
-    ENTRY,
+    RENDERER,
     _syntax,
     renderer_modules,
     renderer_version,
@@ -106,6 +106,14 @@ def test_what_pictures_depend_on_makes_another_version(
     assert changed(package, name, old, new)
 
 
+def test_those_who_render_in_another_way_name_themselves(package: Path) -> None:
+    entries = ('handmesh_model.synthesis.clip',)
+    before = renderer_version(package, entries)
+    file = package / 'synthesis' / 'clip.py'
+    file.write_text(file.read_text() + 'RATE = 30\n')
+    assert renderer_version(package, entries) != before
+
+
 def test_a_module_newly_imported_counts(package: Path) -> None:
     assert changed(package, 'crop.py', 'import numpy', 'from handmesh_model.other import A')
     assert changed(package, 'other.py', '1', '2')
@@ -132,7 +140,8 @@ def test_every_version_of_python_reads_the_same_code() -> None:
 
 def test_all_that_the_renderer_imports_counts() -> None:
     counted = set(renderer_modules())
-    import_module(ENTRY)
+    for name in RENDERER:
+        import_module(name)
     # A package has as attributes whatever was imported from it so far, by anyone.
     modules = [sys.modules[name] for name in counted]
     values = [v for m in modules if not hasattr(m, '__path__') for v in vars(m).values()]
@@ -142,5 +151,6 @@ def test_all_that_the_renderer_imports_counts() -> None:
     }
     used = {name for name in origins if name.startswith('handmesh_model.')}
     assert {'handmesh_model.synthesis.resolve', 'handmesh_model.topology'} <= used <= counted
+    assert 'handmesh_model.synthesis.frames' in counted
     for name in ('clip', 'checks', 'dataset', 'template'):
         assert f'handmesh_model.synthesis.{name}' not in counted

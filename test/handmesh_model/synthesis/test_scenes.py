@@ -1,14 +1,22 @@
 """Crops and frames: what their labels say is what their pixels show."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 
 from handmesh_model.crop import CROP_MARGIN, IGNORED_PIXEL
-from handmesh_model.synthesis.dataset import sample_rng
-from handmesh_model.synthesis.frames import describe, frame_intrinsics, image_points
+from handmesh_model.sample_rng import sample_rng
+from handmesh_model.synthesis import frames
+from handmesh_model.synthesis.frames import (
+    describe,
+    frame_intrinsics,
+    image_points,
+    render_frame,
+)
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.placement import crop_intrinsics, place_hand, sample_hand
-from handmesh_model.synthesis.scenes import render_crop_sample, render_frame
+from handmesh_model.synthesis.scenes import render_crop_sample
 from handmesh_model.synthesis.viewpoints import looking, sample_rotation
 from handmesh_model.topology import HandTopology
 
@@ -73,9 +81,7 @@ def test_root_relative_depth_is_at_reference_size(samples: list[dict]) -> None:
 def test_an_exact_crop_has_the_margin_around_the_hand() -> None:
     rng = np.random.default_rng(4)
     model = HandModel.load()
-    hand = place_hand(
-        model, sample_hand(rng, model), sample_rotation(rng), np.array([0, 0, 1.0]), 0.5
-    )
+    hand = place_hand(sample_hand(rng, model), sample_rotation(rng), np.array([0, 0, 1.0]), 0.5)
     flat = image_points(hand.vertices_camera, crop_intrinsics(None, hand.vertices_camera, 128))
     extent = flat.max(axis=0) - flat.min(axis=0)
     assert extent.max() == pytest.approx(128 / CROP_MARGIN, rel=1e-5)
@@ -91,17 +97,26 @@ def test_typical_views_show_what_they_are_named_for() -> None:
     assert rotation[0, 1] > 0.9
 
 
-def test_frames_list_hands_where_they_are_seen() -> None:
+def test_frames_list_hands_where_they_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     model = HandModel.load()
-    sides, sizes = [], []
+    sides, sizes, made_from = [], [], {}
+
+    def recording(hand, owner, picture, *others):
+        listed = describe(hand, owner, picture, *others)
+        # A pixel is seen through four samples.
+        share = (picture.owners == owner).reshape(120, 2, 160, 2).mean(axis=(1, 3))
+        made_from[listed] = share > 0.5, hand.camera_from_wrist
+        return listed
+
+    monkeypatch.setattr(frames, 'describe', recording)
     for seed in range(12):
         frame = render_frame(np.random.default_rng(seed), model, 160, 120, hand_count=2)
         assert frame.image.shape == (120, 160, 3)
         for hand in frame.hands:
             sides.append(hand.side)
             sizes.append(hand.box.height)
-            rows, columns = np.nonzero(hand.mask)
-            assert hand.mask.shape == (120, 160)
+            mask, camera_from_wrist = made_from[hand]
+            rows, columns = np.nonzero(mask)
             assert 0.1 < hand.visible <= 1
             if len(rows):
                 assert rows.min() >= hand.box.y_min - 2
@@ -110,10 +125,23 @@ def test_frames_list_hands_where_they_are_seen() -> None:
                 assert columns.max() <= hand.box.x_max + 2
             expected = image_points(hand.joints_camera, frame.intrinsics)
             assert np.allclose(hand.joints_image, expected)
-            mirrored = np.linalg.det(hand.camera_from_wrist[:, :3]) < 0
-            assert mirrored == (hand.side == 'left')
+            mirrored = np.linalg.det(camera_from_wrist[:, :3]) < 0
+            assert mirrored == (hand.side == 'left') == (hand.box.side == 'left')
     assert set(sides) == {'left', 'right'}
     assert max(sizes) > 2 * min(sizes)
+
+
+def test_a_hand_is_sampled_with_the_fingers_of_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped, model = HandModel.load(), copy(HandModel.load())
+    asked: list[np.ndarray] = []
+
+    def posed_joints(angles: np.ndarray) -> np.ndarray:
+        asked.append(angles)
+        return shipped.posed_joints(angles)
+
+    monkeypatch.setattr(model, 'posed_joints', posed_joints)
+    sample_hand(np.random.default_rng(0), model)
+    assert asked
 
 
 def test_frames_without_hands_list_none() -> None:
@@ -130,9 +158,9 @@ def test_a_hand_that_nothing_covers_is_fully_visible() -> None:
 
     model, rng = HandModel.load(), np.random.default_rng(2)
     rotation = looking((0, -1, 0), (0, 0, 1))
-    hand = place_hand(model, sample_hand(rng, model), rotation, np.array([0, 0, 1.0]), 0.5)
+    hand = place_hand(sample_hand(rng, model), rotation, np.array([0, 0, 1.0]), 0.5)
     assembly = Assembly()
-    add_hand(assembly, model, hand.posed, hand.camera_from_wrist, sample_skin(rng), True, 3)
+    add_hand(assembly, model, hand, sample_skin(rng), True, 3)
     intrinsics = frame_intrinsics(160, 120, 150.0)
     middle = np.array([0, 0, 0.5])
     picture = render(assembly, rng, model, intrinsics, 160, 120, middle, sample_light(rng))

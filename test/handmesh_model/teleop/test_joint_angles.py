@@ -28,7 +28,7 @@ def errors(rng, count, shape_spread):
     model = HandModel.load()
     found = []
     for i in range(count):
-        angles = sample_pose(rng)
+        angles = sample_pose(rng, model)
         shape = shape_spread * rng.standard_normal(model.shape_count).clip(-2, 2)
         side = ('left', 'right')[i % 2]
         estimate = joint_angles(posed(rng, side, angles, shape), side)
