@@ -29,10 +29,10 @@ from handmesh_ros import executable, msg, recording
 from handmesh_ros.film import Film
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.outputs import TOPICS
-from handmesh_ros.parameters import RecorderParameters
 from handmesh_ros.processes import RECORDER_READY
 from handmesh_ros.qos import LATCHED
 from handmesh_ros.record import HandRow, Record, Tally, read_frames_file
+from handmesh_ros.recorder_parameters import RecorderParameters
 from handmesh_ros.ros_parameters import ParameterServer
 from handmesh_ros.stamps import UNSTAMPED, stamp_to_nanoseconds
 

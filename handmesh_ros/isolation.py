@@ -6,6 +6,7 @@ import functools
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 # Up to 101 every domain's ports stay below those that Linux hands out to others.
@@ -19,21 +20,18 @@ FASTDDS_PROFILES = Path(__file__).resolve().with_name('fastdds.xml')
 @functools.cache
 def own_domain() -> int:
     """
-    A domain that no other process has got from here; the same one whenever it is asked for.
+    A domain that no other process has got from here, as long as one is free; always the same one.
 
     It is claimed by the name of a socket without a file. Like the ports of a domain, such a name
-    is there once for all users of this machine, and the end of the process frees it.
+    is there once for all users of this machine, and the end of the process frees it. A process
+    that is forked shares its parent's. Where no name can be claimed, others may have it, too.
     """
     domains = [n for n in range(1, HIGHEST_DOMAIN + 1) if n != USERS_DOMAIN]
     # Others that know nothing of the claims are avoided as well as may be.
     first = os.getpid() % len(domains)
     for domain in domains[first:] + domains[:first]:
-        claim = socket.socket(socket.AF_UNIX)
-        try:
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as claim:
             claim.bind(f'\0handmesh_ros domain {domain}')
-        except OSError:
-            claim.close()
-        else:
             claim.detach()  # open, and so held, until this process ends
             return domain
     return domains[first]

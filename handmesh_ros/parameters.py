@@ -45,30 +45,6 @@ def parameter(default: Any, description: str, **row: Any) -> Any:
     return field(default=default, metadata={'row': Row(description, **row)})
 
 
-@dataclass(frozen=True)
-class RecorderParameters:
-    """Parameters of demo_recorder."""
-
-    out: str = parameter('out/demo', 'Folder that the results are written to.', read_only=True)
-    frames_file: str = parameter(
-        '', 'What folder_camera wrote, to tell frame numbers from stamps.', read_only=True
-    )
-    expected: int = parameter(
-        0,
-        'Images to come, for the progress shown; 0 if unknown.',
-        low=0,
-        high=10**9,
-        read_only=True,
-    )
-    rate: float = parameter(
-        10.0,
-        'Images a second of the video.',
-        low=RATE_RANGE[0],
-        high=RATE_RANGE[1],
-        read_only=True,
-    )
-
-
 def rows(table: type) -> dict[str, Row]:
     """The row of each parameter of a table, by name."""
     return {f.name: f.metadata['row'] for f in fields(table)}

@@ -185,12 +185,17 @@ class Children:
     :param ending: names of those to be ended first, in order. Recorders come before the nodes that
         they listen to, so that no topic goes while they do.
     :param echo: whether their output is passed on.
-    :raises RunError: at the end of the block, if one ended with an error and nothing else failed.
+    :param must_end_well: whether an error counts that one ends with when it is asked to; else it
+        is only said.
+    :raises RunError: at the end of the block, for such an error, if nothing else failed.
     """
 
-    def __init__(self, ending: Sequence[str] = (), echo: bool = True) -> None:
+    def __init__(
+        self, ending: Sequence[str] = (), echo: bool = True, must_end_well: bool = True
+    ) -> None:
         self._ending = list(ending)
         self._echo = echo
+        self._must_end_well = must_end_well
         self._children: list[Child] = []
 
     def __enter__(self) -> Children:
@@ -210,7 +215,10 @@ class Children:
             if code
         ]
         if failed and kind is None:
-            raise RunError(', '.join(failed))
+            text = ', '.join(failed)
+            if self._must_end_well:
+                raise RunError(text)
+            print(text, file=sys.stderr, flush=True)
 
     def _turn(self, child: Child) -> int:
         names = self._ending

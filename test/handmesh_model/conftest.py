@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from handmesh_model.joints import BONES, JOINT_COUNT
-from handmesh_model.network import NetworkConfig
+from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.topology import HandTopology
 
 # Helpers beside the tests; pytest's importlib mode leaves them to us.
@@ -76,7 +76,6 @@ def weights_folder(topology: HandTopology, tmp_path_factory: pytest.TempPathFact
     """A folder with weights of untrained networks that are as small as can be."""
     from handmesh_model.checkpoints import save_checkpoint
     from handmesh_model.detector import save_detector
-    from handmesh_model.network import HandMeshNet, NetworkConfig
     from handmesh_model.network.hand_detector import HandDetectorNet
 
     torch.manual_seed(0)
@@ -102,6 +101,29 @@ def weights_folder(topology: HandTopology, tmp_path_factory: pytest.TempPathFact
     save_checkpoint(folder / 'mesh.safetensors', HandMeshNet(config, topology))
     save_detector(folder / 'detector.safetensors', HandDetectorNet(4), {})
     return folder
+
+
+@pytest.fixture(scope='session')
+def lively_net(weights_folder: Path) -> HandMeshNet:
+    """The network of that folder, made to answer each crop in another way."""
+    from lively_networks import enliven
+
+    from handmesh_model.checkpoints import load_network
+
+    net = enliven(load_network(weights_folder / 'mesh.safetensors'))
+    crops = torch.rand(5, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        outputs = net(crops)
+    # Far above what tests of parity let pass.
+    offsets = (outputs.vertices - outputs.rough_vertices).abs()
+    assert (offsets.flatten(0, 1).median(0).values > 0.1).all()
+    for name, least in {'vertices': 0.3, 'joints': 0.3, 'confidence': 0.01}.items():
+        low, high = torch.aminmax(getattr(outputs, name), dim=0)
+        assert ((high - low).median(0).values > least).all(), name
+    for logits in (outputs.presence, outputs.side):
+        assert logits is not None
+        assert logits.max() - logits.min() > 1
+    return net
 
 
 TINY_NETWORK = {

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 import pytest
@@ -32,6 +34,16 @@ def test_a_picture_is_uploaded_once_and_a_new_one_again(rgb: np.ndarray) -> None
     assert estimator.picture(rgb).on(CPU) is not estimator.picture(rgb).on(CPU)
 
 
+@pytest.fixture
+def _torch_repeats_its_warnings() -> Iterator[None]:
+    """It gives some of them once a process, and an earlier test may have had them."""
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(before)
+
+
+@pytest.mark.usefixtures('_torch_repeats_its_warnings')
 def test_a_read_only_view_can_be_uploaded(
     rgb: np.ndarray, recwarn: pytest.WarningsRecorder
 ) -> None:

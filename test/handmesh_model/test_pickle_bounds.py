@@ -44,16 +44,20 @@ def test_what_declares_more_than_it_holds_is_refused(tmp_path, kind):
 def test_refusing_takes_no_memory(tmp_path):
     path = tmp_path / 'much.pkl'
     path.write_bytes(DECLARES_MUCH['memo entry'])
+    # Of the child's own memory: what getrusage calls its peak begins with its parent's.
     program = f"""
-import resource
 from handmesh_model.errors import TopologyError
 from handmesh_model.restricted_pickle import load_records
 
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    with open('/proc/self/status') as status:
+        return next(int(line.split()[1]) for line in status if line.startswith('VmHWM:'))
+
+before = peak()
 try:
     load_records({str(path)!r})
 except TopologyError:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    print(peak() - before)
 """
     told = subprocess.run([sys.executable, '-c', program], capture_output=True, check=True)
     kilobytes = int(told.stdout)

@@ -9,14 +9,8 @@ from handmesh_model.errors import ConfigError
 from handmesh_ros.ar_parameters import ArRecorderParameters
 from handmesh_ros.camera_parameters import CameraParameters
 from handmesh_ros.node_parameters import NodeParameters
-from handmesh_ros.parameters import (
-    RATE_RANGE,
-    RecorderParameters,
-    check_value,
-    defaults,
-    rows,
-    settings_from,
-)
+from handmesh_ros.parameters import RATE_RANGE, check_value, defaults, rows, settings_from
+from handmesh_ros.recorder_parameters import RecorderParameters
 
 DOCS = Path(__file__).parents[2] / 'docs'
 TABLES = (NodeParameters, CameraParameters, RecorderParameters)

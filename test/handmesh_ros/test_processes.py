@@ -206,6 +206,19 @@ def test_a_process_that_ends_well_or_goes_on_has_not_failed(deaf):
     ended.check()
 
 
+def test_what_was_measured_holds_however_its_processes_end(deaf, capfd):
+    def fail_at_the_end(**options):
+        with Children(**options) as children:
+            script = 'trap "exit 4" INT; echo deaf; while :; do sleep 0.05; done'
+            children._children.append(deaf('node', script))
+        return 'figures'
+
+    with pytest.raises(RunError, match=r'^node ended with code 4$'):
+        fail_at_the_end()
+    assert fail_at_the_end(must_end_well=False) == 'figures'
+    assert capfd.readouterr().err == 'node ended with code 4\n'
+
+
 def test_values_reach_a_node_as_they_are():
     parameters = {'out': Path('a b'), 'rate': 2.0, 'source': '0', 'lockstep': True}
     assert processes.ros_arguments(parameters, ['--log-level', 'info']) == [

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lively_networks import enliven
 
 from handmesh_model.backends import (
     BACKENDS,
@@ -28,6 +29,8 @@ CPU = torch.device('cpu')
 DEVICE = choose_device('auto')
 MOST_LIXELS = {'float32': 1e-3, 'float16': 0.05}
 """Lixels by which a coordinate may differ; int8 has a test of its own."""
+MOST_SHARE = {'float32': 1e-4, 'float16': 0.01}
+"""By which anything else may differ, which is from 0 to 1."""
 ALL = [(kind.name, p) for kind in BACKENDS.values() for p in kind.precisions if p != 'int8']
 
 
@@ -76,11 +79,18 @@ def test_parity_on_every_output(backend: Any, net: HandMeshNet, count: int) -> N
     expected = reference(net, crops(count))
     actual: NetworkResult = backend.run(crops(count))
     again: NetworkResult = backend.run(crops(count))
-    assert np.ptp(expected['presence']) > 0 or count == 1
+    if count > 1:
+        # What does not look at the crops is found out.
+        for name, values in expected.items():
+            assert np.ptp(values, axis=0).max() > 2 * most(name, backend.precision), name
     assert actual.refined
     assert_alike(actual, expected, backend.precision)
     for a, b in zip(again, actual, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def most(name: str, precision: str) -> float:
+    return (MOST_LIXELS if name in ('vertices', 'joints') else MOST_SHARE)[precision]
 
 
 def assert_alike(actual: NetworkResult, expected: dict[str, np.ndarray], precision: str) -> None:
@@ -88,7 +98,7 @@ def assert_alike(actual: NetworkResult, expected: dict[str, np.ndarray], precisi
         array = getattr(actual, name)
         assert array.shape == wanted.shape, name
         assert array.dtype == np.float32, name
-        assert np.abs(array - wanted).max() < MOST_LIXELS[precision], name
+        assert np.abs(array - wanted).max() < most(name, precision), name
 
 
 @pytest.mark.parametrize('count', [1, 5])
@@ -96,7 +106,7 @@ def test_parity_without_the_refine_stage(backend: Any, net: HandMeshNet, count: 
     with torch.inference_mode():
         whole = net(torch.from_numpy(crops(count)).permute(0, 3, 1, 2).float() / 255)
     mesh = whole.rough_vertices.numpy()
-    assert np.abs(mesh - whole.vertices.numpy()).max() > 2 * MOST_LIXELS[backend.precision]
+    assert np.abs(mesh - whole.vertices.numpy()).mean() > 2 * MOST_LIXELS[backend.precision]
     expected = reference(net, crops(count), refine=False)
     np.testing.assert_allclose(expected['vertices'], mesh, rtol=0, atol=1e-5)
     np.testing.assert_allclose(
@@ -154,7 +164,8 @@ def test_networks_without_heads_are_sure(net: HandMeshNet) -> None:
 
 
 def test_networks_without_a_refine_stage_have_nothing_to_leave_out(net: HandMeshNet) -> None:
-    bare = HandMeshNet(replace(net.config, refine_stage=False), net.topology).eval()
+    torch.manual_seed(0)
+    bare = enliven(HandMeshNet(replace(net.config, refine_stage=False), net.topology))
     for name, precision in available_backends(DEVICE):
         if precision == 'int8':
             continue

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from lively_networks import enliven
 
 from handmesh_model.backends.edge import (
     ArrayEdge,
@@ -42,7 +43,8 @@ def test_packed_outputs_come_apart_as_they_went_in(net, crops):
     ],
 )
 def test_a_twofold_edge_has_what_the_refine_stage_changes_twice(net, crops, changes, more):
-    edge = ArrayEdge(HandMeshNet(replace(net.config, **changes), net.topology), 'bag')
+    torch.manual_seed(0)
+    edge = ArrayEdge(enliven(HandMeshNet(replace(net.config, **changes), net.topology)), 'bag')
     twofold = TwofoldEdge(edge)
     assert twofold.names == (*edge.layout.names, *more)
     with torch.inference_mode():
@@ -60,10 +62,11 @@ def test_coordinates_stay_precise_in_half_precision(net, crops, dtype):
     assert {p.dtype for p in half.parameters()} == {dtype}
     with torch.inference_mode():
         expected, actual = exact(crops), half(crops)
-    bound = 0.05 if dtype == torch.float16 else 0.4
+    bound = 0.03 if dtype == torch.float16 else 0.2
     for name, a, b in zip(exact.layout.names, actual, expected, strict=True):
         assert a.dtype == torch.float32
         if name in ('vertices', 'joints'):
+            assert np.ptp(b.numpy(), axis=0).max() > 5 * bound, name
             assert (a - b).abs().max() < bound, name
 
 

@@ -2,12 +2,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from lively_networks import enliven
 from torch import nn
 
 from handmesh_model.backends.folding import fold_norms, for_inference
 from handmesh_model.backends.graph_sums import SUMS
 from handmesh_model.network import HandMeshNet
 from handmesh_model.network.graph import GINConv
+
+MOST = 2e-4
+"""By which outputs may differ: lixels, logits, and confidences."""
 
 
 @pytest.fixture(scope='module')
@@ -28,7 +32,7 @@ def test_the_folded_network_computes_the_same(net, pixels, graph, eps):
             module.eps.zero_()
     for name in ('rough_vertices', 'vertices', 'joints', 'presence', 'side', 'confidence'):
         difference = (getattr(actual, name) - getattr(expected, name)).abs().max()
-        assert difference < 1e-3, name
+        assert difference < MOST, name
 
 
 def test_nothing_is_left_that_only_training_needs(net):
@@ -58,13 +62,13 @@ def test_every_kind_of_network_can_be_folded(net, pixels, changes):
         for stage in (other.joint_stage, other.mesh_stage):
             for conv in getattr(stage, 'skips', None) or ():
                 nn.init.normal_(conv.weight, std=0.1)
-        other.train()(pixels)
-        expected = other.eval()(pixels)
+        expected = enliven(other)(pixels)
         actual = for_inference(other, 'gather')(pixels)
-    torch.testing.assert_close(actual.vertices, expected.vertices, rtol=0, atol=1e-3)
-    torch.testing.assert_close(actual.joints, expected.joints, rtol=0, atol=1e-3)
-    torch.testing.assert_close(actual.side, expected.side, rtol=0, atol=1e-3)
-    torch.testing.assert_close(actual.confidence, expected.confidence, rtol=0, atol=1e-3)
+    for name in ('vertices', 'joints', 'presence', 'side', 'confidence'):
+        a, b = getattr(actual, name), getattr(expected, name)
+        torch.testing.assert_close(a, b, rtol=0, atol=MOST)
+        if b is not None:
+            assert (b.amax(0) - b.amin(0)).max() > 100 * MOST, name
 
 
 def test_a_normalisation_behind_no_layer_is_an_error():

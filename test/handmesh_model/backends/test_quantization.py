@@ -37,7 +37,10 @@ def test_int8_stays_near_float32_and_is_made_once(net, few_crops, monkeypatch, t
     moved = vertex_distance(
         lambda crop: exact.run(crop).vertices, lambda crop: small.run(crop).vertices, crops
     )
-    assert 0 < moved < 0.03 * net.config.heatmap_size
+    # What sees nothing can at best give the mean mesh of all crops.
+    meshes = np.concatenate([exact.run(crop).vertices for crop in crops])
+    blind = np.linalg.norm(meshes - meshes.mean(axis=0), axis=2).mean()
+    assert 0 < moved < 0.85 * blind
     small.run(crops[0], refine=False)
     small._compiling.join()
     regressor = net.topology.joint_regressor

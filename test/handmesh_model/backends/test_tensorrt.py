@@ -161,6 +161,7 @@ def test_what_is_converted_computes_what_the_network_does(net, dtype, refine):
         rows = program.module()(taken)
         expected = edge(torch.from_numpy(crops))
     result = edge.layout.unpack(rows.numpy())
+    assert np.ptp(result.vertices, axis=0).max() > 0.5
     np.testing.assert_allclose(result.vertices, expected[0].numpy(), rtol=0, atol=2e-2)
 
 

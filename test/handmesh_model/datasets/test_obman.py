@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shlex
 
 import cv2
 import numpy as np
@@ -61,16 +62,18 @@ def test_masks_go_by_the_blue_channel(obman):
     np.testing.assert_array_equal(mask, (blue == 22) | (blue == 24))
 
 
-def test_pickle_that_runs_something_is_refused(obman):
+def test_pickle_that_runs_something_is_refused(obman, tmp_path):
+    made = tmp_path / 'ran'
+
     class Evil:
         def __reduce__(self):
-            return os.system, ('touch /tmp/handmesh_should_not_exist',)
+            return os.system, (f'touch {shlex.quote(str(made))}',)
 
     path = obman / 'test/meta/00000001.pkl'
     path.write_bytes(pickle.dumps({'coords_3d': Evil()}))
     with pytest.raises(DatasetError, match='system'):
         ObMan(obman, 'test').record(0)
-    assert not os.path.exists('/tmp/handmesh_should_not_exist')
+    assert not made.exists()
 
 
 @pytest.mark.parametrize(

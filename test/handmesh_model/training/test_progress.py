@@ -41,10 +41,13 @@ def test_known_end_of_the_time_counts(clock):
     line = Progress(10_000, 0, stream)
     clock[0] += 10
     line.update(100, {}, seconds_left=30)
-    clock[0] += 40
-    line.update(200, {}, seconds_left=-10)
-    assert '30 s left' in stream.getvalue()
-    assert '0 s left' in stream.getvalue().splitlines()[1]
+    for done, seconds_left in ((200, 0), (300, -10)):
+        clock[0] += 40
+        line.update(done, {}, seconds_left=seconds_left)
+    first, *others = stream.getvalue().splitlines()
+    assert first.endswith(' img/s  30 s left')
+    assert len(others) == 2
+    assert all(other.endswith(' img/s  0 s left') for other in others)
 
 
 def test_rest_is_not_counted_as_training(clock):

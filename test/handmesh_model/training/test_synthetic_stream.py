@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from process_watch import is_running, wait_until_gone
 from handmesh_model.errors import ConfigError
 from handmesh_model.lixels import LixelScale
 from handmesh_model.sample_rng import sample_rng
+from handmesh_model.training import sample_pool
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.batches import Fields, crop_fields
 from handmesh_model.training.config import AugmentationConfig, DataConfig
@@ -115,11 +117,21 @@ def test_empty_pool_says_so(pool: SamplePool) -> None:
         pool.take(np.random.default_rng(0))
 
 
-def test_pool_that_memory_cannot_hold_is_named() -> None:
+def test_pool_that_memory_cannot_hold_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = PoolLayout(10**6, 1, 256, crop_fields(256, VERTICES))
+
+    def full(descriptor: int, start: int, byte_count: int) -> None:
+        assert (start, byte_count) == (0, layout.byte_count)
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(sample_pool.os, 'posix_fallocate', full)
+    mebibytes = round(layout.byte_count / 2**20)
     with pytest.raises(
-        ConfigError, match=r'takes \d+ MiB of shared memory.*smaller pool_size.*--shm-size'
+        ConfigError,
+        match=rf'takes {mebibytes} MiB of shared memory, .*\(No space left on device\); '
+        r'expected a smaller pool_size.*--shm-size',
     ):
-        SamplePool(PoolLayout(10**9, 1, 256, crop_fields(256, VERTICES)))
+        SamplePool(layout)
 
 
 def test_oldest_slots_are_written_over(pool: SamplePool, module: str) -> None:

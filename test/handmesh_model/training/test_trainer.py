@@ -96,8 +96,9 @@ def test_signal_to_every_process_of_a_run_saves_it(
         if trainer.state.step == 3:
             loaders = multiprocessing.active_children()
             assert len(loaders) == 2
-            pids = [os.getpid(), *(loader.pid for loader in loaders)]
-            subprocess.run(['kill', '-TERM', *map(str, pids)], check=True)
+            for pid in (os.getpid(), *(loader.pid for loader in loaders)):
+                assert pid is not None
+                os.kill(pid, signal.SIGTERM)
             time.sleep(0.3)
         return terms
 
@@ -406,6 +407,8 @@ def test_two_gloo_ranks_under_torchrun_average_their_gradients(
     config = tiny_run(total_samples=24, ema_samples=0, validation={'samples': 0})
     (tmp_path / 'run.yaml').write_text(yaml.safe_dump(to_mapping(config)))
     command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2']
+    # A machine's own name need not resolve.
+    command += ['--standalone', '--local-addr=127.0.0.1']
     command += ['-m', 'handmesh_model.cli.train', str(tmp_path / 'run.yaml')]
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
