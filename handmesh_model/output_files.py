@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -24,13 +25,12 @@ def written_beside(path: Path) -> Iterator[Path]:
     A file to write in place of another, which it replaces when it is whole.
 
     :param path: its folder is made if need be; of a link, what it points to is replaced. A pipe or
-        a device, such as /dev/stdout, is not replaced but written to.
+        a device is not replaced but written to.
     :returns: a hidden name beside it, with the same ending; nothing stays there after an error.
     :raises OutputError: if the file cannot be written.
     """
     target = Path(os.path.realpath(path))
-    # Of its own, since others may write the same file; short, since names may be long.
-    part = target.with_name(f'.part-{uuid4().hex[:12]}{target.suffix}')
+    part = _part_of(target)
     try:
         if _is_device(path):
             yield path
@@ -44,6 +44,31 @@ def written_beside(path: Path) -> Iterator[Path]:
         # Where it cannot be there, what went wrong before is what to say.
         with suppress(OSError):
             part.unlink()
+
+
+def check_place(path: Path) -> None:
+    """
+    Find out that :func:`written_beside` will fail, before there is something to write.
+
+    :raises OutputError: if the file cannot be written. The folder is made if need be.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if _is_device(path):
+            return
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = _part_of(target)
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write '{path}': {error.strerror}") from error
+
+
+def _part_of(target: Path) -> Path:
+    # Of its own, since others may write the same file; short, since names may be long.
+    return target.with_name(f'.part-{uuid4().hex[:12]}{target.suffix}')
 
 
 def _is_device(path: Path) -> bool:

@@ -8,9 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from handmesh_model.errors import OutputError
 from handmesh_model.extras import need
-from handmesh_model.output_files import write_json
+from handmesh_model.output_files import check_place, write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         need('--plot', 'benchmark', 'matplotlib')
     for path in filter(None, (arguments.json, arguments.plot)):
-        _check_place(path)
+        check_place(path)
     peer = arguments.mediapipe or (sys.executable if find_spec('mediapipe') else '')
     options = Options(
         parts=tuple(arguments.parts),
@@ -76,19 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
         if has_figures(report):
             _hand_over(report, arguments)
     return 0
-
-
-def _check_place(path: Path) -> None:
-    """Find out that a file cannot be written before there is something to write."""
-    is_new = not path.exists()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open('ab'):
-            pass
-        if is_new:
-            path.unlink()
-    except OSError as error:
-        raise OutputError(f"cannot write '{path}': {error.strerror}") from error
 
 
 def _hand_over(report: dict[str, Any], arguments: argparse.Namespace) -> None:

@@ -4,13 +4,14 @@ import contextlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from handmesh_model.errors import OutputError
-from handmesh_model.output_files import write_json, write_picture, written_beside
+from handmesh_model.output_files import check_place, write_json, write_picture, written_beside
 
 
 def test_a_file_is_replaced_when_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -50,6 +51,26 @@ def test_what_cannot_be_there_is_said_by_the_name_that_was_given(tmp_path: Path)
         with pytest.raises(OutputError) as caught:
             write_picture(path, np.zeros((16, 16, 3), np.uint8))
         assert str(caught.value).startswith(f"cannot write '{path}': ")
+
+
+def test_a_place_is_checked_and_left_as_it_was(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / 'old.json').write_text('old')
+    for name in ('old.json', 'new.json'):
+        check_place(tmp_path / name)
+    check_place(Path('/dev/null'))
+    assert [path.name for path in tmp_path.iterdir()] == ['old.json']
+    assert (tmp_path / 'old.json').read_text() == 'old'
+    for path, reason in ((tmp_path, 'Is a directory'), (tmp_path / 'old.json' / 'a', '')):
+        with pytest.raises(OutputError, match=f"cannot write '{path}': {reason}"):
+            check_place(path)
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, 'Permission denied')
+
+    # A file that may be written, in a folder where none may be made.
+    monkeypatch.setattr(Path, 'touch', refuse)
+    with pytest.raises(OutputError, match=r"old\.json': Permission denied"):
+        check_place(tmp_path / 'old.json')
 
 
 def test_a_name_may_be_as_long_as_the_file_system_lets(tmp_path: Path) -> None:
