@@ -219,9 +219,10 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     reports = run(options)
     for name, report in reports.items():
+        latency = ', '.join(f'{kind} {ms:.0f} ms' for kind, ms in report['latency_ms'].items())
         print(
             f'{name:20} {report["video_frames"]} pictures, '
-            f'{report["button_events"]} button events, latency {report["latency_ms"]}'
+            f'{report["button_events"]} button events, latency {latency or "not known"}'
         )
     print(f'see {options.out}/contact_sheet_*.png and the videos beside', flush=True)
     empty = [name for name, report in reports.items() if not report['video_frames']]

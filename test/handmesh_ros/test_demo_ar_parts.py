@@ -23,6 +23,18 @@ def test_a_run_without_pictures_says_so(monkeypatch, tmp_path, capfd):
     assert not (tmp_path / 'contact_sheet_truth.png').exists()
 
 
+def test_each_scene_is_summed_up_in_a_line(monkeypatch, tmp_path, capfd):
+    latency = {'median': 21.18, 'p95': 30.94, 'max': 569.91}
+    report = {'video_frames': 150, 'button_events': 2, 'latency_ms': latency}
+    monkeypatch.setattr(demo_ar, 'make_clip', lambda name, folder: folder / name)
+    monkeypatch.setattr(demo_ar, 'run_scene', lambda *_: report)
+    assert demo_ar.main(['--hands', 'truth', '--scenes', 'touch', '--out', str(tmp_path)]) == 0
+    assert (
+        '150 pictures, 2 button events, latency median 21 ms, p95 31 ms, max 570 ms\n'
+        in capfd.readouterr().out
+    )
+
+
 def test_a_scene_that_fails_leaves_nothing_of_an_earlier_run(monkeypatch, tmp_path):
     def fail(*_):
         raise RunError('the scene fails')
