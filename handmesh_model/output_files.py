@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: any, JSON, pictures."""
+"""Files that are written whole or not at all: any, JSON, arrays, pictures."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _is_device(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
+def write_json(path: Path, document: Mapping[str, Any] | Sequence[Any]) -> None:
     """
     Write figures as JSON: to six decimals, with what is not finite as null.
 
@@ -87,6 +87,17 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """
     with written_beside(path) as part:
         part.write_text(json.dumps(_plain(document), indent=1) + '\n')
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """
+    Write arrays as a compressed npz.
+
+    :param path: ends in .npz.
+    :raises OutputError: if it cannot be written.
+    """
+    with written_beside(path) as part:
+        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
 
 
 def _plain(value: Any) -> Any:

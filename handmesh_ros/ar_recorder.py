@@ -26,6 +26,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import Marker, MarkerArray
 
+from handmesh_model.output_files import write_arrays, write_json
 from handmesh_ros import executable, msg, recording
 from handmesh_ros.ar_parameters import ArRecorderParameters
 from handmesh_ros.conversions import SIDES
@@ -114,20 +115,20 @@ class ArRecorder(Node):
 
     def _write(self) -> None:
         self._film.close()
-        recording.write_arrays(
+        write_arrays(
             self._folder / 'objects.npz',
             stamp=np.array([row[0] for row in self._places], dtype=np.int64),
             id=np.array([row[1] for row in self._places], dtype=np.int64),
             position=np.array([row[2] for row in self._places]).reshape(-1, 3),
         )
-        recording.write_json(self._folder / 'events.json', self._events)
+        write_json(self._folder / 'events.json', self._events)
         report = {
             'video_frames': self._film.count,
             'topics': topic_figures(self._tallies),
             'latency_ms': spread(self._latencies),
             'button_events': len(self._events),
         }
-        recording.write_json(self._folder / 'report.json', report)
+        write_json(self._folder / 'report.json', report)
         self._film.write_sheet(self._folder / 'contact_sheet.png')
         self.get_logger().info(f"Written to '{self._folder}'")
 

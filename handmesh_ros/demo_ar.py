@@ -9,7 +9,6 @@ means that every process ended well and every image was answered or counted as l
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import numpy as np
 
 from handmesh_model.ar.clips import is_written, write_performance
 from handmesh_model.ar.performances import PERFORMANCES, RATE
-from handmesh_model.output_files import write_picture
+from handmesh_model.output_files import write_json, write_picture
 from handmesh_ros.processes import (
     READY_TIMEOUT,
     RECORDER_READY,
@@ -191,8 +190,7 @@ def run(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
         sheet = overview([out / hands / name for name in options.scenes])
         if sheet is not None:
             write_picture(out / f'contact_sheet_{hands}.png', sheet)
-    text = json.dumps(reports, indent=2) + '\n'
-    (out / 'report.json').write_text(text, encoding='utf-8')
+    write_json(out / 'report.json', reports)
     return reports
 
 

@@ -25,6 +25,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
+from handmesh_model.output_files import write_arrays, write_json
 from handmesh_ros import executable, msg, recording
 from handmesh_ros.film import Film
 from handmesh_ros.images import image_to_rgb
@@ -148,9 +149,9 @@ class DemoRecorder(Node):
     def _write(self) -> None:
         sent = read_frames_file(self.settings.frames_file)
         self._film.close()
-        recording.write_arrays(self._folder / 'joints.npz', **self._record.arrays(sent))
+        write_arrays(self._folder / 'joints.npz', **self._record.arrays(sent))
         report = self._record.report(sent) | {'video_frames': self._film.count}
-        recording.write_json(self._folder / 'report.json', report)
+        write_json(self._folder / 'report.json', report)
         self._film.write_sheet(self._folder / 'contact_sheet.png')
         self.get_logger().info(f"Written to '{self._folder}'")
 

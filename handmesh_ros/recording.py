@@ -1,19 +1,15 @@
-"""What recorders share: their folder, how long they listen, and how they write."""
+"""What recorders share: their folder, and how long they listen."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from handmesh_model.errors import ConfigError
-from handmesh_model.output_files import written_beside
 from handmesh_ros import executable
 
 QUIET = 1.0
@@ -56,24 +52,3 @@ def listen(node: Node, last_message: Callable[[], float], look: Callable[[], Non
         latest_end = min(latest_end, now + PATIENCE)
         if now >= min(last_message() + QUIET, latest_end):
             return
-
-
-def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """
-    Write arrays as a compressed npz.
-
-    :param path: ends in .npz.
-    :raises OutputError: if it cannot be written.
-    """
-    with written_beside(path) as part:
-        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
-
-
-def write_json(path: Path, content: Any) -> None:
-    """
-    Write what people read as well.
-
-    :raises OutputError: if it cannot be written.
-    """
-    with written_beside(path) as part:
-        part.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')

@@ -19,7 +19,12 @@ from handmesh_model.checks import check_range
 from handmesh_model.datasets.files import read_json
 from handmesh_model.errors import DatasetError
 from handmesh_model.joints import BONES
-from handmesh_model.output_files import check_picture_name, write_picture, written_beside
+from handmesh_model.output_files import (
+    check_picture_name,
+    write_arrays,
+    write_picture,
+    written_beside,
+)
 from handmesh_model.sample_rng import sample_rng
 from handmesh_model.synthesis import DEPTH_AXIS
 from handmesh_model.synthesis.checks import check_side
@@ -108,8 +113,7 @@ def _write_labels(files: Mapping[Path, range], samples: Iterator[dict[str, Any]]
                 rows.append(row)
                 bar.update()
             arrays = {name: np.stack([row[name] for row in rows]) for name in LABELS}
-            with written_beside(file) as part:
-                np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
+            write_arrays(file, **arrays)
 
 
 def _claim(folder: Path, facts: dict[str, Any], is_whole: bool) -> None:

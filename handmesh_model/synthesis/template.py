@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from handmesh_model.joints import FINGERS, JOINT_NAMES, MIDDLE_KNUCKLE, PINKY_KNUCKLE
-from handmesh_model.output_files import written_beside
+from handmesh_model.output_files import write_arrays, written_beside
 from handmesh_model.synthesis import mpfb2, rig
 from handmesh_model.synthesis.morphs import shape_modes
 
@@ -155,8 +155,7 @@ def write_assets(folder: Path) -> dict[str, float]:
         'template_faces': template.faces.astype(np.int16),
     }
     topology, figures = template.finish(hand, HandModel(arrays))
-    with written_beside(folder / 'open_hand_model.npz') as part:
-        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
+    write_arrays(folder / 'open_hand_model.npz', **arrays)
     with written_beside(folder / 'open_hand_topology.npz') as part:
         topology.save(part)
     return figures

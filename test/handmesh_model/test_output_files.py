@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ import numpy as np
 import pytest
 
 from handmesh_model.errors import OutputError
-from handmesh_model.output_files import check_place, write_json, write_picture, written_beside
+from handmesh_model.output_files import (
+    check_place,
+    write_arrays,
+    write_json,
+    write_picture,
+    written_beside,
+)
 
 
 def test_a_file_is_replaced_when_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -136,3 +143,20 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     assert json.loads(os.read(reader, 1000)) == {'a': 1}
     os.close(reader)
     assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize(
+    ('name', 'write'),
+    [
+        ('report.json', lambda path: write_json(path, {'count': 3})),
+        ('joints.npz', lambda path: write_arrays(path, count=np.array(3))),
+    ],
+)
+def test_what_cannot_be_written_is_an_error_of_the_output(
+    tmp_path: Path, name: str, write: Callable[[Path], None]
+) -> None:
+    write(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(OutputError, match=rf"cannot write '.*file/{name}'"):
+        write(tmp_path / 'file' / name)

@@ -10,7 +10,7 @@ import pytest
 from robot import TIMEOUT, Robot, parameters
 from sensor_msgs.msg import Image
 
-from handmesh_model.errors import ConfigError, OutputError
+from handmesh_model.errors import ConfigError
 from handmesh_ros import recording
 from handmesh_ros.images import rgb_to_image
 
@@ -82,21 +82,6 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     folder = recording.make_folder(str(tmp_path / 'new' / 'out'))
     assert folder.is_dir()
     assert recording.make_folder(str(folder)) == folder
-
-
-@pytest.mark.parametrize(
-    ('name', 'write'),
-    [
-        ('report.json', lambda path: recording.write_json(path, {'count': 3})),
-        ('joints.npz', lambda path: recording.write_arrays(path, count=np.array(3))),
-    ],
-)
-def test_what_cannot_be_written_is_an_error_of_the_output(tmp_path, name, write):
-    write(tmp_path / name)
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-    (tmp_path / 'file').write_text('')
-    with pytest.raises(OutputError, match=rf"cannot write '.*file/{name}'"):
-        write(tmp_path / 'file' / name)
 
 
 class Clock:
