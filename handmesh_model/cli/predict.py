@@ -17,6 +17,7 @@ from handmesh_model.errors import ConfigError, HandmeshError, ImageError
 from handmesh_model.hand import SIDES, Hand
 from handmesh_model.image_files import IMAGE_SUFFIXES, image_files, read_image
 from handmesh_model.joints import JOINT_NAMES
+from handmesh_model.obj_files import write_obj
 from handmesh_model.output_files import write_picture, written_beside
 from handmesh_model.topology import HandTopology
 
@@ -239,20 +240,6 @@ def _write_pictures(
     write_picture(folder / f'{name}_overlay.png', overlay)
     for i, hand in enumerate(hands):
         write_obj(folder / f'{name}_{hand.side}_{i}.obj', hand, topology)
-
-
-def write_obj(path: Path, hand: Hand, topology: HandTopology) -> None:
-    """
-    Write a hand's mesh as Wavefront OBJ, metres, in the camera's optical frame.
-
-    :raises OutputError: if it cannot be written.
-    """
-    frame = 'camera frame' if hand.is_metric else 'relative to the wrist'
-    lines = [f'# {hand.side} hand, metres, {frame}: x right, y down, z forward']
-    lines += [f'v {x:.6f} {y:.6f} {z:.6f}' for x, y, z in hand.vertices_camera.tolist()]
-    lines += [f'f {a} {b} {c}' for a, b, c in (topology.faces_of(hand.side) + 1).tolist()]
-    with written_beside(path) as part:
-        part.write_text('\n'.join(lines) + '\n')
 
 
 def to_plain(hand: Hand) -> dict[str, Any]:
