@@ -32,7 +32,7 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped, Twist, TwistStamped, Vector3
+from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -44,11 +44,11 @@ from handmesh_model.teleop.grasp_teleop import Command, GraspTeleop, Mode
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
 from handmesh_model.teleop.robot_hand import RobotHand, human_hand, load_robot_hand
 from handmesh_ros import executable, msg
-from handmesh_ros.conversions import pose_to_msg
 from handmesh_ros.qos import SENSOR
 from handmesh_ros.ros_parameters import ParameterServer
 from handmesh_ros.stamps import UNSTAMPED, stamp_to_nanoseconds
 from handmesh_ros.teleop_hands import followable, geometry_stamp, seen_hand
+from handmesh_ros.teleop_messages import ContinuousPoses, joint_state, twist_to_msg
 from handmesh_ros.teleop_parameters import TeleopParameters
 
 TOPICS: dict[str, type] = {
@@ -85,6 +85,7 @@ class GraspTeleopNode(Node):
         self._mode: Mode | None = None
         self._logged: deque[float] = deque(maxlen=_LOGGED)
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+        self._targets, self._wrists = ContinuousPoses(), ContinuousPoses()
         self._out = {t: self.create_publisher(kind, t, qos) for t, kind in TOPICS.items()}
         # What stops a robot comes first: an error in what follows does not keep it back.
         self._publishing = (
@@ -119,9 +120,8 @@ class GraspTeleopNode(Node):
                 self._wait_until_heard()
 
     def _say_last(self) -> None:
-        """Say that the robot is to stop, by each topic that can say it."""
-        self._teleop.lose()
-        command = self._teleop.command(time.monotonic())
+        """Say that the robot is to stop and stay, by each topic that can say it."""
+        command = self._teleop.stop(time.monotonic())
         self._log(command)
         for publish in self._publishing:
             try:
@@ -245,7 +245,7 @@ class GraspTeleopNode(Node):
         return Header(stamp=self.get_clock().now().to_msg(), frame_id=self.settings.base_frame)
 
     def _publish_twist(self, command: Command, header: Header) -> None:
-        twist = TwistStamped(header=header, twist=_twist(command.twist))
+        twist = TwistStamped(header=header, twist=twist_to_msg(command.twist))
         self._out['teleop/twist'].publish(twist)
 
     def _publish_grasp(self, command: Command, header: Header) -> None:
@@ -254,12 +254,12 @@ class GraspTeleopNode(Node):
     def _publish_goals(self, command: Command, header: Header) -> None:
         if not command.has_followed:
             return
-        target = PoseStamped(header=header, pose=pose_to_msg(command.target))
+        target = PoseStamped(header=header, pose=self._targets.to_msg(command.target))
         self._out['teleop/target'].publish(target)
         width = command.opening * self.settings.gripper_stroke
         self._out['teleop/gripper'].publish(Float64(data=width))
         names = self._teleop.robot_hand.names
-        joints = _joint_state(header, names, command.positions, command.velocities)
+        joints = joint_state(header, names, command.positions, command.velocities)
         self._out['teleop/joints'].publish(joints)
 
     def _publish_seen(self, command: Command, header: Header) -> None:
@@ -267,10 +267,10 @@ class GraspTeleopNode(Node):
         if not self._is_news or command.angles is None:
             return
         seen, self._is_news = self._geometry, False
-        angles = _joint_state(seen, TELEOP_ANGLES, command.angles)
+        angles = joint_state(seen, TELEOP_ANGLES, command.angles)
         self._out['teleop/angles'].publish(angles)
         if command.wrist is not None:
-            pose = PoseStamped(header=seen, pose=pose_to_msg(command.wrist))
+            pose = PoseStamped(header=seen, pose=self._wrists.to_msg(command.wrist))
             self._out['teleop/wrist'].publish(pose)
 
     def _grasp(self, command: Command, header: Header) -> msg.Grasp:
@@ -286,23 +286,6 @@ class GraspTeleopNode(Node):
         if command.angles is not None and self._image is not None:
             message.image_stamp = self._image.stamp
         return message
-
-
-def _twist(twist: np.ndarray) -> Twist:
-    linear, angular = (Vector3(x=x, y=y, z=z) for x, y, z in twist.reshape(2, 3).tolist())
-    return Twist(linear=linear, angular=angular)
-
-
-def _joint_state(
-    header: Header,
-    names: Sequence[str],
-    positions: np.ndarray,
-    velocities: np.ndarray | None = None,
-) -> JointState:
-    message = JointState(header=header, name=list(names), position=positions.tolist())
-    if velocities is not None:
-        message.velocity = velocities.tolist()
-    return message
 
 
 def main(args: Sequence[str] | None = None) -> int:

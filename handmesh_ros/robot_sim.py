@@ -150,16 +150,22 @@ class RobotSim(Node):
         self._robot.move_wrist(target)
 
     def _on_joints(self, message: JointState) -> None:
-        told = dict(zip(message.name, message.position, strict=True))
-        if set(TELEOP_ANGLES) <= set(told):
-            self._joints_told = np.array([told[name] for name in TELEOP_ANGLES])
-            self._robot.bend(self._joints_told)
-        else:
+        angles = _angles(message)
+        if angles is None:
             self.get_logger().error(
-                f'joints are {message.name}, expected {TELEOP_ANGLES}', once=True
+                f'joints are {message.name} at {list(message.position)}, expected one finite '
+                f'position for each of {TELEOP_ANGLES}',
+                once=True,
             )
+            return
+        self._joints_told = angles
+        self._robot.bend(angles)
 
     def _on_gripper(self, message: Float64) -> None:
+        if not np.isfinite(message.data):
+            text = f'the width of the gripper is {message.data}, expected a finite one, metres'
+            self.get_logger().error(text, once=True)
+            return
         self._robot.open_gripper(message.data)
         self._width_told = message.data
 
@@ -172,9 +178,9 @@ class RobotSim(Node):
             self.get_logger().info(ROBOT_READY)
 
     def _on_angles(self, message: JointState) -> None:
-        if self._record is not None:
-            stamp = stamp_to_nanoseconds(message.header.stamp)
-            self._record.add_angles(stamp, np.array(message.position))
+        angles = _angles(message)
+        if self._record is not None and angles is not None:
+            self._record.add_angles(stamp_to_nanoseconds(message.header.stamp), angles)
 
     def _on_hands(self, message: msg.HandArray) -> None:
         tracked = (hand for hand in message.hands if hand.state == msg.Hand.TRACKED)
@@ -236,6 +242,16 @@ class RobotSim(Node):
             'confidence': grasp.confidence,
             'opening': grasp.opening,
         }
+
+
+def _angles(message: JointState) -> np.ndarray | None:
+    """(20,) radians, in our order; None where it has not one finite position for each."""
+    if len(message.position) != len(message.name):
+        # ROS allows a JointState without positions.
+        return None
+    told = dict(zip(message.name, message.position, strict=True))
+    angles = np.array([told.get(name, np.nan) for name in TELEOP_ANGLES])
+    return angles if np.isfinite(angles).all() else None
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -135,8 +135,9 @@ class GraspTeleop:
         scale changes, by :meth:`SeenHand.has_scale_of`, moves the robot by its turns only until it
         has settled; with 'absolute', where the robot would have to go elsewhere, it has to engage
         anew. So has one that is where it cannot have gone, by :meth:`SeenHand.has_leapt_from`, or,
-        with the clutch 'always', to leap no more for a while; and where the time of the images
-        jumps back, all begins anew.
+        with the clutch 'always', to leap no more for a while. One whose place is known in metres
+        again is gripped where it is then; and where the time of the images jumps back, all begins
+        anew.
 
         :returns: whether the hand was taken.
         """
@@ -184,14 +185,21 @@ class GraspTeleop:
             return
         if hand.identity != before.hand.identity:
             self._let_go()
-        elif placed is not None and hand.has_scale_of(placed) and hand.has_leapt_from(placed):
-            self._let_go()
-            if self._config.mapping == 'absolute':
-                # The robot would have to go there.
-                self._clutch.release(_CALM_TIME)
-            self._why_paused = _LEAPT
+        elif placed is not None and hand.has_leapt_from(placed):
+            self._leap(is_rescaled=not hand.has_scale_of(placed), at=hand.seen_at)
         elif not hand.has_scale_of(before.hand):
             self._rescale(hand)
+
+    def _leap(self, is_rescaled: bool, at: float) -> None:
+        """The hand cannot have come here, and it may be measured otherwise from now on, too."""
+        # However it turns, positions settle as they do after any change of scale.
+        rescaled = at if is_rescaled else self._rescaled
+        self._let_go()
+        self._rescaled = rescaled
+        if self._config.mapping == 'absolute':
+            # The robot would have to go there.
+            self._clutch.release(np.inf if is_rescaled else _CALM_TIME)
+        self._why_paused = _LEAPT
 
     def refuse(self, why: str, now: float) -> None:
         """
@@ -206,6 +214,13 @@ class GraspTeleop:
         self.watchdog.trip()
         self._let_go()
         self._refused = -np.inf
+
+    def stop(self, now: float) -> Command:
+        """The last command: safe, and nothing moves, also with safe_hand 'open'."""
+        self.lose()
+        # Nobody would end what moves: no time passes for it, and in none nothing does.
+        self._last = None
+        return self.command(now)
 
     def command(self, now: float, ahead: float = 0.0) -> Command:
         """
@@ -268,6 +283,10 @@ class GraspTeleop:
         """(4, 4) filtered, camera frame; None if its place is not known in metres."""
         if hand.camera_from_wrist is None:
             return None
+        if self._goal is not None and self._goal.wrist is None:
+            # The robot stood still: it must not make up now for how the hand moved and turned.
+            self._filter.reset()
+            self._mapping.release()
         is_settling = self._is_settling(hand)
         if is_settling:
             # Else it would go on spreading the jump when the hand itself has settled.

@@ -66,13 +66,19 @@ class SeenHand:
         return have_same_scale(self, other)
 
     def has_leapt_from(self, before: SeenHand) -> bool:
-        """Whether no hand can have come here from there; unknown is no, as without metres."""
+        """
+        Whether no hand can have come here from there; unknown is no, as without metres.
+
+        Places are compared only where both have one scale, turns always: they depend on none.
+        """
         here, there = self.camera_from_wrist, before.camera_from_wrist
         if here is None or there is None:
             return False
         # What is predicted less far ahead than before lies back by as much.
         span = max(self.seen_at - before.seen_at, abs(self.stamp - before.stamp))
         span = min(max(span, _SPANS[0]), _SPANS[1])
-        way = float(np.linalg.norm(here[:3, 3] - there[:3, 3]))
         turn = float(np.linalg.norm(rotation_vector(here[:3, :3] @ there[:3, :3].T)))
-        return way > MAX_SPEED * span or turn > MAX_TURN_SPEED * span
+        if turn > MAX_TURN_SPEED * span:
+            return True
+        way = float(np.linalg.norm(here[:3, 3] - there[:3, 3]))
+        return way > MAX_SPEED * span and self.has_scale_of(before)

@@ -15,7 +15,6 @@ from handmesh_model.teleop.joint_angles import (
     THUMB_TWIST,
     zero_frames,
 )
-from handmesh_model.teleop.poses import rotation_vector
 from handmesh_model.topology import HandTopology
 from handmesh_model.wrist import wrist_frame
 
@@ -65,13 +64,8 @@ class SimulatedRobot:
 
     def move_wrist(self, target: np.ndarray) -> None:
         """Pull the wrist towards a (4, 4) pose in the world."""
-        vector = rotation_vector(target[:3, :3])
-        quaternion = np.zeros(4)
-        angle = float(np.linalg.norm(vector))
-        axis = vector / angle if angle > 1e-9 else np.array([1.0, 0, 0])
-        mujoco.mju_axisAngle2Quat(quaternion, axis, angle)
         self.data.mocap_pos[0] = target[:3, 3]
-        self.data.mocap_quat[0] = quaternion
+        self.data.mocap_quat[0] = _quaternion(target[:3, :3])
 
     def jump_wrist(self, target: np.ndarray) -> None:
         """Be at a pose at once; for the start."""

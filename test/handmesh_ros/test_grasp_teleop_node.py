@@ -15,15 +15,18 @@ from robot import TIMEOUT, Robot, parameters, time_of
 from std_msgs.msg import Header
 
 from handmesh_model.hand import ScaleSource, TrackState
+from handmesh_model.rotations import about
 from handmesh_model.teleop.config import TeleopConfig
 from handmesh_model.teleop.grasp_teleop import GraspTeleop, Mode
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES, joint_angles
+from handmesh_model.teleop.poses import pose_from_xyz_rpy
 from handmesh_ros import executable
 from handmesh_ros.conversions import hands_to_msg
 from handmesh_ros.grasp_teleop_node import TOPICS, GraspTeleopNode
 from handmesh_ros.msg import Grasp, HandArray
 from handmesh_ros.stamps import shifted_stamp, stamp_to_seconds
 from handmesh_ros.teleop_hands import followable, seen_hand
+from handmesh_ros.transforms import transform_to_matrix
 
 SLACK = 2000
 """Milliseconds that a busy machine may add; a quiet one adds none."""
@@ -387,6 +390,51 @@ def test_an_executor_that_does_not_end_well_leaves_no_robot_moving(engaged, monk
     assert engaged._out['teleop/grasp'].sent[-1].mode == Grasp.SAFE
     assert engaged._out['teleop/twist'].sent[-1].twist.linear.x == 0
     assert all(topic.waited for topic in engaged._out.values())
+
+
+def test_the_last_that_is_said_opens_no_hand(engaged, monkeypatch):
+    engaged._teleop = GraspTeleop(
+        TeleopConfig(clutch='always', watchdog=10.0, safe_hand='open', max_joint_speed=0.1)
+    )
+    engaged._teleop._joints.values += 0.5
+    engaged._teleop._opening.values[:] = 0.0
+    assert see(engaged, ahead=0.1) == 'following'
+    for _ in range(2):
+        time.sleep(0.002)
+        engaged._on_timer()
+    sent = {topic: kept.sent for topic, kept in engaged._out.items()}
+    before, width = sent['teleop/joints'][-1], sent['teleop/gripper'][-1]
+    assert any(before.velocity)
+    monkeypatch.setattr(executable, 'is_over', lambda node: True)
+    engaged.serve()
+    assert sent['teleop/grasp'][-1].mode == Grasp.SAFE
+    assert sent['teleop/joints'][-1] is not before
+    assert not any(sent['teleop/joints'][-1].velocity)
+    assert sent['teleop/joints'][-1].position == before.position
+    assert sent['teleop/gripper'][-1] is not width
+    assert sent['teleop/gripper'][-1].data == width.data
+
+
+def test_quaternions_of_what_is_said_go_on_from_one_to_the_next(engaged):
+    command = engaged._teleop.command(time.monotonic())
+    home = pose_from_xyz_rpy(np.array([0, 0, 0, np.pi, 0, 0.3]))
+    for angle in (-0.01, 0.01, -0.02, 0.03, *np.linspace(0, 4 * np.pi, 100)):
+        pose = home.copy()
+        pose[:3, :3] = pose[:3, :3] @ about(0, angle)
+        engaged._is_news = True
+        # Each on its own: the wrist is a half turn off.
+        other = pose.copy()
+        other[:3, :3] = pose[:3, :3] @ about(0, np.pi)
+        turned = dataclasses.replace(command, target=pose, wrist=other)
+        engaged._publish_goals(turned, Header())
+        engaged._publish_seen(turned, Header())
+        for topic, wanted in (('teleop/target', pose), ('teleop/wrist', other)):
+            said = transform_to_matrix(engaged._out[topic].sent[-1].pose)
+            np.testing.assert_allclose(said, wanted, atol=1e-9)
+    for topic in ('teleop/target', 'teleop/wrist'):
+        turns = [message.pose.orientation for message in engaged._out[topic].sent]
+        q = np.array([(turn.x, turn.y, turn.z, turn.w) for turn in turns])[-104:]
+        assert (q[1:] * q[:-1]).sum(axis=1).min() > 0.9
 
 
 @pytest.mark.parametrize('broken', TOPICS)

@@ -13,7 +13,7 @@ from rclpy.clock import ClockType
 from rclpy.executors import SingleThreadedExecutor
 from robot import parameters
 from sensor_msgs.msg import CameraInfo, Image, JointState
-from std_msgs.msg import Header
+from std_msgs.msg import Float64, Header
 
 from handmesh_model.errors import OutputError
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
@@ -140,6 +140,49 @@ def test_a_target_that_is_no_pose_moves_nothing(sim):
     assert not robot._is_placed
     robot._robot.step(0.05)
     assert np.isfinite(robot._robot.data.qpos).all()
+
+
+NAMES = list(TELEOP_ANGLES)
+
+
+@pytest.mark.parametrize(
+    'message',
+    [
+        # As ROS allows it: of these joints nothing but velocities is known.
+        JointState(name=NAMES, velocity=[0.0] * 20),
+        JointState(name=NAMES, position=[0.0] * 21),
+        JointState(name=NAMES, position=[0.0] * 19 + [np.nan]),
+        JointState(name=NAMES, position=[np.inf] + [0.0] * 19),
+        JointState(name=NAMES[1:], position=[0.0] * 19),
+    ],
+    ids=['velocities', 'too-many', 'nan', 'infinite', 'missing'],
+)
+def test_joints_that_are_no_positions_move_nothing_and_end_nothing(
+    sim, tmp_path, monkeypatch, message
+):
+    robot = sim(out=tmp_path)
+    told = JointState(name=NAMES[::-1], position=np.linspace(0.2, 0.1, 20).tolist())
+    for joints in (told, message):
+        robot._on_joints(joints)
+        robot._on_angles(joints)
+    np.testing.assert_allclose(robot._joints_told, np.linspace(0.1, 0.2, 20))
+    np.testing.assert_allclose(
+        robot._robot.data.ctrl[robot._robot._motors], np.linspace(0.1, 0.2, 20)
+    )
+    monkeypatch.setattr(executable, 'is_over', lambda node: True)
+    robot.serve()
+    with np.load(tmp_path / 'robot.npz', allow_pickle=False) as data:
+        np.testing.assert_allclose(data['angles'], [np.linspace(0.1, 0.2, 20)])
+
+
+@pytest.mark.parametrize('width', [np.nan, np.inf, -np.inf])
+def test_a_width_that_is_no_number_moves_no_gripper(sim, width):
+    robot = sim()
+    robot._on_gripper(Float64(data=0.04))
+    robot._on_gripper(Float64(data=width))
+    assert robot._width_told == 0.04
+    jaws = robot._robot.data.ctrl[robot._robot._jaws]
+    np.testing.assert_allclose(jaws, [0.02, -0.02])
 
 
 def test_it_moves_also_while_simulated_time_stands_still(sim):

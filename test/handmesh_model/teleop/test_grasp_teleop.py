@@ -14,7 +14,7 @@ from handmesh_model.synthesis.poses import GESTURES
 from handmesh_model.teleop.config import TeleopConfig
 from handmesh_model.teleop.grasp_teleop import GraspTeleop, Mode
 from handmesh_model.teleop.joint_angles import IN_HAND_MODEL, TELEOP_ANGLES
-from handmesh_model.teleop.poses import rotation_matrix
+from handmesh_model.teleop.poses import rotation_matrix, rotation_vector
 from handmesh_model.teleop.seen_hand import SeenHand
 from handmesh_model.wrist import wrist_frame
 
@@ -227,6 +227,12 @@ def positions(clock, since=CHANGE - TICK):
     return np.array([c.target[:3, 3] for c in clock.commands[round((since - 100) / TICK) :]])
 
 
+def turns(clock, since=CHANGE - TICK):
+    """Radians, (N,), from the last command's target before the change to each."""
+    rotations = [c.target[:3, :3] for c in clock.commands[round((since - 100) / TICK) :]]
+    return np.array([np.linalg.norm(rotation_vector(r @ rotations[0].T)) for r in rotations])
+
+
 def test_a_jump_that_nobody_explains_is_followed():
     clock = Clock()
     clock.run(3.0, rescaling(still, scale=None))
@@ -340,6 +346,49 @@ def test_absolute_a_leap_while_metres_are_gone_is_one():
     assert clock.run(1.0, see).reason == 'hand leapt, engage anew'
 
 
+@pytest.mark.parametrize('after', [0.0, 0.1], ids=['with-it', 'while-it-settles'])
+@pytest.mark.parametrize('clutch', ['curl', 'always'])
+def test_a_wrist_that_flips_with_a_change_of_scale_turns_and_moves_no_robot(clutch, after):
+    spread = rescaling(still, smooth=OneEuroFilter())
+
+    def flipping(now):
+        seen = spread(now)
+        if now >= CHANGE + after:
+            wrist = seen.camera_from_wrist
+            wrist[:3, :3] = wrist[:3, :3] @ rotation_matrix([2.5, 0, 0])
+        return seen
+
+    clock = Clock(clutch=clutch)
+    clock.run(3.0, flipping)
+    assert clock.commands[-1].reason == 'following'
+    assert turns(clock).max() < 1e-3
+    assert np.ptp(positions(clock), axis=0).max() < 2e-3
+
+
+def test_absolute_and_always_a_leap_with_a_change_of_scale_waits_until_the_hand_was_lost():
+    def flipping(now):
+        seen = rescaling(still)(now)
+        if now >= CHANGE:
+            wrist = seen.camera_from_wrist
+            wrist[:3, :3] = wrist[:3, :3] @ rotation_matrix([2.5, 0, 0])
+        return seen
+
+    clock = Clock(mapping='absolute', clutch='always')
+    command = clock.run(4.0, flipping)
+    assert (command.mode, command.reason) == (Mode.PAUSED, 'hand leapt, engage anew')
+    assert np.ptp(positions(clock), axis=0).max() == 0
+    clock.run(0.3)
+    assert clock.run(0.3, flipping).reason == 'following'
+
+
+def test_another_scale_makes_no_leap_of_a_way_but_of_a_turn():
+    before, after = rescaling(still, jump=3.0)(CHANGE - TICK), rescaling(still, jump=3.0)(CHANGE)
+    assert not after.has_leapt_from(before)
+    wrist = after.camera_from_wrist
+    wrist[:3, :3] = wrist[:3, :3] @ rotation_matrix([2.5, 0, 0])
+    assert after.has_leapt_from(before)
+
+
 def test_fast_hands_and_the_lead_of_a_prediction_are_no_leaps():
     def predicted(now):
         lead = 0.1 if now < CHANGE else 0.0
@@ -380,9 +429,31 @@ def test_a_hand_that_is_without_metres_for_a_while_makes_no_jump():
     path = positions(clock, since=CHANGE + TICK)
     clock.run(0.25, blinking)
     assert clock.commands[-1].mode is Mode.ENGAGED
-    # The pose ends its way to the last goal when there are metres again; the hand went 75 mm.
     assert np.ptp(path, axis=0).max() == 0
-    assert np.ptp(positions(clock), axis=0).max() < 0.01
+    # The hand, which went 75 mm, is gripped anew; the robot has but ended a step under way.
+    assert np.ptp(positions(clock), axis=0).max() < 1e-3
+
+
+def test_a_hand_that_turns_while_metres_are_gone_turns_no_robot():
+    def turning(now):
+        seen, gone = still(now), CHANGE <= now < CHANGE + 1
+        angle = 2.0 * np.clip(now - CHANGE, 0, 1) + 0.5 * max(now - CHANGE - 2, 0)
+        wrist = seen.camera_from_wrist
+        wrist[:3, :3] = rotation_matrix([0, 0, angle]) @ wrist[:3, :3]
+        if gone:
+            return dataclasses.replace(seen, camera_from_wrist=None, scale_source=ScaleSource.NONE)
+        return seen
+
+    clock = Clock()
+    clock.run(1.6, turning)
+    assert clock.commands[-1].reason == UNPLACED
+    clock.run(1.8, turning)
+    assert clock.commands[-1].reason == 'following'
+    assert turns(clock).max() < 1e-4
+    assert np.ptp(positions(clock), axis=0).max() < 1e-4
+    # What it turns from then on is followed.
+    clock.run(1.6, turning)
+    assert turns(clock)[-1] == pytest.approx(0.5 * 1.5, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -471,6 +542,53 @@ def test_absolute_a_change_of_scale_lets_go_until_the_hand_grips_anew(scale):
     np.testing.assert_allclose(command.target[:3, 3], wrist[:3, 3], atol=1e-3)
 
 
+@pytest.mark.parametrize('why', ['scale changed', 'hand leapt'])
+def test_absolute_a_fist_that_has_to_engage_anew_has_to_after_a_short_loss_as_well(why):
+    see = rescaling(still) if why == 'scale changed' else leaping('position')
+    clock = Clock(mapping='absolute')
+    clock.run(CHANGE - 100, see)
+    assert clock.run(0.5, see).reason == f'{why}, engage anew'
+    assert clock.run(0.15).mode is Mode.SAFE
+    assert clock.run(1.0, see).mode is Mode.PAUSED
+    assert np.ptp(positions(clock), axis=0).max() == 0
+    opened = hand('open').joints
+    clock.run(0.2, lambda now: dataclasses.replace(see(now), joints=opened))
+    assert clock.run(0.5, see).mode is Mode.ENGAGED
+
+
+def showing(pose):
+    return lambda now: hand(pose, now)
+
+
+def test_a_thumb_that_stopped_the_robot_does_not_start_it_after_a_short_loss():
+    clock = Clock(clutch='toggle')
+    clock.run(0.3, showing('open'))
+    assert clock.run(0.8, showing('thumb_up')).mode is Mode.ENGAGED
+    clock.run(0.5, showing('open'))
+    assert clock.run(0.8, showing('thumb_up')).mode is Mode.PAUSED
+    assert clock.run(0.2).mode is Mode.SAFE
+    assert clock.run(2.0, showing('thumb_up')).mode is Mode.PAUSED
+    clock.run(0.3, showing('open'))
+    assert clock.run(0.8, showing('thumb_up')).mode is Mode.ENGAGED
+
+
+@pytest.mark.parametrize('how', ['unseen', 'said', 'track', 'leap'])
+def test_a_thumb_that_was_to_stop_the_robot_stops_it_however_the_hand_is_missed(how):
+    clock = Clock(clutch='toggle')
+    clock.run(0.3, showing('open'))
+    clock.run(0.8, showing('thumb_up'))
+    assert clock.run(0.5, showing('open')).mode is Mode.ENGAGED
+    assert clock.run(0.3, showing('thumb_up')).mode is Mode.ENGAGED
+    if how == 'unseen':
+        clock.run(0.15)
+    elif how == 'said':
+        clock.teleop.lose()
+    count = len(clock.commands)
+    track, at = 2 if how == 'track' else 1, (0.8 if how == 'leap' else 0.0, 0.0, 0.5)
+    clock.run(2.0, lambda now: hand('thumb_up', now, at, track))
+    assert {c.mode for c in clock.commands[count:]} == {Mode.PAUSED}
+
+
 def test_absolute_metres_that_are_gone_for_a_while_let_go_of_nothing():
     def blinking(now):
         seen = rescaling(still)(now - 10)
@@ -547,6 +665,21 @@ def test_safe_hands_open_if_wanted_and_hold_by_default():
         else:
             np.testing.assert_allclose(command.positions, 0.0, atol=1e-3)
             assert command.opening == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize('safe_hand', ['hold', 'open'])
+def test_the_last_command_moves_nothing(safe_hand):
+    clock = Clock(safe_hand=safe_hand, clutch='always')
+    before = clock.run(0.3, moving('fist'))
+    assert before.velocities.any()
+    last = clock.teleop.stop(clock.now)
+    assert (last.mode, last.reason) == (Mode.SAFE, 'no hand')
+    assert not last.twist.any()
+    assert not last.velocities.any()
+    assert last.opening_rate == 0
+    np.testing.assert_array_equal(last.target, before.target)
+    np.testing.assert_array_equal(last.positions, before.positions)
+    assert last.opening == before.opening
 
 
 @pytest.mark.parametrize('mapping', ['relative', 'absolute'])

@@ -65,9 +65,11 @@ def test_curled_fingers_engage_after_a_while_and_release_at_once():
 def test_a_thumb_up_toggles_once_each_time():
     clutch = Clutch('toggle', 0.0)
     states = []
-    gestures = ['open', *['thumb_up'] * 12, 'open', *['thumb_up'] * 12]
+    gestures = [*['open'] * 4, *['thumb_up'] * 12, 'open', *['thumb_up'] * 12]
     for i, name in enumerate(gestures):
         states.append(clutch.update(*shown(name), 0.1 * i))
+    assert not any(states[:3])
+    states = states[3:]
     assert states[:6] == [False] * 6
     assert states[8:14] == [True] * 6
     assert not states[-1]
@@ -99,6 +101,8 @@ def test_released_it_waits_for_the_gesture_to_be_made_anew(kind, gesture):
     def show(name, count=8):
         return [clutch.update(*shown(name), next(times)) for _ in range(count)][-1]
 
+    # A thumb counts only after it was seen down.
+    show('open')
     assert show(gesture)
     clutch.release()
     assert not show(gesture)
@@ -106,6 +110,39 @@ def test_released_it_waits_for_the_gesture_to_be_made_anew(kind, gesture):
     if kind == 'always':
         clutch.reset()
     assert show(gesture)
+
+
+def test_a_thumb_that_is_up_when_a_hand_comes_counts_once_it_was_down():
+    clutch = Clutch('toggle', 0.0)
+    times = iter(np.arange(0.0, 30.0, 0.1))
+
+    def show(name, count=8):
+        return [clutch.update(*shown(name), next(times)) for _ in range(count)][-1]
+
+    for _ in range(2):
+        assert not show('thumb_up', count=20)
+        # Once may be a mistake of who looks, most of all when the hand was just found.
+        assert not show('open', count=1)
+        assert not show('thumb_up', count=20)
+        assert not show('open', count=4)
+        assert show('thumb_up')
+        # To stop the robot, once is enough.
+        assert show('open', count=1)
+        assert not show('thumb_up')
+        assert not show('open', count=1)
+        assert not show('thumb_up')
+        assert not show('open', count=4)
+        assert show('thumb_up')
+        clutch.reset()
+
+
+def test_a_reset_does_not_undo_a_release_while_the_fist_stays_closed():
+    clutch = Clutch('curl', 0.0)
+    clutch.release()
+    clutch.reset()
+    assert not any(clutch.update(*shown('fist'), t) for t in (0.0, 1.0, 2.0))
+    assert not clutch.update(*shown('open'), 3.0)
+    assert clutch.update(*shown('fist'), 4.0)
 
 
 def test_six_numbers_are_read_or_refused():

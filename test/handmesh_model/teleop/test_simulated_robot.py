@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from handmesh_model.rotations import about
 from handmesh_model.synthesis.hand_model import HandModel
 from handmesh_model.synthesis.poses import GESTURES
 from handmesh_model.teleop.joint_angles import IN_HAND_MODEL, TELEOP_ANGLES, joint_angles
@@ -63,6 +64,17 @@ def test_its_wrist_follows_the_target():
     palm = robot.model.body('palm').id
     np.testing.assert_allclose(robot.data.xpos[palm], there[:3, 3], atol=0.005)
     np.testing.assert_allclose(robot.data.xmat[palm].reshape(3, 3), there[:3, :3], atol=0.05)
+
+
+@pytest.mark.parametrize('angle', [0.0, 5e-6, 0.4, np.pi, -3.0])
+def test_its_target_is_turned_as_it_is_told_be_it_ever_so_little(angle):
+    robot = SimulatedRobot()
+    target = np.eye(4)
+    target[:3, :3] = about(1, angle)
+    robot.move_wrist(target)
+    expected = [np.cos(angle / 2), 0, np.sin(angle / 2), 0]
+    sign = np.sign(np.dot(robot.data.mocap_quat[0], expected))
+    np.testing.assert_allclose(sign * robot.data.mocap_quat[0], expected, atol=1e-12)
 
 
 def test_motors_take_time():
