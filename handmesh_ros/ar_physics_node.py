@@ -71,7 +71,11 @@ class ArPhysicsNode(Node):
         }
         bodies = [
             WorldHand(
-                hand.track_id, hand.joints_camera, hand.wrist_pose[:3, :3], self._shape_of(hand)
+                hand.track_id,
+                hand.joints_camera,
+                hand.wrist_pose[:3, :3],
+                self._shape_of(hand),
+                hand.tracked,
             )
             for hand in hands
         ]

@@ -49,7 +49,8 @@ class ArPicture:
         A copy of the image with the objects in it.
 
         :param rgb: (H, W, 3) uint8.
-        :param hands: as they were in this image.
+        :param hands: as they were in this image; those that are only held are left out, as
+            nobody knows where in it they are.
         :param where: tells (4, 4) image frame from another frame, or None.
         :param now: seconds of the board's clock.
         :returns: (H, W, 3) uint8.
@@ -60,8 +61,9 @@ class ArPicture:
         renderer = self._renderer
         if renderer is None or (renderer.width, renderer.height) != (width, height):
             renderer = self._renderer = ArRenderer(width, height)
-        objects = self._objects(image_frame, hands, where, now)
-        surfaces = self._surfaces(hands, settings.forearm_length)
+        seen = [hand for hand in hands if hand.tracked]
+        objects = self._objects(image_frame, seen, where, now)
+        surfaces = self._surfaces(seen, settings.forearm_length)
         camera = Camera(calibration.intrinsics, calibration.distortion, calibration.fisheye)
         return renderer.draw(rgb, camera, objects, surfaces, settings.hand_margin)
 

@@ -4,7 +4,7 @@ Writes down what the AR nodes show and say.
 Writes to the folder ``out``: ar_overlay.mp4, contact_sheet.png, events.json (the buttons),
 objects.npz (where the things of the namespace ``things`` were, by stamp) and report.json. Ends,
 with everything written, after SIGINT, SIGTERM or SIGHUP: once no more comes, or after two seconds
-if more does.
+if more does; and after an error.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import Marker, MarkerArray
 
+from handmesh_model.errors import ImageError
 from handmesh_model.output_files import write_arrays, write_json
 from handmesh_ros import executable, msg, recording
 from handmesh_ros.ar_parameters import ArRecorderParameters
@@ -61,9 +62,16 @@ class ArRecorder(Node):
         self.create_subscription(msg.ButtonEvent, 'button_events', self._on_event, qos)
 
     def record(self) -> None:
-        """Serve until told to end and little or no more comes; then write everything."""
-        recording.listen(self, lambda: self._last_message, self._say_ready)
-        self._write()
+        """
+        Serve until told to end and little or no more comes, then write all, also after an error.
+
+        :raises OutputError: if it cannot be written.
+        """
+
+        def listen() -> None:
+            recording.listen(self, lambda: self._last_message, self._say_ready)
+
+        recording.write_after(self, listen, self._write)
 
     def _say_ready(self) -> None:
         if not self._is_ready and self._pictures.get_publisher_count():
@@ -79,7 +87,12 @@ class ArRecorder(Node):
         stamp = stamp_to_nanoseconds(message.header.stamp)
         if stamp != UNSTAMPED:
             self._latencies.append((self.get_clock().now().nanoseconds - stamp) * 1e-6)
-        rgb = image_to_rgb(message)
+        try:
+            rgb = image_to_rgb(message)
+        except ImageError as error:
+            text = f'images that cannot be read are left out: {error}'
+            self.get_logger().warning(text, once=True)
+            return
         if self.settings.caption:
             rgb = rgb.copy()
             # Dark under light, to be read on any ground.
@@ -108,7 +121,8 @@ class ArRecorder(Node):
                 'stamp': stamp_to_nanoseconds(message.header.stamp),
                 'button': message.button,
                 'event': 'pressed' if pressed else 'released',
-                'side': _SIDE_NAMES[message.side],
+                # None, and so null in the file, for a side that is none.
+                'side': _SIDE_NAMES.get(message.side),
                 'finger': message.finger,
             }
         )

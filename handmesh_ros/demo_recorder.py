@@ -3,7 +3,7 @@ Listens to everything that handmesh_node says and writes it down.
 
 Writes to the folder ``out``: overlay.mp4, contact_sheet.png, joints.npz and report.json. Ends,
 with everything written, after SIGINT, SIGTERM or SIGHUP: once no more comes, or after two seconds
-if more does.
+if more does; and after an error.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
+from handmesh_model.errors import ImageError
 from handmesh_model.output_files import write_arrays, write_json
 from handmesh_ros import executable, msg, recording
 from handmesh_ros.film import Film
@@ -73,9 +74,16 @@ class DemoRecorder(Node):
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
 
     def record(self) -> None:
-        """Serve until told to end and little or no more comes; then write everything."""
-        recording.listen(self, lambda: self._last_message, self._look)
-        self._write()
+        """
+        Serve until told to end and little or no more comes, then write all, also after an error.
+
+        :raises OutputError: if it cannot be written.
+        """
+
+        def listen() -> None:
+            recording.listen(self, lambda: self._last_message, self._look)
+
+        recording.write_after(self, listen, self._write)
 
     def _look(self) -> None:
         self._say_ready()
@@ -137,7 +145,13 @@ class DemoRecorder(Node):
         ]
 
     def _on_overlay(self, message: Image) -> None:
-        self._film.add(image_to_rgb(message))
+        try:
+            rgb = image_to_rgb(message)
+        except ImageError as error:
+            text = f'images that cannot be read are left out: {error}'
+            self.get_logger().warning(text, once=True)
+            return
+        self._film.add(rgb)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

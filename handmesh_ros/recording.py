@@ -9,7 +9,7 @@ from pathlib import Path
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from handmesh_model.errors import ConfigError
+from handmesh_model.errors import ConfigError, OutputError
 from handmesh_ros import executable
 
 QUIET = 1.0
@@ -52,3 +52,21 @@ def listen(node: Node, last_message: Callable[[], float], look: Callable[[], Non
         latest_end = min(latest_end, now + PATIENCE)
         if now >= min(last_message() + QUIET, latest_end):
             return
+
+
+def write_after(node: Node, serve: Callable[[], None], write: Callable[[], None]) -> None:
+    """
+    Serve, then write what came, also after an error: a fault of one message costs no recording.
+
+    :raises OutputError: if it cannot be written; after an error it is logged and that one raised.
+    """
+    try:
+        serve()
+    except Exception:
+        try:
+            write()
+        except OutputError as error:
+            # Said, but what went wrong first is what to raise.
+            node.get_logger().error(str(error))
+        raise
+    write()

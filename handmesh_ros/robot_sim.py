@@ -30,7 +30,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64, Header
 
-from handmesh_model.errors import ImageError, OutputError
+from handmesh_model.errors import ImageError
 from handmesh_model.output_files import written_beside
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
 from handmesh_model.teleop.poses import pose_from_xyz_rpy, six_numbers
@@ -120,16 +120,7 @@ class RobotSim(Node):
 
         :raises OutputError: if it cannot be written.
         """
-        try:
-            executable.spin(self)
-        except Exception:
-            try:
-                self._write()
-            except OutputError as error:
-                # Said, but what went wrong first is what to raise.
-                self.get_logger().error(str(error))
-            raise
-        self._write()
+        recording.write_after(self, lambda: executable.spin(self), self._write)
 
     def _write(self) -> None:
         if self._out is None or self._record is None:

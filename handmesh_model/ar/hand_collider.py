@@ -135,12 +135,14 @@ class WorldHand:
     :param track_id: tells it from other hands.
     :param joints_camera: (21, 3) metres.
     :param wrist_rotation: (3, 3) camera from wrist frame.
+    :param tracked: False while it is held, not seen in this image.
     """
 
     track_id: int
     joints_camera: np.ndarray
     wrist_rotation: np.ndarray
     shape: HandShape
+    tracked: bool = True
 
 
 def _along_and_away(

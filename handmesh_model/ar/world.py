@@ -8,6 +8,7 @@ step: its contacts push and drag as a moving hand does, and nothing pushes back.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import mujoco
 import numpy as np
 
 from handmesh_model.ar.hand_collider import BoneCapsules, WorldHand, bone_rotations
+from handmesh_model.ar.hand_move import HandMove
 from handmesh_model.ar.stage import Stage
 from handmesh_model.ar.world_xml import (
     HAND_BODIES,
@@ -22,27 +24,45 @@ from handmesh_model.ar.world_xml import (
     MAX_HANDS,
     STREAM_STEP,
     THING_STEP,
-    quaternions,
+    quaternions_wxyz,
     world_xml,
 )
 from handmesh_model.joints import BONES
 from handmesh_model.motion_limits import JUMP_BACK, MAX_SPEED
 
+log = logging.getLogger(__name__)
 MAX_GAP = 0.25
 """Seconds between two images beyond which hands are put down anew, without a way in between."""
 _BONES = len(BONES)
 _FALLEN = 0.6
 """Metres below the floor at which a ball is poured again and a thing put back."""
+_BROKEN = [
+    int(warning)
+    for warning in (
+        mujoco.mjtWarning.mjWARN_BADQPOS,
+        mujoco.mjtWarning.mjWARN_BADQVEL,
+        mujoco.mjtWarning.mjWARN_BADQACC,
+    )
+]
+"""MuJoCo's warnings of numbers that are not finite or too large; it resets itself then."""
+# Else it would write MUJOCO_LOG.TXT into the working directory.
+mujoco.set_mju_user_warning(log.warning)
 
 
 @dataclass(eq=False)
 class _Slot:
-    """The bodies of one hand, and where they are going; positions (20, 3), quaternions (20, 4)."""
+    """
+    The bodies of one hand, and where they are.
+
+    :param positions: (20, 3) metres; quaternions (20, 4) w, x, y, z.
+    :param behind: seconds that the hand has been out of sight and has not made up for yet.
+    """
 
     number: int
     track_id: int | None = None
     positions: np.ndarray | None = None
     quaternions: np.ndarray | None = None
+    behind: float = 0.0
 
 
 class HandWorld:
@@ -108,7 +128,8 @@ class HandWorld:
         Let time pass until the hands are where they are seen now.
 
         Between two images hands move evenly. After a gap longer than :data:`MAX_GAP`, or for a
-        hand that is new or faster than :data:`MAX_SPEED`, the hand is put down where it is.
+        hand that is new or faster than :data:`MAX_SPEED`, the hand is put down where it is. One
+        that is held stands still; seen again, it makes up for that time at twice its speed.
 
         :param time: seconds, of the image. If it is earlier than the last one, no time passes;
             by :data:`JUMP_BACK` or more, everything starts anew.
@@ -140,10 +161,15 @@ class HandWorld:
             if move is not None:
                 self._drive(slot, move, 1.0)
                 slot.positions, slot.quaternions = move.positions[1], move.quaternions[1]
-        if not np.isfinite(self._data.qpos).all():
-            why = 'the simulation came to numbers that are not finite'
+        if self._is_broken():
+            why = 'the simulation came to numbers that are not finite, or too large'
             self.reset()
         return why
+
+    def _is_broken(self) -> bool:
+        """Whether the simulation came to numbers that are none, found by MuJoCo or not yet."""
+        is_warned = self._data.warning.number[_BROKEN].any()
+        return bool(is_warned or not np.isfinite(self._data.qpos).all())
 
     def _assign(self, hands: Sequence[WorldHand]) -> dict[int, WorldHand]:
         """A slot for each hand, the same as before where it had one."""
@@ -164,18 +190,22 @@ class HandWorld:
     def _leave(self, slot: _Slot) -> None:
         """Take a hand out of the world."""
         slot.track_id = slot.positions = slot.quaternions = None
+        slot.behind = 0.0
         rows = self._rows(slot)
         self._hand_places[rows] = self._start[rows]
         self._hand_speeds[rows] = 0
 
-    def _aim(self, slot: _Slot, hand: WorldHand | None, span: float, is_gap: bool) -> _Move | None:
+    def _aim(
+        self, slot: _Slot, hand: WorldHand | None, span: float, is_gap: bool
+    ) -> HandMove | None:
+        """The way of a slot's hand in the next ``span`` seconds; None if it has no hand."""
         if hand is None:
             if slot.track_id is not None:
                 self._leave(slot)
             return None
         capsules = hand.shape.capsules(hand.joints_camera)
         self._fit(slot, capsules)
-        aimed = quaternions(bone_rotations(capsules.directions, hand.wrist_rotation))
+        aimed = quaternions_wxyz(bone_rotations(capsules.directions, hand.wrist_rotation))
         before, turned = slot.positions, slot.quaternions
         slot.track_id = hand.track_id
         if (
@@ -185,8 +215,16 @@ class HandWorld:
             or span <= 0
             or np.linalg.norm(capsules.centers - before, axis=1).max() > MAX_SPEED * span
         ):
-            before, turned = capsules.centers, aimed
-        return _Move.between(before, capsules.centers, turned, aimed, span)
+            before, turned, slot.behind = capsules.centers, aimed, 0.0
+        move = HandMove.between(before, capsules.centers, turned, aimed, span)
+        if not hand.tracked:
+            slot.behind += span
+            return move.part(0.0)
+        # All the way at once would be a blow; put down anew, the hand would drop what it holds.
+        if slot.behind > span:
+            move = move.part(2 * span / (slot.behind + span))
+        slot.behind = max(slot.behind - span, 0.0)
+        return move
 
     def _fit(self, slot: _Slot, capsules: BoneCapsules) -> None:
         geoms = self._hand_geoms[self._rows(slot)]
@@ -198,12 +236,9 @@ class HandWorld:
     def _rows(self, slot: _Slot) -> slice:
         return slice(slot.number * _BONES, (slot.number + 1) * _BONES)
 
-    def _drive(self, slot: _Slot, move: _Move, share: float) -> None:
+    def _drive(self, slot: _Slot, move: HandMove, share: float) -> None:
         rows = self._rows(slot)
-        self._hand_places[rows, :3] = (1 - share) * move.positions[0] + share * move.positions[1]
-        blend = (1 - share) * move.quaternions[0] + share * move.quaternions[1]
-        blend /= np.linalg.norm(blend, axis=1, keepdims=True)
-        self._hand_places[rows, 3:] = blend
+        self._hand_places[rows, :3], self._hand_places[rows, 3:] = move.at(share)
         self._hand_speeds[rows, :3] = move.velocities
         self._hand_speeds[rows, 3:] = move.turns
 
@@ -244,39 +279,3 @@ class HandWorld:
             # Out of sight; poured again before those that are seen.
             fallen = (heights < -_FALLEN) & (self._poured_at > -np.inf)
             self._poured_at[fallen] = -np.inf
-
-
-@dataclass(frozen=True, eq=False)
-class _Move:
-    """From where (0) to where (1) a hand's bones go in one advance, and how fast."""
-
-    positions: tuple[np.ndarray, np.ndarray]
-    quaternions: tuple[np.ndarray, np.ndarray]
-    velocities: np.ndarray
-    turns: np.ndarray
-
-    @classmethod
-    def between(
-        cls,
-        before: np.ndarray,
-        after: np.ndarray,
-        turned: np.ndarray,
-        turned_after: np.ndarray,
-        span: float,
-    ) -> _Move:
-        """
-        An even move.
-
-        :param before: (20, 3) metres; ``turned`` (20, 4) quaternions w, x, y, z.
-        :param span: seconds.
-        """
-        signs = np.where((turned * turned_after).sum(axis=1, keepdims=True) < 0, -1.0, 1.0)
-        turned_after = signs * turned_after
-        if span <= 0:
-            still = np.zeros_like(before)
-            return cls((before, after), (turned, turned_after), still, still)
-        turns = np.empty_like(before)
-        for i in range(len(turns)):
-            # In the body's own frame, as MuJoCo wants a free joint's angular velocity.
-            mujoco.mju_subQuat(turns[i], turned_after[i], turned[i])
-        return cls((before, after), (turned, turned_after), (after - before) / span, turns / span)

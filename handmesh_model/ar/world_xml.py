@@ -23,8 +23,8 @@ _HAND, _THING, _BALL, _FLOOR = 1, 2, 4, 8
 _FLOOR_THICKNESS = 0.02
 
 
-def quaternions(rotations: np.ndarray) -> np.ndarray:
-    """(N, 4) w, x, y, z of (N, 3, 3) rotations."""
+def quaternions_wxyz(rotations: np.ndarray) -> np.ndarray:
+    """(N, 4) unit quaternions of (N, 3, 3) rotations, w first as MuJoCo has them."""
     quaternions = np.empty((len(rotations), 4))
     for i, rotation in enumerate(rotations):
         mujoco.mju_mat2Quat(quaternions[i], np.ascontiguousarray(rotation).ravel())
@@ -75,7 +75,7 @@ def _thing_body(number: int, thing: Thing, stage: Stage) -> str:
         f'friction="{_text([thing.friction])} 0.02 0.0001" condim="4" contype="{_THING}" '
         f'conaffinity="{_HAND | _THING | _BALL | _FLOOR}"'
     )
-    quaternion = quaternions((stage.axes @ about(2, thing.yaw))[None])[0]
+    quaternion = quaternions_wxyz((stage.axes @ about(2, thing.yaw))[None])[0]
     return _body(
         f'thing{number}', stage.point(thing.position), geom, f'quat="{_text(quaternion)}"'
     )
@@ -94,7 +94,7 @@ def _floor(stage: Stage) -> str:
         return ''
     half = _FLOOR_THICKNESS / 2
     middle = np.asarray(stage.floor) - half * stage.axes[:, 2]
-    quaternion = quaternions(stage.axes[None])[0]
+    quaternion = quaternions_wxyz(stage.axes[None])[0]
     return (
         f'<geom name="floor" type="cylinder" size="{_text([stage.floor_radius, half])}" '
         f'pos="{_text(middle)}" quat="{_text(quaternion)}" condim="1" contype="{_FLOOR}" '

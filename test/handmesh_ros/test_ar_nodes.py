@@ -18,6 +18,7 @@ from handmesh_model.ar.buttons import TIP_RADIUS
 from handmesh_model.ar.panels import load_panel
 from handmesh_model.ar.performances import RATE, pinch
 from handmesh_model.ar.stage import cube_stage
+from handmesh_model.hand import TrackState
 from handmesh_model.topology import HandTopology
 from handmesh_ros import ar_buttons_node, ar_overlay_node, ar_physics_node, stamps
 from handmesh_ros.conversions import hands_to_msg, topology_to_msg
@@ -298,6 +299,19 @@ def test_physics_says_once_that_time_stands_still_without_stamps(ros, acted, cap
             header = Header(stamp=time_of(stamp), frame_id=FRAME)
             node._on_hands(hands_to_msg(acted[0], header))
             assert capfd.readouterr().err.count(said) == count
+    finally:
+        node.destroy_node()
+
+
+def test_physics_tells_hands_that_are_seen_from_held_ones(ros, acted, monkeypatch):
+    node = ar_physics_node.ArPhysicsNode()
+    told = []
+    try:
+        monkeypatch.setattr(node._world, 'advance', lambda time, hands: told.append(hands) or '')
+        for state in (TrackState.TRACKED, TrackState.HELD):
+            hands = [replace(hand, state=state) for hand in acted[0]]
+            node._on_hands(hands_to_msg(hands, Header(stamp=time_of(START), frame_id=FRAME)))
+        assert [[hand.tracked for hand in hands] for hands in told] == [[True], [False]]
     finally:
         node.destroy_node()
 

@@ -1,5 +1,7 @@
 """Hands and things: synthetic hands, whose motion is known, push, pinch, carry and drop a cube."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,12 +17,12 @@ SIDE = 0.03
 THUMB_TIP_BONE, INDEX_TIP_BONE = 3, 7
 
 
-def bodies(placed, shape=None, track_id=1):
+def bodies(placed, shape=None, track_id=1, tracked=True):
     joints = placed.joints_camera.astype(np.float64)
     if shape is None:
         parts = HandTopology.open_hand().vertex_parts
         shape = HandShape.fit(joints, placed.vertices_camera, parts)
-    return [WorldHand(track_id, joints, wrist_frame(joints, 'right')[:3, :3], shape)]
+    return [WorldHand(track_id, joints, wrist_frame(joints, 'right')[:3, :3], shape, tracked)]
 
 
 def play(world, performance, frames=None):
@@ -182,6 +184,82 @@ def test_after_a_jump_back_the_same_comes_out_again():
     assert len(first) > 30
     np.testing.assert_array_equal(again, first)
     assert not np.array_equal(first, HandWorld(pour_stage(), seed=6).balls())
+
+
+def play_held(performance, first, count):
+    """
+    The same where the hand is held in ``count`` images from ``first`` on.
+
+    Returns where the thing is in the end, mean speeds of the bones from then on (N,), metres a
+    second, and how far the bones are from where they are seen (N,), metres.
+    """
+    world = HandWorld(cube_stage())
+    shape = bodies(performance.frames[0][0])[0].shape
+    speeds, lags = [], []
+    for number, (hand,) in enumerate(performance.frames):
+        is_held = first <= number < first + count
+        seen = performance.frames[first - 1][0] if is_held else hand
+        (body,) = bodies(seen, shape, tracked=not is_held)
+        world.advance(number / RATE, [body])
+        rows = slice(0, len(BONES))
+        way = world._hand_places[rows, :3] - shape.capsules(body.joints_camera).centers
+        speeds.append(np.linalg.norm(world._hand_speeds[rows, :3], axis=1).mean())
+        lags.append(np.linalg.norm(way, axis=1).max())
+    return in_stage(world), np.array(speeds[first:]), np.array(lags[first:])
+
+
+@pytest.mark.parametrize('count', [2, 9])
+def test_a_hand_that_was_held_makes_up_for_it_at_twice_its_speed(count):
+    first = 45
+    place, speeds, lags = play_held(push(), first, count)
+    _, undisturbed, _ = play_held(push(), first, 0)
+    assert (speeds[:count] == 0).all()
+    assert speeds[count : 2 * count].max() < 2.1 * undisturbed[: 2 * count].max()
+    assert lags[count] > 1e-3
+    np.testing.assert_allclose(lags[2 * count :], 0, atol=1e-9)
+    # Neither thrown ahead of the hand nor thrown back by one that appears within it.
+    np.testing.assert_allclose(place, [0, PUSHED_TO + SIDE / 2, SIDE / 2], atol=6e-3)
+
+
+@pytest.mark.parametrize('count', [1, 5])
+def test_a_hand_that_was_held_has_not_dropped_the_cube(count):
+    first = round(2.0 * RATE)
+    place, speeds, _ = play_held(pinch(), first, count)
+    assert speeds[count:].max() < 0.45
+    np.testing.assert_allclose(place, [0, 0.10, SIDE / 2], atol=0.01)
+
+
+def test_a_hand_that_was_held_and_is_elsewhere_is_put_down_there():
+    world = HandWorld(cube_stage())
+    (hand,) = push().frames[0]
+    (body,) = bodies(hand)
+    world.advance(0.0, [body])
+    for number in range(1, 6):
+        world.advance(number / RATE, [replace(body, tracked=False)])
+    far = replace(body, joints_camera=body.joints_camera - np.array([0.6, 0, 0]))
+    world.advance(6 / RATE, [far])
+    centers = body.shape.capsules(far.joints_camera).centers
+    np.testing.assert_allclose(world._hand_places[: len(BONES), :3], centers, atol=1e-9)
+    np.testing.assert_allclose(world._hand_speeds[: len(BONES)], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize('speed', [np.nan, np.inf, 1e11])
+def test_numbers_that_are_none_start_everything_anew_and_are_told(
+    tmp_path, monkeypatch, caplog, speed
+):
+    monkeypatch.chdir(tmp_path)
+    world = HandWorld(pour_stage())
+    for number in range(20):
+        world.advance(number / RATE, [])
+    world._ball_speeds[0, 0] = speed
+    why = world.advance(20 / RATE, [])
+    assert why == 'the simulation came to numbers that are not finite, or too large'
+    assert world.time is None
+    assert len(world.balls()) == 0
+    assert world.advance(21 / RATE, []) == ''
+    assert 'QVEL' in caplog.text
+    # MuJoCo's own place for what it has to say is a file in the working directory.
+    assert not list(tmp_path.iterdir())
 
 
 def test_things_that_fall_off_come_back():
