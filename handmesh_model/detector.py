@@ -14,7 +14,7 @@ from handmesh_model.backends.detector import create_detector_runner
 from handmesh_model.boxes import intersection_over_union
 from handmesh_model.checkpoints import fill, state_in_float32, write_safetensors
 from handmesh_model.device_image import DeviceImage, resized_on_device
-from handmesh_model.errors import CheckpointError
+from handmesh_model.errors import BackendError, CheckpointError
 from handmesh_model.hand import HandBox
 from handmesh_model.network.hand_detector import (
     DETECTOR_MULTIPLE,
@@ -105,13 +105,23 @@ class HandDetector:
         :param max_hands: boxes at most.
         :param threshold: least score of a box.
         :returns: boxes in pixels of the picture; ``side`` is None where it is not clear.
+        :raises BackendError: if running the network fails or gives no finite numbers.
         """
         picture = rgb if isinstance(rgb, DeviceImage) else DeviceImage(rgb)
         if self.device.type == 'cpu':
             small = letterbox(picture.rgb)
         else:
             small = letterbox_on_device(picture.on(self.device))
-        boxes = decode(self.runner.run(small.image), max_hands, threshold)[0]
+        # Small as the maps are, the CPU is done with them before a GPU has begun.
+        maps = DetectorOutputs(*(values.cpu() for values in self.runner.run(small.image)))
+        for name, values in maps._asdict().items():
+            # Nothing is a peak among NaN, and no hands would be found for ever.
+            if not torch.isfinite(values).all():
+                raise BackendError(
+                    f"the detector on {self.device} gave NaN or infinite values in '{name}', "
+                    'expected finite ones'
+                )
+        boxes = decode(maps, max_hands, threshold)[0]
         height, width = picture.rgb.shape[:2]
         return [_in_picture(box, small, width, height) for box in boxes]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ LARGEST_SPREAD = 0.10
 _CONTACT = 0.98
 """Share of vertices before the plane that a hand lies on; the rest is the mesh's unevenness."""
 _LARGEST_TILT = np.radians(35.0)
+_NUMBER = re.compile(r'-?\d[\d.]*(e[+-]?\d+)?|\bnan\b')
+"""In a reason; each frame has numbers of its own."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class HandSizeMeter:
         self.side = side
         self._sizes: list[float] = []
         self._misses: Counter[str] = Counter()
+        """Frames by why they told nothing, numbers aside."""
+        self._last_words: dict[str, str] = {}
+        """The same reasons as last said, numbers and all."""
 
     def see_depth(self, hands: Sequence[Hand]) -> None:
         """A frame with a depth image: a hand that it placed has its size from it."""
@@ -54,11 +60,11 @@ class HandSizeMeter:
         if hand is None:
             return
         if hand.scale_source is not ScaleSource.DEPTH:
-            self._misses[hand.scale_note or 'there was no depth image to go with the image'] += 1
+            self._miss(hand.scale_note or 'there was no depth image to go with the image')
         elif is_sure(hand):
             self._sizes.append(hand.hand_size)
         else:
-            self._misses['the depth image did not tell its distance for sure'] += 1
+            self._miss('the depth image did not tell its distance for sure')
 
     def see_plane(self, hands: Sequence[Hand], plane: Plane | None) -> None:
         """A frame with a hand that lies flat on a plane, or None where the plane was not seen."""
@@ -66,12 +72,18 @@ class HandSizeMeter:
         if hand is None:
             return
         if plane is None:
-            self._misses['no tag was seen'] += 1
+            self._miss('no tag was seen')
             return
         try:
             self._sizes.append(size_on_plane(hand, plane))
         except CalibrationError as error:
-            self._misses[str(error)] += 1
+            self._miss(str(error))
+
+    def _miss(self, why: str) -> None:
+        """Count a frame that told nothing."""
+        reason = _NUMBER.sub('#', why)
+        self._misses[reason] += 1
+        self._last_words[reason] = why
 
     def _hand(self, hands: Sequence[Hand]) -> Hand | None:
         """The surest hand to look at."""
@@ -81,11 +93,11 @@ class HandSizeMeter:
             if hand.state is TrackState.TRACKED and self.side in (None, hand.side)
         ]
         if not seen:
-            self._misses[f'no {self.side + " " if self.side else ""}hand was seen'] += 1
+            self._miss(f'no {self.side + " " if self.side else ""}hand was seen')
             return None
         hand = max(seen, key=lambda h: h.score)
         if not hand.is_metric:
-            self._misses[hand.scale_note or 'the camera is not calibrated'] += 1
+            self._miss(hand.scale_note or 'the camera is not calibrated')
             return None
         return hand
 
@@ -98,7 +110,7 @@ class HandSizeMeter:
         sizes = np.array(self._sizes)
         if len(sizes) < LEAST_FRAMES:
             why = self._misses.most_common(1)
-            reason = f'mostly, {why[0][0]}' if why else 'no images came'
+            reason = f'mostly, {self._last_words[why[0][0]]}' if why else 'no images came'
             raise CalibrationError(
                 f'the hand could be measured in {len(sizes)} frames, expected {LEAST_FRAMES} at '
                 f'least: {reason}'

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from handmesh_model.boxes import intersection_over_union, is_near
-from handmesh_model.estimator import CLEAR_SIDE_ODDS, Estimate, same_hand
+from handmesh_model.estimator import CLEAR_SIDE_ODDS, Estimate, other_side, same_hand
 from handmesh_model.hand import HandBox, TrackState
 from handmesh_model.track import Track
 
@@ -51,10 +51,23 @@ class Look:
         """Whether both show one hand."""
         return same_hand(self.seen, other.seen)
 
+    def is_contrary(self, asks_side: bool) -> bool:
+        """
+        Whether the hand seen is clearly of the other side than the track's.
+
+        :param asks_side: whether the network tells sides; else the match's counts.
+        """
+        if not asks_side:
+            return self.match is not None and self.match.side == other_side(self.track.side)
+        odds = self.seen.side_odds if self.mirrored is None else self.favour
+        return odds < -CLEAR_SIDE_ODDS
+
     def go_by_box(self, stamp: float) -> None:
         """Take the side of boxes that keep saying so, where the network cannot tell."""
         if self.match is None or self.match.side is None:
             return
+        if self.track.state is TrackState.HELD:
+            return  # a box of the other side is another hand's
         agrees = self.match.side == self.track.side
         if self.track.weigh(_BOX_ODDS if agrees else -_BOX_ODDS, stamp):
             self.track.turn()
@@ -71,8 +84,12 @@ def doubtful(looks: Sequence[Look], stamp: float) -> list[Look]:
     Those to look at as hands of the other side, too: now and then, and more often in a crowd.
 
     :param looks: with their boxes. Tracks in sight that are close to each other begin to be
-        doubted, since each may go on with the hand of the other.
+        doubted, since each may go on with the hand of the other; and one out of sight that may
+        have been found again, since that may be another hand.
     """
+    for look in looks:
+        if look.track.state is TrackState.HELD and look.match is not None:
+            look.track.doubt()
     due = {look for look in looks if look.track.doubts_side(stamp)}
     for pair in combinations(looks, 2):
         if intersection_over_union(pair[0].box, pair[1].box) <= _CROWDED:
@@ -103,6 +120,22 @@ def told_apart(looks: Sequence[Look]) -> list[Look]:
         if len(astray) == len(rivals):
             kept = [other for other in kept if other not in astray] + [look]
     return kept
+
+
+def strangers(kept: Sequence[Look], asks_side: bool) -> list[Look]:
+    """
+    Those looks for a hand out of sight that have found another one, of the other side.
+
+    :param kept: those that show a hand each. In a crowd the crop may show more of another hand.
+    :param asks_side: as for :meth:`Look.is_contrary`.
+    """
+    return [
+        look
+        for look in kept
+        if look.track.state is TrackState.HELD
+        and look.is_contrary(asks_side)
+        and not crowded(look, kept)
+    ]
 
 
 def crowded(look: Look, others: Sequence[Look], overlap: float = _CROWDED) -> bool:
@@ -158,7 +191,7 @@ def _were_swapped(look: Look, other: Look, kept: Sequence[Look]) -> bool:
     """Whether a track of a wrong side goes on with the hand of one that it has met."""
     if other in kept:
         return other.favour < 0
-    return is_near(look.box, other.box)
+    return other.favour < -CLEAR_SIDE_ODDS or is_near(look.box, other.box)
 
 
 def _is_on_hand_of(look: Look, other: Look) -> bool:

@@ -19,6 +19,8 @@ _VELOCITY_CUTOFF = 3.0
 """Hz, of the velocity that predictions are made with."""
 _RESTING_SPEED = 0.1
 """m/s; what is slower than this is taken for noise more than for motion."""
+_LEAST_FIRST_STEP = 1 / 30
+"""Seconds that the first velocity is taken over at least: in less, much of it is noise."""
 _LONGEST_GAP = 1.0
 """Seconds without a look at a hand after which its motion is forgotten."""
 _ACCELERATION = 5.0
@@ -27,6 +29,8 @@ _ANGULAR_ACCELERATION = 50.0
 """The same of its rotation, rad/s^2."""
 _TRADED = 0.1
 """Metres that no hand moves from one image to the next, to where another one was."""
+_SAME_TIME = 1e-4
+"""Seconds up to which two stamps are one, rounded; no two images come so close together."""
 _BY_DEPTH = {ScaleSource.DEPTH, ScaleSource.MEASURED}
 _SAME_SIZE = 1e-3
 """Relative difference of hand sizes up to which they are one, rounded or worked out otherwise."""
@@ -71,10 +75,13 @@ class _Motion:
             self.looks = 0
             self.velocity = np.zeros_like(points)
         else:
-            rate = smoothing(_VELOCITY_CUTOFF, step)
-            # The first difference is all there is; a share of it would be too slow.
-            rate = 1.0 if self.looks == 1 else rate
-            self.velocity += rate * ((points - self.raw) / step - self.velocity)
+            moved = points - self.raw
+            if self.looks == 1:
+                # The first difference is all there is; a share of it would be too slow.
+                self.velocity = moved / max(step, _LEAST_FIRST_STEP)
+            else:
+                rate = smoothing(_VELOCITY_CUTOFF, step)
+                self.velocity += rate * (moved / step - self.velocity)
         self.filter.settings = settings.filter
         smooth = self.filter.update(points, stamp)
         self.raw, self.stamp, self.looks = points, stamp, self.looks + 1
@@ -137,7 +144,9 @@ class HandSmoother:
         :param stamp: seconds, of the image.
         :param target: seconds, the time to predict to; None or one before the image does not.
         """
-        self._motions = {hand.track_id: self._motion(hand) for hand in hands if hand.track_id >= 0}
+        self._motions = {
+            hand.track_id: self._motion(hand, stamp) for hand in hands if hand.track_id >= 0
+        }
         for hand in hands:
             if hand.state is TrackState.TRACKED and hand.track_id >= 0:
                 self._motions[hand.track_id].see(hand, stamp, self.settings)
@@ -156,10 +165,14 @@ class HandSmoother:
         lead = min(max(target - self._stamp, 0.0), self.settings.predict_limit)
         return [self._of(hand, lead) for hand in self._hands]
 
-    def _motion(self, hand: Hand) -> _Motion:
+    def _motion(self, hand: Hand, stamp: float) -> _Motion:
         motion = self._motions.get(hand.track_id)
         if motion is None or not _are_comparable(motion.hand, hand):
             return _Motion(hand, self.settings)
+        if hand.state is not TrackState.TRACKED:
+            # What was seen last under its id may have come out to be another hand.
+            is_last = abs(stamp + hand.lead - motion.stamp) <= _SAME_TIME
+            return motion if is_last else _Motion(hand, self.settings)
         away = _distance(hand, motion.hand)
         others = (other.hand for other in self._motions.values() if other is not motion)
         if away > _TRADED and any(_distance(hand, other) < away / 2 for other in others):

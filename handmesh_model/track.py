@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from handmesh_model.boxes import scaled
-from handmesh_model.estimator import Estimate, other_side, recropped
+from handmesh_model.estimator import CLEAR_SIDE_ODDS, Estimate, other_side, recropped
 from handmesh_model.hand import Hand, HandBox, Side, TrackState
 from handmesh_model.hand_size import is_sure
 
@@ -20,7 +21,7 @@ _VOTE_RANGE = (-4.0, 6.0)
 _DOUBTED = -2.0
 """Trust in a side that may have become the wrong one: two clear looks give it up."""
 _SURE = 4.0
-"""Trust from which a side is only looked at now and then."""
+"""Trust from which a side is only looked at now and then, if the last look lets it stand."""
 _SIDE_PERIOD_UNSURE, _SIDE_PERIOD_SURE = 0.06, 1.0
 """Seconds between two looks at a track's hand as one of the other side."""
 _DAMPING = 0.6
@@ -40,9 +41,16 @@ _SIZES = 5
 goes with the pose, and is the same in the next image."""
 
 
+class Sight(NamedTuple):
+    """A hand as it was seen, and the seconds of that frame."""
+
+    hand: Hand
+    stamp: float
+
+
 class Track:
     """
-    One hand over time; ``hand`` is what was last said of it.
+    One hand over time; ``sight`` is what was last said of it.
 
     :param track_id: what it is called.
     :param estimate: of the frame that it begins with.
@@ -56,7 +64,10 @@ class Track:
         self.motion = np.zeros(2)
         self.velocity = np.zeros(2)
         self.growth = 1.0
-        self.hand: Hand | None = None
+        self.sight: Sight | None = None
+        self._sure_sight: Sight | None = None
+        """The last one that a look both ways has found to be of this side, as the first was."""
+        self._agrees = True
         self._sizes: deque[float] = deque(maxlen=_SIZES)
         self.state = TrackState.TRACKED
         self.estimate = estimate
@@ -66,11 +77,14 @@ class Track:
         self.met = -np.inf
         """When this one and another were last too close to tell their crops apart."""
 
-    def see(self, estimate: Estimate, stamp: float, alone: bool = True) -> None:
+    def see(
+        self, estimate: Estimate, stamp: float, alone: bool = True, agrees: bool = False
+    ) -> None:
         """
         Take over what this frame shows.
 
         :param alone: False if another hand is so near that this one's motion cannot be told.
+        :param agrees: whether a look both ways says that it is a hand of the track's side.
         """
         moved = np.subtract(estimate.box.center, self.estimate.box.center)
         step = max(stamp - self.seen, 0.0)
@@ -85,6 +99,7 @@ class Track:
         if not followed:
             self.since = stamp
         self.estimate, self.seen, self.state = estimate, stamp, TrackState.TRACKED
+        self._agrees = agrees
 
     def presence_by_boxes(self, found: HandBox | None, stamp: float, period: float) -> float:
         """
@@ -107,7 +122,9 @@ class Track:
 
     def take_place(self, hand: Hand) -> None:
         """Remember where the hand is, and its size if a depth image has told it for sure."""
-        self.hand = hand
+        self.sight = Sight(hand, self.seen)
+        if self._agrees:
+            self._sure_sight = self.sight
         if is_sure(hand):
             self._sizes.append(hand.hand_size)
 
@@ -118,7 +135,8 @@ class Track:
 
     def doubts_side(self, stamp: float) -> bool:
         """Whether it is time to look at the hand as one of the other side, too."""
-        period = _SIDE_PERIOD_SURE if self.trust >= _SURE else _SIDE_PERIOD_UNSURE
+        is_sure = self.trust >= _SURE and self.estimate.side_odds >= -CLEAR_SIDE_ODDS
+        period = _SIDE_PERIOD_SURE if is_sure else _SIDE_PERIOD_UNSURE
         return stamp - self.side_looked_at >= period
 
     @property
@@ -147,10 +165,16 @@ class Track:
         self.side, self.trust = other_side(self.side), 0.0
 
     def trade_names(self, other: Track) -> None:
-        """Go on as the hand that another track was taken for, and it as this one."""
+        """
+        Go on as the hand that another track was taken for, and it as this one.
+
+        What was seen since they were taken for each other goes under the wrong name: each is again
+        where it was last seen for sure.
+        """
         self.track_id, other.track_id = other.track_id, self.track_id
         self.side, other.side = other.side, self.side
-        self.hand, other.hand = other.hand, self.hand
+        self.sight, other.sight = other._sure_sight, self._sure_sight
+        self._sure_sight, other._sure_sight = self.sight, other.sight
         self.trust = other.trust = 0.0
 
     def correct_size(self, detected: HandBox, estimate: Estimate) -> None:

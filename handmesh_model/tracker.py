@@ -15,11 +15,12 @@ from handmesh_model.estimator import (
     Estimate,
     likelier,
     mirrored,
+    other_side,
     same_hand,
     without_duplicates,
 )
 from handmesh_model.hand import Hand, HandBox, TrackState
-from handmesh_model.looks import Look, crowded, doubtful, settle_sides, told_apart
+from handmesh_model.looks import Look, crowded, doubtful, settle_sides, strangers, told_apart
 from handmesh_model.predictor import HandMeshPredictor
 from handmesh_model.track import Track
 from handmesh_model.view import View
@@ -93,13 +94,14 @@ class HandTracker:
         with self.predictor.lock:
             self._tracks: list[Track] = []
             self._gone: list[Track] = []
-            """Ended by a gap, and not said to be lost yet: the first frame after it may fail."""
+            """Ended, and not said to be lost yet: the frame that they end with may fail."""
+            self._shape: tuple[int, ...] | None = None
             self._last_stamp = -np.inf
             self._last_search = -np.inf
 
     def take_over(self, other: HandTracker) -> None:
         """Go on with the hands of another tracker, which is not used afterwards."""
-        self._tracks, self._gone = other._tracks, other._gone
+        self._tracks, self._gone, self._shape = other._tracks, other._gone, other._shape
         self._last_stamp, self._last_search = other._last_stamp, other._last_search
 
     def update(
@@ -116,7 +118,7 @@ class HandTracker:
         """
         Hands of the next frame, by rising id.
 
-        :param rgb: (H, W, 3) uint8 RGB.
+        :param rgb: (H, W, 3) uint8 RGB; another size than that of the frame before ends tracks.
         :param stamp: seconds, of the frame; one before the last starts anew, a gap ends tracks.
         :param intrinsics: (3, 3) or None, as for :meth:`HandMeshPredictor.predict`.
         :param boxes: candidates from elsewhere, in the detector's stead.
@@ -133,17 +135,20 @@ class HandTracker:
         with self.predictor.working_on(rgb, refine):
             if stamp < self._last_stamp:
                 self.reset()
-            self._end_after_gap(stamp)
-            self._last_stamp = stamp
+            self._end_unfollowable(stamp, rgb.shape)
+            self._last_stamp, self._shape = stamp, rgb.shape
             self._advance(rgb, stamp, boxes)
             hands = [self._hand(track, stamp, view) for track in [*self._gone, *self._tracks]]
             self._gone = []
             self._tracks = [track for track in self._tracks if track.state is not TrackState.LOST]
             return hands
 
-    def _end_after_gap(self, stamp: float) -> None:
-        """End all tracks if no frame came for so long that any hand there now is new."""
-        if stamp - self._last_stamp <= max(self.settings.hold_time, _LONGEST_GAP):
+    def _end_unfollowable(self, stamp: float, shape: tuple[int, ...]) -> None:
+        """
+        End all tracks if any hand there now is new: no frame came for long, or pixels are others.
+        """
+        is_gap = stamp - self._last_stamp > max(self.settings.hold_time, _LONGEST_GAP)
+        if not is_gap and self._shape in (None, shape):
             return
         for track in self._tracks:
             track.state = TrackState.LOST
@@ -189,19 +194,27 @@ class HandTracker:
             look.mirrored = next(estimates)
         if asks_side:
             found = [likelier(estimate, next(estimates)) for estimate in found]
-        self._follow(looks, stamp)
-        self._begin(found, stamp)
+        others = self._follow(looks, stamp, asks_side)
+        self._begin([*found, *others], stamp)
 
-    def _follow(self, looks: Sequence[Look], stamp: float) -> None:
-        """Tell each track what was seen of it."""
+    def _follow(self, looks: Sequence[Look], stamp: float, asks_side: bool) -> list[Estimate]:
+        """
+        Tell each track what was seen of it.
+
+        :param asks_side: whether the network is asked for sides.
+        :returns: other hands that were found where one out of sight was looked for.
+        """
         shown = [look for look in looks if self._shows_hand(look.seen)]
         kept = told_apart(shown)
+        others = strangers(kept, asks_side)
+        kept = [look for look in kept if look not in others]
         doubles = [look for look in shown if self._is_double(look, kept, stamp)]
         settle_sides(looks, kept, stamp)
         for look in looks:
             track = look.track
             if look in kept:
-                track.see(look.seen, stamp, alone=not crowded(look, kept, _TOUCHING))
+                alone = not crowded(look, kept, _TOUCHING)
+                track.see(look.seen, stamp, alone, agrees=look.favour > 0)
                 if look.match is not None:
                     track.correct_size(look.match, look.seen)
             elif look in doubles or stamp - track.seen > self.settings.hold_time:
@@ -209,6 +222,7 @@ class HandTracker:
             else:
                 track.state = TrackState.HELD
         self._tracks.sort(key=lambda track: track.track_id)
+        return [look.mirrored for look in others if look.mirrored is not None]
 
     def _shows_hand(self, estimate: Estimate) -> bool:
         return estimate.presence >= self.settings.stay_presence and _plausible(estimate)
@@ -236,19 +250,29 @@ class HandTracker:
         """
         Give each track in turn the candidate that it is seen in, if any.
 
+        A track out of sight rather gets one that is not said to be of the other side.
+
         :returns: those that are nobody's, the surest first, and no more than the detector would
             give: elsewhere others may send any number, and the network looks at each.
         """
         free = list(candidates)
         for look in looks:
             box, held = look.box, look.track.state is TrackState.HELD
+            wrong = other_side(look.track.side) if held else None
             near = [
                 c
                 for c in free
                 if intersection_over_union(c, box) > _SAME_PLACE or (held and is_near(c, box))
             ]
             if near:
-                best = max(near, key=lambda c: (intersection_over_union(c, box), c.score))
+                best = max(
+                    near,
+                    key=lambda c: (
+                        c.side is None or c.side != wrong,
+                        intersection_over_union(c, box),
+                        c.score,
+                    ),
+                )
                 look.match = best
                 # What else lies on a tracked hand is that hand once more.
                 free = [c for c in free if c is best or intersection_over_union(c, box) < 0.3]
@@ -273,13 +297,12 @@ class HandTracker:
                 self._tracks.append(Track(next(self._ids), estimate, stamp))
 
     def _hand(self, track: Track, stamp: float, view: View) -> Hand:
-        hand = track.hand
-        if track.state is TrackState.TRACKED or hand is None:
+        if track.state is TrackState.TRACKED or track.sight is None:
             hand = self.predictor.place(track.estimate, view, track.size)
             box = replace(hand.box, track_id=track.track_id)
-            hand = replace(hand, box=box, track_id=track.track_id)
-            track.take_place(hand)
-        return replace(hand, state=track.state, lead=track.seen - stamp)
+            track.take_place(replace(hand, box=box, track_id=track.track_id))
+        assert track.sight is not None
+        return replace(track.sight.hand, state=track.state, lead=track.sight.stamp - stamp)
 
 
 def _plausible(estimate: Estimate) -> bool:

@@ -16,7 +16,7 @@ from handmesh_model.detector import (
     load_detector,
     save_detector,
 )
-from handmesh_model.errors import CheckpointError, ShapeError
+from handmesh_model.errors import BackendError, CheckpointError, ShapeError
 from handmesh_model.hand import HandBox
 from handmesh_model.network.hand_detector import DetectorOutputs, HandDetectorNet
 
@@ -99,6 +99,20 @@ def test_wild_maps_give_finite_boxes_around_pixels_of_the_picture(
         assert np.isfinite([box.x_min, box.y_min, box.x_max, box.y_max]).all()
         assert box.x_min < 640
         assert box.y_min < 470
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+@pytest.mark.parametrize('name', DetectorOutputs._fields)
+def test_maps_that_hold_nan_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: float
+) -> None:
+    """They would be no hand for ever, or one that is nowhere."""
+    detector = HandDetector(HandDetectorNet(4))
+    outputs = quiet_maps()
+    getattr(outputs, name)[..., 5, 7] = value
+    monkeypatch.setattr(detector.runner, 'run', lambda image: outputs)
+    with pytest.raises(BackendError, match=f"NaN or infinite values in '{name}', expected finite"):
+        detector.detect(np.zeros((480, 640, 3), np.uint8))
 
 
 def test_fusing_changes_nothing() -> None:

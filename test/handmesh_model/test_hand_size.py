@@ -1,5 +1,6 @@
 """A user's hand size over some frames."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -83,6 +84,45 @@ def test_why_nothing_was_measured_is_said(fields, side, said):
     for _ in range(8):
         meter.see_depth([one])
     with pytest.raises(CalibrationError, match=f'in 0 frames.*{said}'):
+        meter.result()
+
+
+def test_frames_with_numbers_of_their_own_have_one_reason():
+    meter = HandSizeMeter()
+    one, _ = hand()
+    notes = [
+        f'depth is known at {3 + i} of {90 + i} pixels on the hand, expected 24 at least'
+        for i in range(20)
+    ]
+    for hands in ([replace(one, scale_note=note)] for note in notes):
+        meter.see_depth(hands)
+    for _ in range(3):
+        meter.see_depth([])
+    with pytest.raises(CalibrationError, match=f'mostly, {notes[-1]}'):
+        meter.result()
+
+
+def test_tilts_are_one_reason():
+    meter = HandSizeMeter()
+    plane = Plane(np.array([0.0, 0, 1]), 0.6)
+    for degrees in (48, 52, 56, 60):
+        meter.see_plane([hand(tilt=np.radians(degrees))[0]], plane)
+    for _ in range(3):
+        meter.see_plane([hand()[0]], None)
+    with pytest.raises(CalibrationError, match=r'mostly, the palm is tilted by \d+ degrees'):
+        meter.result()
+
+
+@pytest.mark.parametrize('number', ['0.3', '1.2e+03', '-0.07', 'nan', '90%'])
+def test_numbers_of_any_form_are_no_reason_of_their_own(number):
+    meter = HandSizeMeter()
+    one, _ = hand()
+    unit = '%' if number.endswith('%') else ''
+    for value in ('7', '0.08', number.removesuffix('%')):
+        meter.see_depth([replace(one, scale_note=f'at {value}{unit} m')])
+    for _ in range(2):
+        meter.see_depth([replace(one, scale_note='at no m')])
+    with pytest.raises(CalibrationError, match=re.escape(f'mostly, at {number} m')):
         meter.result()
 
 

@@ -184,6 +184,42 @@ def test_hands_not_seen_keep_the_last_smooth_geometry_and_its_age(
     np.testing.assert_array_equal(held.joints_camera, last.joints_camera)
 
 
+def test_a_hand_out_of_sight_that_was_last_seen_at_another_time_passes_as_it_is(
+    hand: Hand,
+) -> None:
+    """What had its id since was another hand, and is no motion of this one."""
+    smoother = HandSmoother()
+    for i in range(10):
+        smoother.update([at(hand, (0.02 * i, 0, 0))], i / RATE)
+    held = replace(hand, state=TrackState.HELD, lead=-5 / RATE)
+    for i in range(10, 12):
+        held = replace(held, lead=held.lead - 1 / RATE)
+        assert smoother.update([held], i / RATE, i / RATE + 0.1) == [held]
+    (found,) = smoother.update([hand], 12 / RATE, 12 / RATE + 0.1)
+    np.testing.assert_array_equal(found.joints_camera, hand.joints_camera)
+
+
+@pytest.mark.parametrize('step', [0.001, 0.002, 0.01])
+def test_a_second_look_that_comes_soon_makes_a_resting_hand_no_faster(
+    hand: Hand, step: float
+) -> None:
+    rng = np.random.default_rng(3)
+
+    def error(step: float) -> float:
+        """Mean distance of the first prediction from the truth, metres."""
+        off = []
+        for _ in range(20):
+            smoother = HandSmoother()
+            for stamp in (1.0, 1.0 + step):
+                noise = rng.normal(0, 0.0022, hand.joints_camera.shape)
+                smoother.update([replace(hand, joints_camera=hand.joints_camera + noise)], stamp)
+            (ahead,) = smoother.predict(1.0 + step + 0.1)
+            off.append(np.linalg.norm(ahead.joints_camera - hand.joints_camera, axis=1).mean())
+        return float(np.mean(off))
+
+    assert error(step) < 1.1 * error(1 / RATE) < 0.012
+
+
 def test_a_hand_that_was_never_seen_tracked_passes_as_it_is(hand: Hand) -> None:
     held = replace(hand, state=TrackState.HELD, lead=-0.2)
     assert HandSmoother().update([held], 1.0) == [held]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from handmesh_model.errors import BackendError, ConfigError, ImageError, Intrins
 from handmesh_model.estimator import Estimate
 from handmesh_model.hand import HandBox, Side, TrackState
 from handmesh_model.topology import HandTopology
-from handmesh_model.tracker import HandTracker, TrackerSettings
+from handmesh_model.tracker import _SMALLEST_HAND, HandTracker, TrackerSettings
+
+DOCS = Path(__file__).parents[2] / 'docs'
 
 
 def test_a_hand_is_followed_whether_its_mesh_is_refined_or_not(topology: HandTopology) -> None:
@@ -182,6 +185,111 @@ def test_held_hand_is_found_again_elsewhere_under_its_id(topology: HandTopology)
     assert states(tracker.update(IMAGE, 0.06)) == [(0, 'right', 'tracked')]
 
 
+@pytest.mark.parametrize('told', [True, False])
+@pytest.mark.parametrize('away', [0, 60, 120])
+@pytest.mark.parametrize(('before', 'gap'), [(2, 1), (45, 3), (60, 8)])
+def test_another_hand_where_one_is_held_has_an_id_of_its_own(
+    topology: HandTopology,
+    monkeypatch: pytest.MonkeyPatch,
+    before: int,
+    gap: int,
+    away: int,
+    told: bool,
+) -> None:
+    world, tracker = make(topology, {'a': (250, 240, 'left')})
+    if not told:
+        detect = world.detect
+
+        def unsided(rgb: np.ndarray) -> list[HandBox]:
+            return [replace(box, side=None) for box in detect(rgb)]
+
+        monkeypatch.setattr(tracker.predictor, 'detect', unsided)
+    for i in range(before):
+        tracker.update(IMAGE, i / 30)
+    world.hands = {}
+    for i in range(before, before + gap):
+        assert states(tracker.update(IMAGE, i / 30)) == [(0, 'left', 'held')]
+    world.hands = {'b': (250 + away, 240, 'right')}
+    for i in range(before + gap, before + gap + 30):
+        *others, hand = tracker.update(IMAGE, i / 30)
+        assert states([hand]) == [(1, 'right', 'tracked')]
+        assert states(others) in ([(0, 'left', 'held')], [(0, 'left', 'lost')], [])
+    assert others == []
+
+
+def test_a_held_hand_does_not_go_on_as_another_that_no_search_finds(
+    topology: HandTopology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, tracker = make(topology, {'a': (250, 240, 'left')})
+    for i in range(45):
+        tracker.update(IMAGE, i / 30)
+    monkeypatch.setattr(tracker.predictor, 'detect', lambda rgb: [])
+    world.hands = {}
+    tracker.update(IMAGE, 45 / 30)
+    world.hands = {'b': (260, 240, 'right')}
+    for i in range(46, 52):
+        assert states(tracker.update(IMAGE, i / 30)) == [(0, 'left', 'held')]
+    world.hands = {'a': (260, 240, 'left')}
+    assert states(tracker.update(IMAGE, 52 / 30)) == [(0, 'left', 'tracked')]
+
+
+def test_a_held_hand_taken_for_another_in_one_frame_has_its_id_back_in_the_next(
+    topology: HandTopology,
+) -> None:
+    world, tracker = make(topology, {'a': (250, 240, 'left')})
+    for i in range(45):
+        tracker.update(IMAGE, i / 30)
+    for i, side in ((45, None), (46, 'right'), (47, 'left'), (48, 'left')):
+        world.hands = {} if side is None else {'a': (250, 240, side)}  # type: ignore[dict-item]
+        hands = tracker.update(IMAGE, i / 30)
+        assert states(hands)[0] == (0, 'left', 'held' if i < 47 else 'tracked')
+
+
+@pytest.mark.parametrize('before', range(45, 76, 6))
+def test_another_hand_in_the_next_frame_is_of_its_own_side_soon(
+    topology: HandTopology, before: int
+) -> None:
+    world, tracker = make(topology, {'a': (250, 240, 'left')})
+    for i in range(before):
+        tracker.update(IMAGE, i / 30)
+    world.hands = {'b': (260, 240, 'right')}
+    for i in range(before, before + 13):
+        hands = tracker.update(IMAGE, i / 30)
+    assert states(hands) == [(0, 'right', 'tracked')]
+
+
+def test_hands_that_come_back_together_are_told_apart_by_their_sides(
+    topology: HandTopology,
+) -> None:
+    world, tracker = make(topology, {'a': (200, 200, 'left'), 'b': (320, 200, 'right')})
+    for i in range(10):
+        tracker.update(IMAGE, i / 30)
+    world.hands = {}
+    for i in range(10, 13):
+        tracker.update(IMAGE, i / 30)
+    # Each nearer to where the other was.
+    world.hands = {'a': (290, 200, 'left'), 'b': (230, 260, 'right')}
+    hands = tracker.update(IMAGE, 13 / 30)
+    assert states(hands) == [(0, 'left', 'tracked'), (1, 'right', 'tracked')]
+    assert [hand.box.center[0] for hand in hands] == pytest.approx([290, 230])
+
+
+def test_without_a_head_for_sides_a_held_hand_is_no_box_of_the_other_side(
+    topology: HandTopology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, tracker = make(topology, {'a': (250, 240, 'left')})
+    monkeypatch.setattr(tracker.predictor.estimator, 'tells_side', False)
+    for i in range(45):
+        tracker.update(IMAGE, i / 30)
+    world.hands = {}
+    assert states(tracker.update(IMAGE, 45 / 30)) == [(0, 'left', 'held')]
+    world.hands = {'b': (250, 240, 'right')}
+    seen = [states(tracker.update(IMAGE, i / 30)) for i in range(46, 60)]
+    assert seen[:7] == [[(0, 'left', 'held')]] * 7
+    assert [(0, 'left', 'lost')] in seen[7:9]
+    assert seen[-1] == [(1, 'right', 'tracked')]
+
+
 def test_hand_that_comes_back_after_being_lost_is_a_new_one(topology: HandTopology) -> None:
     world, tracker = make(topology, {'a': (150, 200, 'right')}, hold_time=0.0)
     tracker.update(IMAGE, 0.0)
@@ -328,6 +436,43 @@ def test_frames_that_stay_away_for_long_end_the_tracks(topology: HandTopology) -
     assert states(hands) == [(0, 'right', 'lost'), (1, 'right', 'tracked')]
     assert hands[0].lead == pytest.approx(-58.0)
     assert states(tracker.update(IMAGE, 60.1)) == [(1, 'right', 'tracked')]
+
+
+@pytest.mark.parametrize('is_taken_over', [False, True])
+def test_images_of_another_size_end_the_tracks(
+    topology: HandTopology, is_taken_over: bool
+) -> None:
+    """Their boxes are in other pixels: a hand there may be another one."""
+    world, tracker = make(topology, {'a': (150, 120, 'right'), 'b': (300, 240, 'left')})
+    for i in range(3):
+        tracker.update(IMAGE, i / 30)
+    if is_taken_over:
+        before, tracker = tracker, HandTracker(tracker.predictor, ids=tracker._ids)
+        tracker.take_over(before)
+    # The same view.
+    world.hands, world.size = {'a': (300, 240, 'right'), 'b': (600, 480, 'left')}, 200
+    larger = np.zeros((960, 1280, 3), np.uint8)
+    hands = tracker.update(larger, 0.1)
+    assert states(hands) == [
+        (0, 'right', 'lost'),
+        (1, 'left', 'lost'),
+        (2, 'right', 'tracked'),
+        (3, 'left', 'tracked'),
+    ]
+    assert [hand.lead for hand in hands[:2]] == pytest.approx([-0.1 + 2 / 30] * 2)
+    hands = tracker.update(larger, 0.13)
+    assert states(hands) == [(2, 'right', 'tracked'), (3, 'left', 'tracked')]
+
+
+def test_hands_too_small_are_not_followed_as_the_documents_say(topology: HandTopology) -> None:
+    world, tracker = make(topology, {'a': (200, 200, 'right')})
+    world.size = _SMALLEST_HAND - 1
+    assert tracker.update(IMAGE, 0.0, boxes=[world.box('a')]) == []
+    world.size = _SMALLEST_HAND + 1
+    assert len(tracker.update(IMAGE, 0.0, boxes=[world.box('a')])) == 1
+    for name in ('accuracy.md', 'parameters.md'):
+        said = (DOCS / name).read_text(encoding='utf-8')
+        assert f'less than {_SMALLEST_HAND:g} pixels' in said
 
 
 @pytest.mark.parametrize('is_taken_over', [False, True])

@@ -11,7 +11,7 @@ from scripted_hands import IMAGE, make, states
 
 from handmesh_model.boxes import intersection_over_union
 from handmesh_model.estimator import Estimate
-from handmesh_model.hand import Hand, HandBox, Side
+from handmesh_model.hand import Hand, HandBox, Side, TrackState
 from handmesh_model.topology import HandTopology
 
 RATE = 30
@@ -124,8 +124,13 @@ def test_a_hand_in_sight_stays_tracked_whatever_its_crop_says_of_sides(
         return replace(estimate, side_agreement=0.05 if box.side == 'right' else 0.95)
 
     scene.world.look = wrong  # type: ignore[method-assign]
-    for _ in range(90):
+    for _ in range(91):
         assert [hand[2] for hand in states(scene.show(200, 245))] == ['tracked', 'tracked']
+    # And is found again there.
+    hidden = scene.places.pop('a')
+    assert [hand[2] for hand in states(scene.show(b=245))] == ['held', 'tracked']
+    scene.places = {'a': hidden, **scene.places}
+    assert [hand[2] for hand in states(scene.show(200, 245))] == ['tracked', 'tracked']
 
 
 @pytest.mark.parametrize('agreement', [0.499, 0.4, 0.1])
@@ -163,6 +168,48 @@ def test_a_track_on_the_hand_of_one_out_of_sight_gives_it_back(topology: HandTop
     seen = [states(scene.show(b=180)) for _ in range(5)]
     assert seen[0] == [(0, 'right', 'tracked'), (1, 'left', 'held')]
     assert seen[-1] == [(0, 'right', 'held'), (1, 'left', 'tracked')]
+
+
+def test_a_hand_that_another_was_taken_for_is_held_where_it_was_seen_itself(
+    topology: HandTopology,
+) -> None:
+    scene = Scene(topology, front='a')
+    said: dict[tuple[int, float], Hand] = {}
+    for i in range(60):
+        if i == 45:
+            del scene.places['a']
+        hands = scene.show(200, 250) if i < 45 else scene.show(b=180)
+        for hand in hands:
+            at = round(i / RATE + hand.lead, 6)
+            if hand.state is TrackState.TRACKED:
+                said[hand.track_id, at] = hand
+            else:
+                # As it was said at that time, and of that name.
+                before = said[hand.track_id, at]
+                assert before.side == hand.side
+                np.testing.assert_array_equal(before.joints_camera, hand.joints_camera)
+                np.testing.assert_array_equal(before.joints_image, hand.joints_image)
+        if i == 50:
+            assert states(hands) == [(0, 'right', 'held'), (1, 'left', 'tracked')]
+            assert [hand.box.center[0] for hand in hands] == pytest.approx([200, 180])
+            assert -8 / RATE < hands[0].lead <= -5 / RATE
+
+
+def test_hands_taken_for_each_other_get_their_ids_back_though_one_was_out_of_sight(
+    topology: HandTopology,
+) -> None:
+    scene = Scene(topology, front='a')
+    for _ in range(45):
+        scene.show(200, 250)
+    # The right hand is hidden while the left one comes to its place, and turns up far from it.
+    hidden = scene.places.pop('a')
+    scene.show(b=190)
+    scene.places = {'a': hidden, **scene.places}
+    seen = [scene.show(340, 170 - 20 * i) for i in range(7)]
+    assert states(seen[0]) == [(0, 'right', 'held'), (1, 'left', 'tracked')]
+    assert [hand.box.center[0] for hand in seen[0]] == pytest.approx([200, 170])
+    assert states(seen[-1]) == [(0, 'right', 'tracked'), (1, 'left', 'tracked')]
+    assert [hand.box.center[0] for hand in seen[-1]] == pytest.approx([340, 50])
 
 
 def test_a_second_hand_of_a_side_has_the_first_one_looked_at_again(
