@@ -19,6 +19,7 @@ import numpy as np
 
 from handmesh_model.errors import HandmeshError, ImageError, IntrinsicsError
 from handmesh_ros.bag_reader import LONGEST_WORD, METADATA, bag_messages, brief_error, opened_bag
+from handmesh_ros.frame_names import frame_name
 from handmesh_ros.source_camera import SourceCamera, sounds_rectified
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _camera(
         warn(f"the camera matrix in bag '{path}' is not taken: {error}")
         return None
     frames = message.header.frame_id, '' if image is None else image.frame
-    if all(frames) and frames[0] != frames[1]:
+    if all(frames) and len(set(map(frame_name, frames))) > 1:
         of_info, of_images = (frame[:LONGEST_WORD] for frame in frames)
         warn(
             f"camera_info on '{info_topic}' of bag '{path}' is in frame '{of_info}', the images "

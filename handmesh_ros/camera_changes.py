@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from handmesh_ros.calibration import Calibration
+from handmesh_ros.frame_names import frame_name
 
 _SAME_RAYS = 0.02
 """Change of focal lengths (relative) and principal point (of the image's size) that is none:
@@ -35,7 +36,7 @@ class CameraChanges:
         :returns: that of the images before, if it was another one.
         """
         before, self._frame_id = self._frame_id, frame_id
-        if before in (None, frame_id):
+        if before is None or frame_name(before) == frame_name(frame_id):
             return None
         self._rays = None
         return before

@@ -12,6 +12,7 @@ from sensor_msgs.msg import CameraInfo
 
 from handmesh_model.errors import IntrinsicsError
 from handmesh_ros.calibration import Calibration, camera_info_to_calibration
+from handmesh_ros.frame_names import frame_name
 from handmesh_ros.qos import LATCHED, SENSOR, is_latched, matched_qos
 from handmesh_ros.source_camera import sounds_rectified
 
@@ -83,7 +84,8 @@ class CameraWatch:
             self.close()
             self._subscribe()
         self._follow_parameter()
-        self._compare(image_frame)
+        is_gone = not publishers and self._node.count_publishers(self._image_topic()) > 0
+        self._judge(image_frame, is_gone)
 
     @property
     def fault(self) -> str:
@@ -154,12 +156,16 @@ class CameraWatch:
         with self._lock:
             self._message = self._message if message is None else message
             self._taken_as_rectified = rectified
+            before = self._rectification
             if self._message is None or not self._derive(self._message, rectified):
                 return
             calibration, fault = self._calibration, self._fault
             rectification = self._rectification
         if fault:
             self._say(f'{fault}; {self._loss}')
+            return
+        # Cameras that zoom, or calibrate themselves, send other numbers with every image.
+        if rectification == before:
             return
         self._node.get_logger().info(
             f'Camera is calibrated: {self._gain}; distortion: {rectification}'
@@ -190,20 +196,32 @@ class CameraWatch:
         self._rectification = '' if calibration is None else _rectification(calibration, rectified)
         return True
 
-    def _compare(self, image_frame: str) -> None:
-        """Say once that camera_info is in another frame than the images."""
+    def _judge(self, image_frame: str, is_gone: bool) -> None:
+        """
+        Say once that camera_info may be of another camera than the images.
+
+        :param is_gone: nobody publishes it any more, but images; it may have been meant so.
+        """
         with self._lock:
-            frame = '' if self._message is None else self._message.header.frame_id
-            doubt = ''
-            if frame and image_frame and frame != image_frame and self._calibration is not None:
-                doubt = (
-                    f"camera_info on '{self._topic()}' is in frame '{frame}', the images in "
-                    f"'{image_frame}': make sure that it is of the same camera"
-                )
+            doubt = '' if self._calibration is None else self._why_other(image_frame, is_gone)
             is_new = doubt != self._doubt
             self._doubt = doubt
         if doubt and is_new:
             self._say(doubt)
+
+    def _why_other(self, image_frame: str, is_gone: bool) -> str:
+        if is_gone:
+            return (
+                f"camera_info on '{self._topic()}' has no publisher any more, images on "
+                f"'{self._image_topic()}' have: make sure that the last one is of the same camera"
+            )
+        frame = '' if self._message is None else self._message.header.frame_id
+        if not (frame and image_frame) or frame_name(frame) == frame_name(image_frame):
+            return ''
+        return (
+            f"camera_info on '{self._topic()}' is in frame '{frame}', the images in "
+            f"'{image_frame}': make sure that it is of the same camera"
+        )
 
 
 def _offer(publisher: Any) -> str:

@@ -24,9 +24,10 @@ from std_msgs.msg import Header
 from handmesh_model.depth_image import check_depth
 from handmesh_model.errors import HandmeshError, ImageError
 from handmesh_ros.depth_images import image_to_depth
+from handmesh_ros.frame_names import frame_name
 from handmesh_ros.monitor import FAULT_MEMORY
 from handmesh_ros.qos import best_effort
-from handmesh_ros.stamps import stamp_to_nanoseconds
+from handmesh_ros.stamps import UNSTAMPED, is_jump, stamp_to_nanoseconds
 
 _KEPT = 8
 _ALIVE = 1.0
@@ -55,7 +56,7 @@ class DepthStream:
         self._in_vain = 0
         self._newest_image = 0
         self._last = self._went_back = float('-inf')
-        """When depth came last, and when its stamps last went back."""
+        """When depth came last, and when its time last jumped back."""
         self._is_said = False
         self._fit, self._agreement = _Standing(), _Standing()
         self._node: Any = None
@@ -79,11 +80,9 @@ class DepthStream:
 
     def offer(self, message: Image) -> None:
         """Lay down a depth image; never waits."""
-        stamp, now = stamp_to_nanoseconds(message.header.stamp), time.monotonic()
+        stamp, now = _stamp(message), time.monotonic()
         with self._arrived:
-            if self._messages and 0 < stamp < stamp_to_nanoseconds(
-                self._messages[-1].header.stamp
-            ):
+            if is_jump(stamp, max(map(_stamp, self._messages), default=UNSTAMPED)):
                 self._messages.clear()
                 self._went_back = now
             if any(
@@ -97,9 +96,9 @@ class DepthStream:
 
     def _forget(self) -> None:
         """
-        Use nothing of a former run, for images whose stamps went back.
+        Use nothing of a former run, for images whose time has jumped back.
 
-        Depth whose own stamps went back just before is of the new run, and stays.
+        Depth whose own time has jumped back just before is of the new run, and stays.
         """
         if time.monotonic() - self._went_back > _ALIVE:
             self._messages.clear()
@@ -178,9 +177,9 @@ class DepthStream:
         wanted = stamp_to_nanoseconds(stamp)
         has_waited = False
         with self._arrived:
-            if 0 < wanted < self._newest_image:
+            if is_jump(wanted, self._newest_image):
                 self._forget()
-            self._newest_image = wanted
+            self._newest_image = max(wanted, self._newest_image)
             while True:
                 # Of those equally near, as all without stamps are, the newest.
                 best = min(
@@ -204,7 +203,9 @@ class DepthStream:
         # Newer ones than the image are there: its own will not come any more.
         if any(_gap(m, stamp) > tolerance for m in self._messages):
             return False
-        return _is_expected([-_gap(m, stamp) for m in self._messages], tolerance)
+        # They come in the order in which they were sent, which one that is late breaks.
+        ages = sorted((-_gap(m, stamp) for m in self._messages), reverse=True)
+        return _is_expected(ages, tolerance)
 
 
 class _Standing:
@@ -230,9 +231,14 @@ class _Standing:
         return self._text if is_wrong else ''
 
 
+def _stamp(message: Image) -> int:
+    """Nanoseconds."""
+    return stamp_to_nanoseconds(message.header.stamp)
+
+
 def _gap(message: Image, stamp: Any) -> float:
     """Seconds that a message is newer than a stamp."""
-    return (stamp_to_nanoseconds(message.header.stamp) - stamp_to_nanoseconds(stamp)) * 1e-9
+    return (_stamp(message) - stamp_to_nanoseconds(stamp)) * 1e-9
 
 
 def _is_expected(ages: Sequence[float], tolerance: float) -> bool:
@@ -262,7 +268,7 @@ def _checked(message: Image, wanted: str, shape: tuple[int, int]) -> np.ndarray:
     :raises ShapeError: if it has another size.
     """
     frame = message.header.frame_id
-    if frame and wanted and frame != wanted:
+    if frame and wanted and frame_name(frame) != frame_name(wanted):
         raise ImageError(
             f"depth is in frame '{frame}', the image in '{wanted}': expected depth that is "
             'registered to the image'

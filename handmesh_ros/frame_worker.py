@@ -141,7 +141,7 @@ class FrameWorker:
 
     def stop(self) -> bool:
         """
-        Finish the image at hand, and end.
+        Finish the image at hand, of which nothing is published any more, and end.
 
         :returns: whether it has ended; an image that takes forever is not waited for.
         """
@@ -220,7 +220,7 @@ class FrameWorker:
             self._monitor.count('unwatched')
             return
         stamp = self._times.stamp_of(message.header)
-        if self._times.is_stale(stamp, settings.max_age):
+        if self._times.is_stale(stamp, settings.max_age) or self._times.is_late(stamp):
             return
         if self._times.went_back(stamp):
             self._start_anew()
@@ -236,6 +236,8 @@ class FrameWorker:
         # Meshes cost more than joints alone; a measurement of the hand rests on the best.
         refine = measuring or not wanted <= JOINTS_ONLY
         hands = self._hands(message.header, rgb, stamp, camera, depth, settings, refine)
+        if self._slot.is_closed:
+            return  # whoever has ended the worker wants no more hands, and may not have waited
         self._surroundings.hand_size.see(rgb, hands, camera)
         with self._monitor.stage('smooth'):
             steady = self._steadier.steady(hands, stamp, settings)

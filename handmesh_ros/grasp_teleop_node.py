@@ -44,6 +44,7 @@ from handmesh_model.teleop.grasp_teleop import Command, GraspTeleop, Mode
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
 from handmesh_model.teleop.robot_hand import RobotHand, human_hand, load_robot_hand
 from handmesh_ros import executable, msg
+from handmesh_ros.frame_names import frame_name
 from handmesh_ros.qos import SENSOR
 from handmesh_ros.ros_parameters import ParameterServer
 from handmesh_ros.stamps import UNSTAMPED, stamp_to_nanoseconds
@@ -189,7 +190,7 @@ class GraspTeleopNode(Node):
     def _why_elsewhere(self, frame: str) -> str:
         """Why hands of this frame are not to be followed, or ''."""
         expected = self.settings.camera_frame or self._first_frame
-        if expected is None or frame == expected:
+        if expected is None or frame_name(frame) == frame_name(expected):
             return ''
         return (
             f"hands are of frame '{frame}', expected '{expected}' (another camera? parameter "

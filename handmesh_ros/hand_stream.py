@@ -96,13 +96,19 @@ class HandStream:
         self.is_running = True
         self.follow_demand()
 
-    def stop(self) -> None:
-        """Take no more images, and let RViz forget the hands while publishers are active."""
-        if self.is_running:
-            self.is_running = False
-            self._release()
-            if self._worker.stop():
-                self._outputs.clear()
+    def stop(self) -> bool:
+        """
+        Take no more images, and let RViz forget the hands while publishers are active.
+
+        :returns: False if the image at hand is not done yet; its hands will not be published.
+        """
+        if not self.is_running:
+            return True
+        self.is_running = False
+        self._release()
+        has_ended = self._worker.stop()
+        self._outputs.clear()
+        return has_ended
 
     def close(self) -> None:
         """Let go of network, publishers and subscriptions; not to be used afterwards."""

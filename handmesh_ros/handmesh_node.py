@@ -251,8 +251,10 @@ class HandmeshNode(LifecycleNode):
         if self._stream is not None and self._state == 'active':
             if wanted and not self._stream.is_running and not self._start():
                 return False, self._monitor.faults()['parameters'].text
-            if not wanted:
-                self._stream.stop()
+            if not (wanted or self._stream.stop()):
+                self._is_enabled = False
+                busy = self._stream.busy_for()
+                return False, f'disabled, but the image at hand is not done after {busy:.0f} s'
         self._is_enabled = wanted
         text = 'enabled' if wanted else 'disabled'
         return True, text if self._state == 'active' else f'{text}; the node is {self._state}'

@@ -6,11 +6,14 @@ from collections.abc import Callable
 
 from std_msgs.msg import Header
 
+from handmesh_model.motion_limits import JUMP_BACK
 from handmesh_ros.monitor import FaultKind, Monitor
 from handmesh_ros.stamps import stamp_to_seconds
 
 CREDIBLE_AGE = 60.0
 """Seconds; beyond that, stamps are not of this clock, and statistics would mislead."""
+_LATE_IN_A_ROW = 5
+"""Images that may be late one after the other; of a loop shorter than a jump all would be."""
 
 
 class ImageTimes:
@@ -31,8 +34,9 @@ class ImageTimes:
         self.reset()
 
     def reset(self) -> None:
-        """Forget when the last image was."""
-        self._last_stamp = float('-inf')
+        """Forget when the newest image was."""
+        self._newest = float('-inf')
+        self._late = 0
 
     def stamp_of(self, header: Header) -> float:
         """Seconds; of images without a stamp the time at which they are taken up."""
@@ -66,10 +70,24 @@ class ImageTimes:
             self._monitor.note(name, age)
         return age
 
+    def is_late(self, stamp: float) -> bool:
+        """Whether an image comes after a newer one, which is counted and said."""
+        back = self._newest - stamp
+        self._late = self._late + 1 if 0 < back < JUMP_BACK else 0
+        if not 0 < self._late <= _LATE_IN_A_ROW:
+            return False
+        self._monitor.count('stale')
+        self._fault('time', f'image dropped: it is {back:.3g} s older than one before it')
+        return True
+
     def went_back(self, stamp: float) -> bool:
-        """Whether an image is older than the one asked about before, which is said."""
-        back = self._last_stamp - stamp
-        self._last_stamp = stamp
+        """
+        Whether time itself has gone back since the image asked about before; it is said.
+
+        :param stamp: of an image that is not late.
+        """
+        back = self._newest - stamp
+        self._newest, self._late = stamp, 0
         if back > 0:
             self._fault('time', f'image stamps went back by {back:.3g} s: tracks start anew')
         return back > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter, deque
@@ -17,8 +18,10 @@ WINDOW = 300
 FAULT_MEMORY = 5.0
 """Seconds that a fault of the stream counts as present."""
 _SAME_TEXT_PAUSE = 10.0
-_NEW_TEXTS, _NEW_TEXT_PERIOD = 5, 5.0
-"""New texts logged in so many seconds: a few at once tell a story, a stream of them does not."""
+"""Seconds between two lines of the log that say the same, whatever their numbers."""
+_TEXTS, _TEXT_PERIOD = 5, 5.0
+"""Texts logged in so many seconds: a few at once tell a story, a stream of them does not."""
+_NUMBER = re.compile(r'\d[\d.]*(e[-+]?\d+)?')
 
 FaultKind = Literal[
     'image',
@@ -92,16 +95,18 @@ class Fault:
     text: str
     when: float
     count: int = 0
-    logged: deque[float] = field(default_factory=lambda: deque(maxlen=_NEW_TEXTS))
-    logged_text: str = ''
+    logged: dict[str, float] = field(default_factory=dict)
+    """When texts were logged, without their numbers; only those that are not due again."""
 
-    def is_due(self, now: float) -> bool:
-        """Whether to log the text now."""
-        if not self.logged:
-            return True
-        if self.text == self.logged_text:
-            return now - self.logged[-1] >= _SAME_TEXT_PAUSE
-        return len(self.logged) < _NEW_TEXTS or now - self.logged[0] >= _NEW_TEXT_PERIOD
+    def take_turn(self, now: float) -> bool:
+        """Whether to log the text now, which is then taken for done."""
+        self.logged = {t: at for t, at in self.logged.items() if now - at < _SAME_TEXT_PAUSE}
+        text = _NUMBER.sub('', self.text)
+        recent = sum(now - at < _TEXT_PERIOD for at in self.logged.values())
+        if text in self.logged or recent >= _TEXTS:
+            return False
+        self.logged[text] = now
+        return True
 
 
 class Monitor:
@@ -109,8 +114,9 @@ class Monitor:
     Counters of one image stream, safe to use from several threads.
 
     Counted are ``received`` images and what became of them: ``processed``, ``dropped`` (a newer
-    one came first), ``stale`` (older than allowed), ``unwatched`` (nobody listened), ``faulty``
-    (no image could be made of it), ``failed`` (inference went wrong, or what is done beside it).
+    one came first), ``stale`` (older than allowed, or than one before), ``unwatched`` (nobody
+    listened), ``faulty`` (no image could be made of it), ``failed`` (inference went wrong, or what
+    is done beside it).
 
     :param clock: seconds, never going back.
     """
@@ -190,18 +196,14 @@ class Monitor:
         """
         Remember a fault.
 
-        :returns: whether to log it now: a new text, unless they come in floods, and the same one
-            every ten seconds.
+        :returns: whether to log it now: a new text, unless they come in floods, and the same one,
+            also with other numbers, every ten seconds.
         """
         now = self._clock()
         with self._lock:
             fault = self._faults.setdefault(kind, Fault(text, now))
             fault.text, fault.when, fault.count = text, now, fault.count + 1
-            if not fault.is_due(now):
-                return False
-            fault.logged.append(now)
-            fault.logged_text = text
-            return True
+            return fault.take_turn(now)
 
     def faults(self) -> dict[FaultKind, Fault]:
         """The last fault of each kind, also those that are over."""

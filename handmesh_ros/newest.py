@@ -41,6 +41,11 @@ class NewestSlot(Generic[Item]):
             held, self._item = self._item is not None, None
         return held
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is taken any more."""
+        return self._closed
+
     def close(self) -> None:
         """Let every waiting and coming :meth:`take` return None."""
         with self._condition:

@@ -67,7 +67,8 @@ class NodeParameters:
     boxes: str = parameter(
         DETECTOR,
         "Where hands are looked for: by the own detector, or in boxes from the topic 'boxes' of "
-        'sensor_msgs/RegionOfInterest or vision_msgs/Detection2DArray.',
+        'sensor_msgs/RegionOfInterest or vision_msgs/Detection2DArray. Hands of less than 24 '
+        'pixels are not followed.',
         choices=(DETECTOR, REGIONS, DETECTIONS),
         read_only=True,
     )
@@ -91,7 +92,12 @@ class NodeParameters:
         0.5, 'Presence from which a new hand is believed.', low=0.0, high=1.0
     )
     stay_presence: float = parameter(
-        0.3, 'Presence below which a tracked hand counts as not seen.', low=0.0, high=1.0
+        0.3,
+        'Presence below which a tracked hand counts as not seen.',
+        low=0.0,
+        high=1.0,
+        # A hand between the two would come and go.
+        at_most='enter_presence',
     )
     hold_time: float = parameter(
         0.3, 'Seconds that a hand not seen is held before it is lost.', low=0.0, high=10.0

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from handmesh_model.hand import Hand, TrackState
+from handmesh_model.hand import SIDES, Hand, TrackState
 from handmesh_model.topology import HandTopology
 from handmesh_model.visualization import draw_hands_with_caption
 from handmesh_ros import conversions, distro, msg
@@ -88,6 +88,8 @@ class HandOutputs:
         self._canvas = Canvas()
         self._sides = SideChooser()
         self._sent_transforms: dict[str, int] = {}
+        self._filled: set[str] = set()
+        """Topics whose last message may have had hands, which RViz goes on showing."""
         # Reliable publishers serve both kinds of subscriber.
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         self._publishers = {
@@ -113,6 +115,8 @@ class HandOutputs:
         # Whoever runs several nodes may have ended ROS by now; RViz forgets by itself then.
         if self._last_header is not None and self._node.context.ok():
             self._send_markers([], self._last_header)
+            for topic in sorted(self._filled):
+                self._send_nothing(topic, self._last_header)
         self._last_header = None
 
     def close(self) -> None:
@@ -165,7 +169,9 @@ class HandOutputs:
             self._publishers['joints'].publish(pair)
         if picture.camera is not None:
             self._publish_metric(seen, header, wanted, settings)
-            self._publish_joints(chosen, header, wanted)
+        else:
+            self._send_nothing('points', header)
+        self._publish_joints(chosen, header, wanted)
         if 'overlay' in wanted:
             self._publishers['overlay'].publish(self._overlay(picture))
 
@@ -173,6 +179,14 @@ class HandOutputs:
         array = self._markers.build(hands, header)
         if array is not None:
             self._publishers['markers'].publish(array)
+
+    def _send_nothing(self, topic: str, header: Any) -> None:
+        """Say once that the hands which the last message of a topic had are gone."""
+        if topic in self._filled:
+            self._filled.remove(topic)
+            is_cloud = topic == 'points'
+            empty = self._cloud.build([], header) if is_cloud else PoseArray(header=header)
+            self._publishers[topic].publish(empty)
 
     def _overlay(self, picture: Picture) -> Image:
         message: Any = picture.message
@@ -199,16 +213,20 @@ class HandOutputs:
             self._send_transforms(seen, header, settings)
         if 'points' in wanted:
             self._publishers['points'].publish(self._cloud.build(seen, _header_of(seen, header)))
+            self._filled.add('points')
 
     def _publish_joints(
         self, chosen: Mapping[str, Hand], header: Any, wanted: frozenset[str]
     ) -> None:
-        """Send the joints of each side's hand; nothing if it is not seen."""
-        for side, hand in chosen.items():
-            is_seen = hand.is_metric and hand.state is TrackState.TRACKED
-            if is_seen and f'joints/{side}' in wanted:
+        """Send the joints of each side's hand; once none, and then nothing, if it is not seen."""
+        for side in SIDES:
+            topic, hand = f'joints/{side}', chosen.get(side)
+            if hand is None or not hand.is_metric or hand.state is not TrackState.TRACKED:
+                self._send_nothing(topic, header)
+            elif topic in wanted:
                 array = self._joints.build(hand, _header_of([hand], header))
-                self._publishers[f'joints/{side}'].publish(array)
+                self._publishers[topic].publish(array)
+                self._filled.add(topic)
 
     def _send_transforms(
         self, seen: Sequence[Hand], header: Any, settings: NodeParameters

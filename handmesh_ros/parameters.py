@@ -28,6 +28,7 @@ class Row:
     :param low: smallest value allowed.
     :param high: largest value allowed.
     :param special: one more value allowed, which switches something off.
+    :param at_most: another parameter, that this one must not be above.
     :param choices: the only values allowed.
     :param read_only: read when the node configures; afterwards it changes only after a clean-up.
     """
@@ -36,6 +37,7 @@ class Row:
     low: float | None = None
     high: float | None = None
     special: float | None = None
+    at_most: str = ''
     choices: tuple[str, ...] = ()
     read_only: bool = False
 
@@ -98,3 +100,19 @@ def settings_from(table: type[Settings], values: Mapping[str, object]) -> Settin
     :raises ConfigError: for the first value that does not fit.
     """
     return table(**{name: check_value(table, name, value) for name, value in values.items()})
+
+
+def check_together(settings: object) -> None:
+    """
+    See whether values that are good each by itself go together.
+
+    :param settings: a filled table.
+    :raises ConfigError: if a parameter is above the one that it must not be above.
+    """
+    for name, row in rows(type(settings)).items():
+        value = getattr(settings, name)
+        if row.at_most and value > (bound := getattr(settings, row.at_most)):
+            raise ConfigError(
+                f"parameter '{name}' is {value}, expected at most '{row.at_most}', "
+                f'which is {bound}'
+            )

@@ -17,7 +17,15 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from handmesh_model.errors import ConfigError
-from handmesh_ros.parameters import Row, Settings, check_value, defaults, rows, settings_from
+from handmesh_ros.parameters import (
+    Row,
+    Settings,
+    check_together,
+    check_value,
+    defaults,
+    rows,
+    settings_from,
+)
 
 _REMEDIES = {
     'configures': 'clean the node up before changing it',
@@ -35,6 +43,8 @@ def descriptor(row: Row, default: Any, reads: str) -> ParameterDescriptor:
     constraints = []
     if row.choices:
         constraints.append('one of ' + ', '.join(row.choices))
+    if row.at_most:
+        constraints.append(f'at most {row.at_most}')
     if row.read_only:
         constraints.append(f'read when the node {reads}')
     message = ParameterDescriptor(
@@ -83,10 +93,12 @@ class ParameterServer(Generic[Settings]):
         """
         The values to work with.
 
-        :raises ConfigError: if a start value was wrong and nobody has set a good one since.
+        :raises ConfigError: if a start value was wrong, by itself or beside another one, and
+            nobody has set a good one since.
         """
         if self.faults:
             raise ConfigError('; '.join(self.faults.values()))
+        check_together(self.settings)
         return self.settings
 
     def _declare(self, name: str) -> Any:
@@ -135,7 +147,12 @@ class ParameterServer(Generic[Settings]):
                 values[change.name] = check_value(self._table, change.name, change.value)
             except ConfigError as error:
                 return SetParametersResult(successful=False, reason=str(error))
-        self.settings = replace(self.settings, **values)  # type: ignore[type-var]
+        changed = replace(self.settings, **values)  # type: ignore[type-var]
+        try:
+            check_together(changed)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self.settings = changed
         for name in values:
             self.faults.pop(name, None)
         return SetParametersResult(successful=True)

@@ -23,6 +23,16 @@ def stamp_to_nanoseconds(stamp: Any) -> int:
     return stamp.sec * _SECOND + stamp.nanosec
 
 
+def is_jump(stamp: int, newest: int) -> bool:
+    """
+    Whether time itself has jumped back; what is older by less is only late.
+
+    :param stamp: nanoseconds; no stamp at all is no jump.
+    :param newest: nanoseconds, of what came before.
+    """
+    return UNSTAMPED < stamp <= newest - JUMP
+
+
 def shifted_stamp(stamp: Any, seconds: float) -> Any:
     """
     A stamp some seconds later, or earlier if they are negative; not before zero.

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from handmesh_ros.distro import has_module
-from handmesh_ros.stamps import JUMP, UNSTAMPED, stamp_to_nanoseconds
+from handmesh_ros.frame_names import frame_name
+from handmesh_ros.stamps import UNSTAMPED, is_jump, stamp_to_nanoseconds
 
 KEPT_SECONDS = 10.0
 _DEEPEST = 64
@@ -56,12 +57,13 @@ class FrameTree:
             pose = transform_to_matrix(message.transform)
             if pose is None:
                 continue
-            child, parent = _name(message.child_frame_id), _name(message.header.frame_id)
+            child = frame_name(message.child_frame_id)
+            parent = frame_name(message.header.frame_id)
             self._put(child, parent, stamp_to_nanoseconds(message.header.stamp), pose, static)
 
     def _put(self, child: str, parent: str, stamp: int, pose: np.ndarray, static: bool) -> None:
         link = self._links.get(child)
-        if link is not None and not (static or link.static) and _is_jump(stamp, link.stamps[-1]):
+        if link is not None and not (static or link.static) and is_jump(stamp, link.stamps[-1]):
             self._links = {name: other for name, other in self._links.items() if other.static}
             link = None
         if link is None or link.parent != parent or static or link.static:
@@ -82,8 +84,8 @@ class FrameTree:
         :param tolerance: seconds that each link may be off.
         :returns: (4, 4) target from source; None if that is not known for the time.
         """
-        up_source = self._chain(_name(source))
-        up_target = self._chain(_name(target))
+        up_source = self._chain(frame_name(source))
+        up_target = self._chain(frame_name(target))
         common = next((name for name in up_source if name in up_target), None)
         if common is None:
             return None
@@ -117,10 +119,6 @@ class FrameTree:
         return pose
 
 
-def _is_jump(stamp: int, newest: int) -> bool:
-    return UNSTAMPED < stamp <= newest - JUMP
-
-
 def transform_to_matrix(transform: Any) -> np.ndarray | None:
     """
     A geometry_msgs/Transform, or a Pose, as a matrix.
@@ -143,10 +141,6 @@ def transform_to_matrix(transform: Any) -> np.ndarray | None:
     ]
     pose[:3, 3] = position
     return pose
-
-
-def _name(frame: str) -> str:
-    return frame.lstrip('/')
 
 
 class TransformListener:
@@ -182,9 +176,10 @@ class TransformListener:
         """As :meth:`FrameTree.add`; static frames outlive a clearing here, too."""
         put = self._buffer.set_transform_static if static else self._buffer.set_transform
         for message in transforms:
-            child, stamp = message.child_frame_id, stamp_to_nanoseconds(message.header.stamp)
+            child = frame_name(message.child_frame_id)
+            stamp = stamp_to_nanoseconds(message.header.stamp)
             newest = self._newest.get(child, UNSTAMPED)
-            if not static and _is_jump(stamp, newest):
+            if not static and is_jump(stamp, newest):
                 self._buffer.clear()
                 self._newest.clear()
                 newest = UNSTAMPED
@@ -194,7 +189,9 @@ class TransformListener:
 
     def lookup(self, target: str, source: str, stamp: int, tolerance: float) -> np.ndarray | None:
         """See :meth:`FrameTree.lookup`."""
-        if _name(target) == _name(source):
+        # A buffer of tf2 takes in frames with a slash, but looks none up.
+        target, source = frame_name(target), frame_name(source)
+        if target == source:
             return np.eye(4)
         if self._buffer is None:
             return self._tree.lookup(target, source, stamp, tolerance)

@@ -141,10 +141,21 @@ def test_rectified_images_have_the_camera_of_p_without_distortion(tmp_path):
     assert len(said) == 1
 
 
-def test_a_camera_info_of_another_frame_is_doubted(tmp_path):
-    other = replace(image(RGBS[0]), header=replace(header(0.0), frame_id='colour_eye'))
+def bag_of_frame(tmp_path, frame):
+    """A bag whose images are of a frame, its camera_info of 'eye'."""
+    other = replace(image(RGBS[0]), header=replace(header(0.0), frame_id=frame))
     info = camera_info(MATRIX)
-    path = write(tmp_path / 'bag', [('/depth/camera_info', info), ('/color/image', other)])
+    return write(tmp_path / 'bag', [('/depth/camera_info', info), ('/color/image', other)])
+
+
+def test_a_slash_before_a_frame_makes_no_other_one(tmp_path):
+    said = []
+    assert open_source(str(bag_of_frame(tmp_path, '/eye')), said.append).camera is not None
+    assert not said
+
+
+def test_a_camera_info_of_another_frame_is_doubted(tmp_path):
+    path = bag_of_frame(tmp_path, 'colour_eye')
     said = []
     assert open_source(str(path), said.append).camera is not None
     (line,) = said

@@ -20,6 +20,7 @@ def test_the_frame_before_is_told_where_it_is_another_one():
     assert [changes.other_frame(name) for name in frames] == [None, None, 'a', None, 'b', '']
     changes.reset()
     assert changes.other_frame('c') is None
+    assert changes.other_frame('/c') is None
 
 
 @pytest.mark.parametrize(

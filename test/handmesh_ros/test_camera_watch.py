@@ -31,6 +31,8 @@ class Graph:
         self.offered = []
         """Reliability and durability of each publisher."""
         self.open = []
+        self.image_publishers = 0
+        self.logged = []
 
     def resolve_topic_name(self, name):
         return f'/{name}'
@@ -43,6 +45,9 @@ class Graph:
             for reliability, durability in self.offered
         ]
 
+    def count_publishers(self, topic):
+        return self.image_publishers if topic == '/image' else len(self.offered)
+
     def create_subscription(self, kind, name, callback, qos, event_callbacks):
         self.open.append(SimpleNamespace(bring=callback, qos=qos))
         return self.open[-1]
@@ -51,7 +56,7 @@ class Graph:
         self.open.remove(subscription)
 
     def get_logger(self):
-        return SimpleNamespace(info=lambda text: None)
+        return SimpleNamespace(info=self.logged.append)
 
 
 class Watch(CameraWatch):
@@ -72,9 +77,10 @@ class Watch(CameraWatch):
         (subscription,) = self.graph.open
         return subscription.qos.reliability, subscription.qos.durability
 
-    def bring(self, frame=''):
+    def bring(self, frame='', focal=150.0):
         (subscription,) = self.graph.open
         message = deepcopy(DISTORTED)
+        message.k[0] = focal
         message.header.frame_id = frame
         subscription.bring(message)
 
@@ -189,10 +195,62 @@ def test_camera_info_of_another_frame_is_said_once_and_used(watch):
     assert not watch.doubt
 
 
-@pytest.mark.parametrize(('frame', 'image_frame'), [('', 'eye'), ('eye', ''), ('eye', 'eye')])
-def test_empty_frames_are_no_mismatch(watch, frame, image_frame):
+@pytest.mark.parametrize(
+    ('frame', 'image_frame'),
+    [('', 'eye'), ('eye', ''), ('eye', 'eye'), ('/eye', 'eye'), ('eye', '/eye')],
+)
+def test_empty_frames_and_a_slash_are_no_mismatch(watch, frame, image_frame):
     watch.open()
     watch.bring(frame=frame)
     watch.look(image_frame)
     assert not watch.said
     assert not watch.doubt
+
+
+def test_camera_info_that_varies_is_logged_once_until_more_than_numbers_changes():
+    watch = Watch('/image_rect')
+    watch.open()
+    for i in range(5):
+        watch.bring(focal=150 + 1e-4 * i)
+        assert watch.current().intrinsics[0, 0] == 150 + 1e-4 * i
+    (logged,) = watch.graph.logged
+    assert logged.startswith('Camera is calibrated: ')
+    assert len(watch.said) == 1
+    watch.bring(focal=float('nan'))
+    assert watch.current() is None
+    assert len(watch.said) == 2
+    watch.bring()
+    assert watch.graph.logged == [logged] * 2
+    watch.is_rectified = True
+    watch.look('')
+    assert watch.graph.logged[2].endswith('image_is_rectified is true')
+
+
+def test_camera_info_that_nobody_publishes_any_more_is_doubted_and_used(watch):
+    watch.graph.offered, watch.graph.image_publishers = [(RELIABLE, VOLATILE)], 1
+    watch.open()
+    watch.look('eye')
+    watch.bring(frame='eye')
+    watch.look('eye')
+    assert not watch.doubt
+    watch.graph.offered = []
+    watch.look('eye')
+    watch.look('eye')
+    (said,) = watch.said
+    assert said == watch.doubt
+    assert said.startswith(
+        "camera_info on '/camera_info' has no publisher any more, images on '/image' have"
+    )
+    assert watch.current() is not None
+    # Nobody is left who sends images by it.
+    watch.graph.image_publishers = 0
+    watch.look('eye')
+    assert not watch.doubt
+
+
+def test_camera_info_that_never_came_is_not_doubted(watch):
+    watch.graph.image_publishers = 1
+    watch.open()
+    watch.look('eye')
+    assert not watch.doubt
+    assert not watch.said

@@ -14,21 +14,28 @@ BOTH = paint([('right', 20, 30, 40, 60), ('left', 100, 30, 40, 60)])
 
 @pytest.fixture
 def operator(ros):
-    robot = Robot(topics=('hands', 'markers'))
+    robot = Robot(topics=('hands', 'markers', 'points', 'joints/left', 'joints/right'))
     yield robot
     robot.close()
 
 
-def test_disabled_means_no_images_and_no_markers(operator, painted_node):
+def test_disabled_means_no_images_and_nothing_shown(operator, painted_node):
     painted_node(diagnostics_period=0.1)
     operator.wait_for_node()
     operator.ask_metric(BOTH, 0.5, K)
-    shown = operator.ask(BOTH, 1.0, K, 'markers').markers
+    answers = operator.ask_all(BOTH, 1.0, K)
+    shown = answers['markers'].markers
+    assert answers['points'].height == 2
+    assert answers['joints/left'].poses
+    assert answers['joints/right'].poses
     answer = operator.call(SetBool, 'enable', SetBool.Request(data=False))
     assert (answer.success, answer.message) == (True, 'disabled')
     operator.wait(lambda: operator.got['markers'][-1].markers[0].action == Marker.DELETE)
     gone = operator.got['markers'][-1].markers
     assert {(m.ns, m.id) for m in gone} == {(m.ns, m.id) for m in shown}
+    operator.wait(lambda: operator.got['points'][-1].height == 0, what='an empty cloud')
+    for topic in ('joints/left', 'joints/right'):
+        operator.wait(lambda topic=topic: not operator.got[topic][-1].poses, what='no joints')
     operator.wait(lambda: operator.images.get_subscription_count() == 0)
     status = operator.wait_for_status('images', lambda s: 'disabled' in s.message)
     assert status.level == status.OK

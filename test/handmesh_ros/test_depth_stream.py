@@ -225,12 +225,39 @@ def test_waiting_that_brings_nothing_ends_until_depth_is_in_time_again(timed):
 
 
 def test_depth_of_before_the_images_went_back_is_forgotten(timed):
-    timed.offer_at(9.9, 10.0)
+    timed.offer_at(8.9, 10.0)
     assert timed.has_depth(10.0)
-    assert not timed.has_depth(9.9)
+    assert not timed.has_depth(8.9)
     assert timed.waits == 1  # depth still comes, and is not overtaken by that of before
-    timed.on_its_way = [(0.01, depth_at(9.93))]
-    assert timed.has_depth(9.93)
+    timed.on_its_way = [(0.01, depth_at(8.93))]
+    assert timed.has_depth(8.93)
+
+
+def test_depth_that_is_late_is_added_and_none_is_forgotten(timed):
+    timed.offer_at(1.0, 1.067, 1.2, 1.133)
+    for stamp in (1.067, 1.133, 1.2):
+        assert timed.has_depth(stamp)
+    # The spacing is that of the stamps, in whatever order they came.
+    assert not timed.has_depth(1.233)
+    assert timed.waits == 0
+    timed.on_its_way = [(0.01, depth_at(1.267))]
+    assert timed.has_depth(1.267)
+
+
+def test_an_image_that_is_late_forgets_no_depth(timed):
+    timed.offer_at(9.0, 9.1, 9.9, 10.0)
+    for stamp in (10.0, 9.1, 9.9, 10.0):
+        assert timed.has_depth(stamp)
+    # Time jumps back from the newest of them, not from the last.
+    assert not timed.has_depth(9.0)
+
+
+@pytest.mark.parametrize(('frame', 'other'), [('/camera', 'camera'), ('camera', '/camera')])
+def test_a_slash_before_a_frame_makes_no_other_one(frame, other):
+    stream = Stream()
+    stream.offer(depth_at(1.0, frame))
+    assert stream.match(*image(1.0, other), 0.02, 0.0) is not None
+    assert not stream.said
 
 
 def test_depth_that_goes_back_before_the_images_do_is_kept(timed):

@@ -13,7 +13,7 @@ from robot import TIMEOUT, time_of
 from std_msgs.msg import Header
 
 from handmesh_model.errors import BackendError
-from handmesh_model.hand import HandBox, ScaleSource
+from handmesh_model.hand import HandBox, ScaleSource, TrackState
 from handmesh_model.tracker import HandTracker
 from handmesh_ros import frame_worker, recovery
 from handmesh_ros.calibration import Calibration
@@ -76,6 +76,47 @@ def test_hands_beyond_the_lens_have_no_metres_and_it_is_said(bench):
     assert kind == 'calibration'
     assert text.startswith('the hand is too far off the camera axis')
     assert text.endswith('; pixels only')
+
+
+def test_one_image_that_is_late_is_dropped_and_costs_no_hand_its_id(bench):
+    first = {hand.track_id for hand in bench.serve_good(10.0)}
+    assert bench.serve(image(BOTH, 9.999)) == 'stale'
+    assert bench.serve(image(BOTH, 9.1)) == 'stale'
+    assert [text for kind, text in bench.faults if kind == 'time'] == [
+        'image dropped: it is 0.001 s older than one before it',
+        'image dropped: it is 0.9 s older than one before it',
+    ]
+    # Two may be of one time.
+    for stamp in (10.0, 10.1):
+        assert {hand.track_id for hand in bench.serve_good(stamp)} == first
+    assert not {hand.track_id for hand in bench.serve_good(9.0)} & first
+    assert bench.faults[-1] == ('time', 'image stamps went back by 1.1 s: tracks start anew')
+
+
+def test_many_late_images_in_a_row_are_a_time_that_went_back(bench):
+    # A recording of less than a second, over and over.
+    first = {hand.track_id for hand in bench.serve_good(10.5)}
+    late = [bench.serve(image(BOTH, 10 + 0.1 * i)) for i in range(5)]
+    assert late == ['stale'] * 5
+    assert not {hand.track_id for hand in bench.serve_good(10.45)} & first
+    assert bench.faults[-1] == ('time', 'image stamps went back by 0.05 s: tracks start anew')
+    # Good ones in between start the count anew.
+    for stamp in (10.46, 10.47):
+        assert [bench.serve(image(BOTH, 10.3)) for _ in range(3)] == ['stale'] * 3
+        bench.serve_good(stamp)
+
+
+def test_hands_of_images_of_another_size_are_new_and_lie_on_them(bench):
+    first = {hand.track_id for hand in bench.serve_good(1.0)}
+    half = np.ascontiguousarray(BOTH[::2, ::2])
+    assert bench.serve(image(half, 1.1)) == 'processed'
+    hands = bench.outputs.published[-1][0]
+    assert {hand.track_id for hand in hands if hand.state is TrackState.LOST} == first
+    seen = [hand for hand in hands if hand.state is TrackState.TRACKED]
+    assert sorted(hand.side for hand in seen) == ['left', 'right']
+    for hand in seen:
+        left, right = (10, 30) if hand.side == 'right' else (50, 70)
+        assert left < hand.joints_image[:, 0].mean() < right
 
 
 def test_forgotten_hands_come_back_as_new_ones(bench):
@@ -394,5 +435,7 @@ def test_an_image_that_takes_forever_is_left_alone(bench, monkeypatch):
     goes_on.set()
     monkeypatch.setattr(frame_worker, 'JOIN_TIMEOUT', TIMEOUT)
     assert bench.worker.stop()
+    # Who has stopped it did not wait, and wants no hands any more.
+    assert len(bench.outputs.published) == len(bench.reports) == 1
     bench.worker.start()
     bench.serve_good(3.0)

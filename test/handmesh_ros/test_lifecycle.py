@@ -193,6 +193,28 @@ def test_a_transition_that_raises_leaves_an_unconfigured_node(
     assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
 
 
+def test_disabled_although_an_image_is_not_done_the_node_says_so(make_here, monkeypatch):
+    monkeypatch.setattr(
+        handmesh_node,
+        'load_tracker',
+        lambda settings, attempt, ids: HandTracker(PaintedPredictor(), ids=ids),
+    )
+    node = make_here()
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    cleared, stop = [], hand_stream.FrameWorker.stop
+    with monkeypatch.context() as busy:
+        busy.setattr(hand_stream.FrameWorker, 'stop', lambda worker: not stop(worker))
+        busy.setattr(hand_stream.FrameWorker, 'busy_for', lambda worker: 12.3)
+        busy.setattr(hand_stream.HandOutputs, 'clear', lambda outputs: cleared.append(outputs))
+        said = 'disabled, but the image at hand is not done after 12 s'
+        assert node._enable(False) == (False, said)
+    # What is left of the worker publishes no more.
+    assert len(cleared) == 1
+    assert node._idle() == 'disabled by the service enable'
+    assert node._enable(False) == (True, 'disabled')
+
+
 def test_pace_of_diagnostics_is_read_when_the_node_configures(operator, painted_node):
     node = painted_node(autostart='false', diagnostics_period=60.0)
     assert operator.set(diagnostics_period=0.1)[0].successful

@@ -1,3 +1,5 @@
+from collections import Counter
+from itertools import pairwise
 from typing import get_args
 
 import pytest
@@ -53,17 +55,47 @@ def test_same_fault_is_logged_once_in_a_while_and_counted_always(monitor, clock)
     assert monitor.faults()['image'].count == 300
 
 
+def word(number):
+    """Another word for each number."""
+    return ''.join(chr(ord('a') + int(digit)) for digit in str(number))
+
+
 def test_new_texts_are_logged_at_once_but_not_in_floods(monitor, clock):
-    said = [monitor.fault('image', f'step is {i}') for i in range(20)]
+    said = [monitor.fault('image', f'step is {word(i)}') for i in range(20)]
     assert said == [True] * 5 + [False] * 15
     assert monitor.fault('calibration', 'K is zero')
     clock.now += 5.1
-    assert monitor.fault('image', 'step is 30')
+    assert monitor.fault('image', f'step is {word(30)}')
     said = 0
     for i in range(1000):
         clock.now += 0.01
-        said += monitor.fault('image', f'step is {40 + i}')
+        said += monitor.fault('image', f'step is {word(40 + i)}')
     assert 5 <= said <= 15
+
+
+def test_texts_that_differ_in_numbers_alone_are_the_same(monitor, clock):
+    said = []
+    for i in range(600):
+        clock.now += 0.1
+        if monitor.fault('age', f'image dropped: it is {0.37 * i:.3g} s old'):
+            said.append(clock.now)
+        # Large and small numbers are written otherwise.
+        monitor.fault('time', f'image stamps went back by {10.0 ** (i % 20 - 10):.3g} s')
+    assert len(said) == 6
+    assert min(b - a for a, b in pairwise(said)) >= 10
+    assert monitor.faults()['age'].text.endswith('it is 222 s old')
+    assert len(monitor.faults()['time'].logged) == 1
+
+
+def test_texts_that_take_turns_are_each_logged_once_in_a_while(monitor, clock):
+    said = Counter()
+    for i in range(600):
+        text = ('no frame_id', "frame 'b' after 'a'", "frame 'a' after 'b'")[i % 3]
+        said[text] += monitor.fault('frame', text)
+        clock.now += 0.1
+    assert len(said) == 3
+    assert all(5 <= count <= 6 for count in said.values())
+    assert len(monitor.faults()['frame'].logged) <= 3
 
 
 def test_fault_is_present_for_a_while(monitor, clock):

@@ -20,10 +20,12 @@ def test_clear_tells_whether_something_was_there():
 
 def test_close_wakes_a_waiting_taker():
     slot = NewestSlot()
+    assert not slot.is_closed
     taken = []
     thread = threading.Thread(target=lambda: taken.append(slot.take()))
     thread.start()
     slot.close()
+    assert slot.is_closed
     thread.join(timeout=5)
     assert taken == [None]
 

@@ -193,8 +193,10 @@ def test_held_hands_say_when_they_were_seen_and_are_not_sent_as_new(robot, paint
     pair = robot.answer('joints', time_of(seen + 1.25))
     for side in (pair.left, pair.right):
         assert (side.valid, side.state) == (False, Hand.LOST)
+    empty = robot.answer('joints/right', time_of(seen + 0.25))
+    assert [m for m in robot.got['joints/right'] if not m.poses] == [empty]
     for topic in ('joints/right', '/tf'):
-        newest = max(stamp_to_seconds(stamp_of(m)) for m in robot.got[topic])
+        newest = max(stamp_to_seconds(stamp_of(m)) for m in robot.got[topic] if m != empty)
         assert newest <= seen + 0.1 + 1e-6, topic
     for cloud in robot.got['points']:
         stamp = stamp_to_seconds(cloud.header.stamp)

@@ -9,7 +9,14 @@ from handmesh_model.errors import ConfigError
 from handmesh_ros.ar_parameters import ArRecorderParameters
 from handmesh_ros.camera_parameters import CameraParameters
 from handmesh_ros.node_parameters import NodeParameters
-from handmesh_ros.parameters import RATE_RANGE, check_value, defaults, rows, settings_from
+from handmesh_ros.parameters import (
+    RATE_RANGE,
+    check_together,
+    check_value,
+    defaults,
+    rows,
+    settings_from,
+)
 from handmesh_ros.recorder_parameters import RecorderParameters
 
 DOCS = Path(__file__).parents[2] / 'docs'
@@ -22,6 +29,7 @@ def test_every_row_is_described_and_its_default_fits(table):
     for name, default in defaults(table).items():
         assert len(rows(table)[name].description) > 10
         assert check_value(table, name, default) == default
+    check_together(table())
 
 
 def test_the_documentation_has_every_parameter_as_it_is():
@@ -78,3 +86,12 @@ def test_wrong_values_are_refused_with_the_reason(name, value, said):
     with pytest.raises(ConfigError) as caught:
         check_value(NodeParameters, name, value)
     assert said in str(caught.value)
+
+
+def test_values_that_do_not_go_together_are_refused_with_both_names():
+    check_together(NodeParameters(enter_presence=0.5, stay_presence=0.5))
+    with pytest.raises(ConfigError) as caught:
+        check_together(NodeParameters(enter_presence=0.4, stay_presence=0.6))
+    assert str(caught.value) == (
+        "parameter 'stay_presence' is 0.6, expected at most 'enter_presence', which is 0.4"
+    )

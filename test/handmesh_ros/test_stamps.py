@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from handmesh_ros.stamps import shifted_stamp, stamp_to_nanoseconds, stamp_to_seconds
+from handmesh_ros.stamps import (
+    JUMP,
+    UNSTAMPED,
+    is_jump,
+    shifted_stamp,
+    stamp_to_nanoseconds,
+    stamp_to_seconds,
+)
 
 
 @dataclass
@@ -43,3 +50,11 @@ def test_stamps_are_shifted_and_do_not_go_below_zero(time, seconds, expected):
     stamp = time(sec=3, nanosec=500_000_001)
     assert shifted_stamp(stamp, seconds) == time(sec=sec, nanosec=nanosec)
     assert stamp == time(sec=3, nanosec=500_000_001)
+
+
+def test_time_jumps_by_more_than_a_message_may_be_late():
+    newest = 3 * JUMP
+    assert is_jump(newest - JUMP, newest)
+    assert is_jump(1, newest)
+    for stamp in (newest - JUMP + 1, newest, newest + JUMP, UNSTAMPED):
+        assert not is_jump(stamp, newest)

@@ -110,6 +110,10 @@ def test_frames_that_are_no_motion_are_ignored():
     assert tree.lookup('a', 'b', 0, 1) is None
 
 
+class TransformError(Exception):
+    """What tf2 raises for all that it does not find."""
+
+
 class Tf2Buffer:
     """Keeps of tf2_ros's buffer what counts when time jumps: what is too old is not taken."""
 
@@ -128,6 +132,11 @@ class Tf2Buffer:
     def clear(self):
         self.moving.clear()
 
+    def lookup_transform(self, target, source, time):
+        if target.startswith('/') or source.startswith('/'):
+            raise TransformError('frames cannot start with a slash')
+        return self.static[source]
+
 
 @pytest.fixture
 def with_tf2(monkeypatch):
@@ -136,18 +145,24 @@ def with_tf2(monkeypatch):
     node = SimpleNamespace(
         create_subscription=lambda kind, topic, callback, qos: callbacks.update({topic: callback})
     )
-    monkeypatch.setitem(sys.modules, 'tf2_ros', SimpleNamespace(Buffer=Tf2Buffer))
+    tf2 = SimpleNamespace(
+        Buffer=Tf2Buffer,
+        TransformException=TransformError,
+        ExtrapolationException=type('ExtrapolationError', (TransformError,), {}),
+    )
+    monkeypatch.setitem(sys.modules, 'tf2_ros', tf2)
     monkeypatch.setattr(transforms, 'has_module', lambda name: name == 'tf2_ros')
     listener = TransformListener(node)
 
     def hear(topic, *heard):
         callbacks[topic](SimpleNamespace(transforms=list(heard)))
 
-    return listener._buffer, hear
+    return listener, hear
 
 
 def test_with_tf2_a_recording_that_starts_over_is_believed_at_once(with_tf2):
-    buffer, hear = with_tf2
+    listener, hear = with_tf2
+    buffer = listener._buffer
     hear('/tf_static', transform('world', 'table', (5.0, 0, 0)))
     for stamp in (100, 101, 140):
         hear(
@@ -163,12 +178,25 @@ def test_with_tf2_a_recording_that_starts_over_is_believed_at_once(with_tf2):
 
 
 def test_with_tf2_late_frames_and_publishers_that_lag_forget_nothing(with_tf2):
-    buffer, hear = with_tf2
+    listener, hear = with_tf2
+    buffer = listener._buffer
     hear('/tf', transform('world', 'cup', (1.0, 0, 0), 102 * SECOND))
     hear('/tf', transform('world', 'cup', (1.0, 0, 0), 102 * SECOND - 9 * SECOND // 10))
     hear('/tf', transform('world', 'cup', (1.0, 0, 0), 0))
     hear('/tf', transform('world', 'plate', (1.0, 0, 0), 95 * SECOND))
     assert buffer.moving == {'cup': [102, 101], 'plate': [95]}
+
+
+def test_with_tf2_frames_are_found_with_a_slash_and_without(with_tf2):
+    listener, hear = with_tf2
+    hear('/tf_static', transform('world', 'table', (5.0, 0, 0)))
+    for target, source in (('world', 'table'), ('/world', '/table')):
+        assert listener.lookup(target, source, SECOND, 0.1)[0, 3] == 5
+    np.testing.assert_array_equal(listener.lookup('/cup', 'cup', SECOND, 0.1), np.eye(4))
+    # Of one frame, whatever it is called, time jumps back.
+    hear('/tf', transform('world', '/cup', (1.0, 0, 0), 102 * SECOND))
+    hear('/tf', transform('world', 'cup', (1.0, 0, 0), 100 * SECOND))
+    assert list(listener._buffer.moving.values()) == [[100]]
 
 
 def test_stand_in_agrees_with_tf2():
