@@ -493,7 +493,8 @@ def test_the_camera_is_that_of_the_first_hand_that_is_taken(node):
 def test_the_camera_can_be_named(node):
     node.settings = dataclasses.replace(node.settings, camera_frame='ceiling')
     assert "frame 'eye', expected 'ceiling'" in see(node)
-    assert see(node, ahead=0.1, frame='ceiling') == 'clutch not engaged'
+    for ahead, frame in ((0.1, 'ceiling'), (0.2, '/ceiling')):
+        assert see(node, ahead=ahead, frame=frame) == 'clutch not engaged'
 
 
 def test_two_that_command_one_robot_are_both_safe(ros, engaged):
