@@ -92,7 +92,7 @@ def _caption(config: TrainingConfig, published: Any) -> str:
 
 
 def _write_table(cells: list[Cell], published: Any, output: Path) -> None:
-    from handmesh_model.output_files import write_json
+    from handmesh_model.output_files import write_json, written_beside
     from handmesh_model.training.ablation.run import result_of
     from handmesh_model.training.ablation.table import describe_rows, format_rows, make_rows
 
@@ -115,7 +115,9 @@ def _write_table(cells: list[Cell], published: Any, output: Path) -> None:
         'validation_samples': config.validation.samples,
         'variants': describe_rows(rows, published),
     }
-    (output / TABLE).write_text(table + '\n')
-    write_json(output / FIGURES, facts)
+    # Before anything that may fail: the runs took hours.
     print(table)
+    with written_beside(output / TABLE) as part:
+        part.write_text(table + '\n')
+    write_json(output / FIGURES, facts)
     print(f'{done} of {len(cells)} runs done: {output / TABLE}, {output / FIGURES}')

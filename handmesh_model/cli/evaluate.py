@@ -65,7 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--boxes',
         choices=('detected', 'reference', 'image'),
         help='look for hands, take the boxes that the dataset has, or the whole picture; by '
-        'default detected for real-images, reference else (detected without labels)',
+        'default detected for real-images and freihand, reference else. As in its competition, '
+        'freihand is measured from picture, camera and the length of one bone, with labels at '
+        'hand or without. With reference, labels cut the crops, and figures are of the network '
+        'alone',
     )
     parser.add_argument(
         '--side', choices=SIDES, help='take every hand for one of this side, for real-images'

@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     ranks = join_ranks()
     trainer = Trainer(config, ranks, arguments.monitor_real)
     trainer.run(TimeBox(arguments.hours, arguments.finish))
-    if ranks.is_first:
+    if ranks.is_first and trainer.weights_file is not None:
         print(f'weights: {trainer.weights_file}', flush=True)
     # An error has to be told before: others end when this rank leaves, and that ends this one.
     leave_ranks(ranks)

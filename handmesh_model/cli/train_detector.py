@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         init_weights=arguments.init_weights,
     )
     figures = DetectorTrainer(config).run()
-    print('  '.join(f'{name} {value:.4g}' for name, value in figures.items()))
-    print(f'weights: {config.output / WEIGHTS}')
+    if figures:
+        print('  '.join(f'{name} {value:.4g}' for name, value in figures.items()))
+        print(f'weights: {config.output / WEIGHTS}')
     return 0

@@ -25,10 +25,11 @@ from handmesh_model.evaluation.benchmarks import (
 )
 from handmesh_model.evaluation.estimates import NetworkRunner
 from handmesh_model.evaluation.plots import draw_worst, overlay, plot_pck
-from handmesh_model.evaluation.report import format_table, write_results
+from handmesh_model.evaluation.report import RESULTS, format_table, write_results
 from handmesh_model.hand import HandBox
 from handmesh_model.joints import JOINT_COUNT, TIPS
 from handmesh_model.metrics import align, pck_auc, pck_curve, point_errors
+from handmesh_model.output_files import check_place, written_beside
 
 if TYPE_CHECKING:
     from handmesh_model.detector import HandDetector
@@ -48,8 +49,8 @@ class BenchmarkRun:
     :param root: the dataset's folder.
     :param weights: what to call the weights in the report.
     :param out: folder for the results.
-    :param boxes: where crops come from; None for the dataset's boxes, or detected ones where it
-        has none.
+    :param boxes: where crops come from; None for the dataset's boxes, but detected ones for
+        'freihand', whose competition tells none.
     :param load_detector: gives the detector, asked only for detected boxes.
     :param limit: samples at most; 0 for all.
     :param submission: where to write FreiHAND's pred.json, if it is wanted.
@@ -75,6 +76,8 @@ class BenchmarkRun:
         :raises DatasetError: if a file is missing.
         :raises CheckpointError: if the detector is needed and cannot be read.
         :raises ConfigError: if what is asked for does not go with the dataset.
+        :raises OutputError: if the results or the submission cannot be written, as a rule before
+            anything is measured.
         """
         if self.submission is not None and self.dataset != 'freihand':
             raise ConfigError(f"a submission is made of 'freihand', not of '{self.dataset}'")
@@ -85,18 +88,18 @@ class BenchmarkRun:
     def _report_records(self, runner: NetworkRunner) -> dict[str, float]:
         data = _open(self.dataset, self.root)
         records = [data.record(i) for i in range(self._count(len(data)))]
-        labelled = all(record.joints_camera is not None for record in records)
-        boxes = self._boxes_of(records, labelled)
+        self._check_places()
+        boxes = self._boxes_of(records)
         relative = self.dataset == 'obman'
         result = evaluate_records(runner, records, boxes, relative, _progress(len(records)))
-        if self.submission is not None:
-            write_submission(self.submission, result)
-            print(self.submission)
         errors = None
         if result.true_joints is not None:
             errors = point_errors(_aligned(result), result.true_joints)
         names = [record.name for record in records]
-        self._write(result.scores, labelled, names, errors, _size_source(records))
+        self._write(result.scores, names, errors, _size_source(records))
+        if self.submission is not None:
+            write_submission(self.submission, result)
+            print(self.submission)
         if errors is not None:
             assert result.true_joints is not None
             plain = point_errors(result.joints, result.true_joints)
@@ -108,10 +111,11 @@ class BenchmarkRun:
     def _report_tips(self, runner: NetworkRunner) -> dict[str, float]:
         records = read_egodexter(self.root)
         records = records[: self._count(len(records))]
-        boxes = self._boxes_of(records, True)
+        self._check_places()
+        boxes = self._boxes_of(records)
         result = evaluate_tips(runner, records, boxes, _progress(len(records)))
         names = [record.name for record in records]
-        self._write(result.scores, True, names, result.errors, _MEAN_HAND)
+        self._write(result.scores, names, result.errors, _MEAN_HAND)
         self._plot({'fingertips': result.errors})
         references = []
         for record in records:
@@ -125,16 +129,20 @@ class BenchmarkRun:
     def _count(self, available: int) -> int:
         return min(self.limit, available) if self.limit else available
 
-    def _boxes_of(
-        self, records: Sequence[HandRecord | TipRecord], labelled: bool
-    ) -> list[HandBox]:
-        source, detector = self._box_source(labelled), None
+    def _check_places(self) -> None:
+        """Measuring takes long."""
+        for path in filter(None, (self.out / RESULTS, self.submission)):
+            check_place(path)
+
+    def _boxes_of(self, records: Sequence[HandRecord | TipRecord]) -> list[HandBox]:
+        source, detector = self._box_source(), None
         if source == 'detected' and self.load_detector is not None:
             detector = self.load_detector()
         return choose_boxes(records, source, detector)
 
-    def _box_source(self, labelled: bool) -> BoxSource:
-        return self.boxes or ('reference' if labelled else 'detected')
+    def _box_source(self) -> BoxSource:
+        # Figures must not depend on whether the answers, published later, are at hand.
+        return self.boxes or ('detected' if self.dataset == 'freihand' else 'reference')
 
     def _plot(self, errors: dict[str, np.ndarray]) -> None:
         curves = {}
@@ -161,7 +169,6 @@ class BenchmarkRun:
     def _write(
         self,
         scores: dict[str, float],
-        labelled: bool,
         names: Sequence[str],
         errors: np.ndarray | None,
         hand_size: str,
@@ -175,14 +182,14 @@ class BenchmarkRun:
                 'dataset': self.dataset,
                 'folder': str(self.root),
                 'weights': self.weights,
-                'boxes': self._box_source(labelled),
+                'boxes': self._box_source(),
                 'hand_size': hand_size,
                 'summary': scores,
                 'samples': list(names),
                 'error_mm': per_sample,
             },
         )
-        print(f'{self.out}/results.json')
+        print(f'{self.out}/{RESULTS}')
 
 
 def write_submission(path: Path, result: BenchmarkResult) -> None:
@@ -190,11 +197,12 @@ def write_submission(path: Path, result: BenchmarkResult) -> None:
     Write what the FreiHAND competition wants: a JSON list of all joints and all vertices.
 
     :param path: the competition expects the name pred.json, inside a zip file.
+    :raises OutputError: if it cannot be written.
     """
     joints = [np.round(points, 6).tolist() for points in result.joints]
     vertices = [np.round(hand.vertices_camera, 6).tolist() for hand in result.hands]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([joints, vertices]))
+    with written_beside(path) as part:
+        part.write_text(json.dumps([joints, vertices]))
 
 
 def _open(dataset: str, root: Path) -> HandDataset:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from handmesh_model.backends.exact_float32 import exact_float32
 from handmesh_model.crop import Crop, apply_affine, crop_hands
 from handmesh_model.estimator import Estimate
 from handmesh_model.hand import Hand, HandBox
@@ -75,7 +76,7 @@ class NetworkRunner:
     def _forward(self, images: np.ndarray) -> StageOutputs:
         device = next(self.net.parameters()).device
         batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
-        with _evaluating(self.net), torch.no_grad():
+        with _evaluating(self.net), torch.no_grad(), exact_float32(device):
             return self.net(batch)
 
     def _hand(self, outputs: StageOutputs, i: int, query: Query, crop: Crop) -> Hand:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from handmesh_model.datasets.files import read_rgb
 from handmesh_model.errors import DatasetError
 from handmesh_model.evaluation.plots import draw_worst, overlay
-from handmesh_model.evaluation.report import write_results
+from handmesh_model.evaluation.report import RESULTS, write_results
 from handmesh_model.hand import Hand
 from handmesh_model.image_files import image_files
 
@@ -112,5 +112,5 @@ def report_no_hands(predictor: HandMeshPredictor, folder: Path, out: Path) -> Fa
         count = len(result.files) + len(result.unreadable)
         print(*result.unreadable.values(), sep='\n', file=sys.stderr)
         print(f'{len(result.unreadable)} of {count} pictures could not be used', file=sys.stderr)
-    print(f'{out}/results.json' + (', false_hands.png' if drawn else ''))
+    print(f'{out}/{RESULTS}' + (', false_hands.png' if drawn else ''))
     return result

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from handmesh_model.datasets.real_images import LABELLED
 from handmesh_model.evaluation.plots import draw_worst, overlay, plot_pck
 from handmesh_model.evaluation.real_images import RealResult, Row, evaluate_predictor_on_real
-from handmesh_model.evaluation.report import format_table, write_results
+from handmesh_model.evaluation.report import RESULTS, format_table, write_results
 from handmesh_model.metrics import box_diagonal, pck_auc, pck_curve, point_errors
 from handmesh_model.topology import HandTopology
 
@@ -66,7 +66,7 @@ def report_real_images(
         'images': {name: _per_image(result) for name, result in results.items()},
     }
     write_results(out, document)
-    written = ['results.json']
+    written = [RESULTS]
     curves = _curves(results)
     if curves:
         plot_pck(out / 'pck.png', curves, 'share of the box diagonal')

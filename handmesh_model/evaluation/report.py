@@ -41,8 +41,10 @@ TITLES = {
     'finger_hausdorff_px': 'finger Hausdorff px',
 }
 """What figures are called in tables; others go by their own names."""
+RESULTS = 'results.json'
+"""What evaluations call the file of their figures."""
 PICTURES = ('pck.png', 'worst.png', 'worst_labelled.png', 'worst_clip.png', 'false_hands.png')
-"""All that evaluations draw beside results.json, each some of them."""
+"""All that evaluations draw beside it, each some of them."""
 SHARES = ('found', 'side')
 """Printed as per cent."""
 
@@ -86,7 +88,7 @@ def write_results(out: Path, document: Mapping[str, Any]) -> None:
     """
     for name in PICTURES:
         (out / name).unlink(missing_ok=True)
-    write_json(out / 'results.json', document)
+    write_json(out / RESULTS, document)
 
 
 def _join(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from handmesh_model.errors import DatasetError
-from handmesh_model.evaluation.report import format_table, write_results
+from handmesh_model.evaluation.report import RESULTS, format_table, write_results
 from handmesh_model.network import HandMeshNet
 from handmesh_model.training.data import check_depth_axis
 from handmesh_model.training.sample_files import SampleFile
@@ -53,5 +53,5 @@ def report_synthetic(
         'summary': figures,
     }
     write_results(out, document)
-    print(f'{out}/results.json')
+    print(f'{out}/{RESULTS}')
     return figures

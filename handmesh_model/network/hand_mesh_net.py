@@ -14,6 +14,7 @@ from handmesh_model.network.graph import neighbour_table
 from handmesh_model.network.initialization import initialize
 from handmesh_model.network.joint_stage import JointStage, JointStageOutputs
 from handmesh_model.network.mesh_stage import MeshStage, MeshStageOutputs
+from handmesh_model.network.precision import in_full_precision
 from handmesh_model.network.refine_stage import RefineStage
 from handmesh_model.network.side_head import SideHead
 from handmesh_model.network.soft_argmax import LixelHeatmaps, heatmap_spread, lixel_coordinates
@@ -160,7 +161,7 @@ class HandMeshNet(nn.Module):
         outputs = StageOutputs(
             rough_vertices=mesh.rough_vertices,
             vertices=vertices,
-            joints=self.joint_regressor @ source,
+            joints=in_full_precision(torch.matmul, self.joint_regressor, source),
             presence=None if self.presence is None else self.presence(pooled).squeeze(1),
             side=self._side(pooled, joint),
             confidence=self._confidence(joint, mesh) if self.config.confidence else None,

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from handmesh_model.network.config import NetworkConfig
 from handmesh_model.network.graph import GINConv, GraphResidualBlock, VertexNorm
+from handmesh_model.network.precision import in_full_precision
 
 COORDINATES = 3
 
@@ -84,5 +85,5 @@ class RefineStage(nn.Module):
         x = F.relu(self.head_norm(x))
         for block in self.blocks:
             x = block(x, table)
-        moved = self.tail(x, table).transpose(0, 1)
+        moved = in_full_precision(self.tail, x, table).transpose(0, 1)
         return rough_vertices + moved if self.offset else moved

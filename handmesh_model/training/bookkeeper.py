@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from handmesh_model.checkpoints import save_checkpoint
 from handmesh_model.network import HandMeshNet
+from handmesh_model.output_files import written_beside
 from handmesh_model.training import stop_signals
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import to_mapping
@@ -44,6 +45,7 @@ class Bookkeeper:
     :param heading: what is said first.
     :raises ConfigError: as of :class:`~handmesh_model.training.measuring.Measurer`; the folder is
         left as it was.
+    :raises OutputError: if the folder cannot be written to.
     """
 
     def __init__(
@@ -70,7 +72,8 @@ class Bookkeeper:
             # Before anything is written: a start that it refuses leaves the folder as it was.
             self._measurer = Measurer(config, net, self._folder, photographs)
             described = json.dumps(to_mapping(config), indent=1)
-            (self._folder / 'run.json').write_text(described + '\n')
+            with written_beside(self._folder / 'run.json') as part:
+                part.write_text(described + '\n')
             board = SummaryWriter(str(self._folder / 'tensorboard'), purge_step=state.samples)
             self._board = opened.enter_context(closing(board))
             self._opened = opened.pop_all()

@@ -219,7 +219,7 @@ class TrainingConfig:
     :param freeze_norms: share of the schedule after which batch normalizations keep their
         statistics, see :mod:`handmesh_model.training.frozen_norms`; 1 for never.
     :param mixed_precision: whether GPUs, and CPUs that multiply in bfloat16, compute in it where
-        that is accurate enough; losses, heatmaps' coordinates and weights are float32 in any case.
+        that is accurate enough; losses, coordinates and weights are float32 in any case.
     :param losses: factors of the loss terms, see :class:`handmesh_model.losses.LossWeights`.
     :param loss_ramps: term -> [samples, factor, samples, factor, ...]: its weight is multiplied
         with the factor interpolated at the samples seen.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from handmesh_model.training.config_files import from_mapping
 from handmesh_model.training.dataset_stream import DatasetStream, SampleSource
 from handmesh_model.training.device_stream import DeviceStream
 from handmesh_model.training.distributed import Ranks
+from handmesh_model.training.prefetch import never
 from handmesh_model.training.sample_files import SampleFile
 from handmesh_model.training.setup import lixel_scale
 from handmesh_model.training.synthetic_stream import SyntheticStream
@@ -34,20 +35,25 @@ class SampleStream(Protocol):
     """Batches without end: images (B, S, S, 3) uint8, points in lixels."""
 
     def __next__(self) -> Mapping[str, np.ndarray] | Mapping[str, Tensor]:
-        """The next batch."""
+        """The next batch, unless the wait for it was cancelled."""
 
     def close(self) -> None:
         """Stop the processes behind it."""
 
 
 def build_stream(
-    config: TrainingConfig, net: HandMeshNet, ranks: Ranks, samples: int
+    config: TrainingConfig,
+    net: HandMeshNet,
+    ranks: Ranks,
+    samples: int,
+    cancelled: Callable[[], bool] = never,
 ) -> SampleStream:
     """
     This rank's training data.
 
     :param samples: how many were seen before, over all ranks; those of a dataset go on after them,
         rendered ones are others than those of another start.
+    :param cancelled: asked now and then while renders are waited for; true ends the wait.
     :raises ConfigError: if the batch cannot be shared out evenly or its shares are too small, or
         if the data do not fit the network.
     :raises DatasetError: if a file of the dataset is missing or damaged.
@@ -70,6 +76,7 @@ def build_stream(
             key,
             ranks.count,
             ranks.device,
+            cancelled,
         )
     if config.data.kind == 'synthetic':
         return SyntheticStream(
@@ -80,6 +87,7 @@ def build_stream(
             batch_size,
             key,
             ranks.count,
+            cancelled,
         )
     source = open_source(config, net.config, config.data.options, varied=True)
     check_mesh(source, net)

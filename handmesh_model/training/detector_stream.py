@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -9,7 +11,7 @@ from handmesh_model.detector import DETECTOR_INPUT
 from handmesh_model.training.config import DataConfig
 from handmesh_model.training.detector_frames import FrameAugmenter, frame_fields, unpack
 from handmesh_model.training.detector_loss import DetectorTargets, targets_of
-from handmesh_model.training.prefetch import PrefetchingStream
+from handmesh_model.training.prefetch import PrefetchingStream, never
 from handmesh_model.training.sample_pool import PoolLayout
 from handmesh_model.training.synthetic_stream import RendererTeam
 
@@ -23,9 +25,16 @@ class DetectorStream(PrefetchingStream[Batch]):
     :param config: renderer, sizes and counts.
     :param batch_size: pictures of a batch.
     :param key: what the seeds of this run's frames start with.
+    :param cancelled: asked now and then while there is no batch; true ends the wait.
     """
 
-    def __init__(self, config: DataConfig, batch_size: int, key: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        config: DataConfig,
+        batch_size: int,
+        key: tuple[int, ...],
+        cancelled: Callable[[], bool] = never,
+    ) -> None:
         self.config = config
         self.batch_size = batch_size
         slots = -(-config.pool_size // config.workers) * config.workers
@@ -34,7 +43,7 @@ class DetectorStream(PrefetchingStream[Batch]):
         self._augmenter = FrameAugmenter(DETECTOR_INPUT)
         self._rng = np.random.default_rng(np.random.SeedSequence(key))
         self._drawn = 0
-        self._begin(RendererTeam(config, layout, key), config.pool_start, 'frames')
+        self._begin(RendererTeam(config, layout, key), config.pool_start, 'frames', cancelled)
 
     def _batch(self) -> Batch:
         self._wait_for_renders(self._drawn + self.batch_size, self.config.reuse)

@@ -23,7 +23,15 @@ from handmesh_model.training.detector_validation import Validation
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.progress import Progress
 from handmesh_model.training.run_clock import RunClock, TimeBox
-from handmesh_model.training.run_state import LAST, RunState, alone_in, load_run, save_run
+from handmesh_model.training.run_state import (
+    LAST,
+    RunState,
+    alone_in,
+    check_unchanged,
+    load_run,
+    save_run,
+    stamp_of,
+)
 from handmesh_model.training.sample_pool import MAX_WORKERS
 from handmesh_model.training.schedule import rate_factor
 from handmesh_model.training.term_means import TermMeans
@@ -103,7 +111,8 @@ class DetectorTrainer:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         net = HandDetectorNet(config.width)
-        resumed = (config.output / LAST).is_file()
+        self._found = stamp_of(config.output / LAST)
+        resumed = self._found is not None
         if config.init_weights is not None and not resumed:
             net = load_detector(config.init_weights)
             if net.width != config.width:
@@ -128,12 +137,15 @@ class DetectorTrainer:
         """
         Train until the pictures or the hours are used up, or until SIGTERM or SIGINT.
 
-        :returns: figures of the last validation.
-        :raises ConfigError: if another run is at work in the output folder.
+        :returns: figures of the last validation; none if this start was told to stop before its
+            first step.
+        :raises ConfigError: if another run is at work in the output folder, or was until after
+            this one looked there.
         """
         config, state = self.config, self.state
         first = state.samples
         with alone_in(config.output), stop_signals.asking(self._ask_to_stop):
+            check_unchanged(config.output / LAST, self._found)
             data = DataConfig(
                 renderer=config.renderer,
                 render_size=FRAME_SIZE,
@@ -143,7 +155,8 @@ class DetectorTrainer:
                 reuse=config.reuse,
             )
             # Before the validation set, which takes a while: memory may lack for the pool.
-            stream = DetectorStream(data, config.batch_size, (config.seed, state.step))
+            key = (config.seed, state.step)
+            stream = DetectorStream(data, config.batch_size, key, lambda: self._told_to_stop)
             try:
                 with closing(stream):
                     validation = Validation(config.renderer, config.real)
@@ -153,6 +166,9 @@ class DetectorTrainer:
                 if state.samples > first:
                     self._save()
                 raise
+            if self._told_to_stop and state.samples == first:
+                # last.pt would take the place of what the run starts from.
+                return {}
             # Whoever asked to stop may not wait for the measurement.
             self._save()
             progress.say(self._validate(validation))
@@ -163,7 +179,10 @@ class DetectorTrainer:
         config, state = self.config, self.state
         saved, means = time.monotonic(), TermMeans()
         while self._done() < 1 and not self._told_to_stop:
-            means.add(self._step(*next(stream)))
+            batch = next(stream, None)
+            if batch is None:  # told to stop while it waited
+                return
+            means.add(self._step(*batch))
             state.seconds = self._clock.seconds()
             if state.step % _LOG_STEPS == 0:
                 progress.update(state.samples, means.take(), self._clock.seconds_left())

@@ -8,6 +8,7 @@ a core.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from handmesh_model.lixels import LixelScale
 from handmesh_model.training.batches import crop_fields
 from handmesh_model.training.config import AugmentationConfig, DataConfig
 from handmesh_model.training.device_augmentation import Batch, DeviceAugmenter
+from handmesh_model.training.prefetch import never
 from handmesh_model.training.sample_pool import PoolLayout
 from handmesh_model.training.synthetic_stream import RendererTeam
 
@@ -41,6 +43,7 @@ class DeviceStream:
     :param key: seed, rank, and samples that all ranks have seen before.
     :param ranks: number of trainers that share the counts.
     :param device: where the renders are kept.
+    :param cancelled: asked now and then while there is no batch; true ends the wait.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class DeviceStream:
         key: tuple[int, int, int],
         ranks: int,
         device: torch.device,
+        cancelled: Callable[[], bool] = never,
     ) -> None:
         self.reuse = config.reuse
         self.batch_size = batch_size
         self.start_count = max(batch_size, config.pool_start // ranks)
         self.drawn, self.fetched = 0, 0
+        self._cancelled = cancelled
         workers = max(1, config.workers // ranks)
         # One for each worker at least, whose renders travel together.
         self.slots = max(config.device_pool // ranks, self.start_count, workers)
@@ -95,6 +100,7 @@ class DeviceStream:
         The next batch: images (B, S, S, 3) uint8, points in lixels, on the device.
 
         :raises RendererError: if the renderers keep dying.
+        :raises StopIteration: if the wait for it was cancelled.
         """
         # With this batch: else renders could be drawn more often than promised.
         needed = max(self.start_count, (self.drawn + self.batch_size) / self.reuse)
@@ -103,6 +109,8 @@ class DeviceStream:
             self._team.check()
             if self.fetched >= needed:
                 break
+            if self._cancelled():
+                raise StopIteration
             time.sleep(0.005)
         picks = torch.randint(
             min(self.fetched, self.slots),

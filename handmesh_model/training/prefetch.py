@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -12,26 +13,38 @@ if TYPE_CHECKING:
 
 Batch = TypeVar('Batch')
 PREFETCHED = 2
+WAIT_SECONDS = 0.2
+"""How long a wait for a batch, or for room for one, goes on without looking around."""
 PUSH = 1.5
 """How much more often than configured a render may be drawn before the trainer waits."""
 
 
+def never() -> bool:
+    """Who waits for batches waits until there is one."""
+    return False
+
+
 class PrefetchingStream(Generic[Batch]):
     """
-    An endless stream whose batches a thread of its own makes ahead of time.
+    A stream whose batches a thread of its own makes ahead of time; it ends only where its user
+    gives up waiting.
 
     A subclass makes one batch in ``_batch`` and calls ``_begin`` once it is set up.
     """
 
-    def _begin(self, team: RendererTeam, start_count: int, name: str) -> None:
+    def _begin(
+        self, team: RendererTeam, start_count: int, name: str, cancelled: Callable[[], bool]
+    ) -> None:
         """
         Start the thread.
 
         :param team: the renderers, which end with the stream.
         :param start_count: pictures to wait for before the first batch.
         :param name: of the thread.
+        :param cancelled: asked now and then while there is no batch; true ends the wait.
         """
         self._team = team
+        self._cancelled = cancelled
         self._start_count = start_count
         self._ready: queue.Queue[Batch | BaseException] = queue.Queue(PREFETCHED)
         self._closing = False
@@ -46,11 +59,17 @@ class PrefetchingStream(Generic[Batch]):
         The next batch.
 
         :raises RendererError: if the renderers died.
+        :raises StopIteration: if the wait for it was cancelled.
         """
-        ready = self._ready.get()
-        if isinstance(ready, BaseException):
-            raise ready
-        return ready
+        while not self._cancelled():
+            try:
+                ready = self._ready.get(timeout=WAIT_SECONDS)
+            except queue.Empty:
+                continue
+            if isinstance(ready, BaseException):
+                raise ready
+            return ready
+        raise StopIteration
 
     def close(self) -> None:
         """Stop the thread and the renderers."""
@@ -87,6 +106,6 @@ class PrefetchingStream(Generic[Batch]):
     def _put(self, item: Batch | BaseException) -> None:
         while not self._closing:
             try:
-                return self._ready.put(item, timeout=0.2)
+                return self._ready.put(item, timeout=WAIT_SECONDS)
             except queue.Full:
                 continue

@@ -31,6 +31,9 @@ _UNFIT = (AttributeError, RuntimeError, TypeError, ValueError)
 """What contents of another kind than expected raise where they are used."""
 
 
+Stamp = tuple[int, int]
+
+
 @dataclass
 class RunState:
     """
@@ -95,6 +98,30 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """What tells a file from one that takes its place; None if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def check_unchanged(path: Path, stamp: Stamp | None) -> None:
+    """
+    Find out whether a run goes on from what another has left behind since.
+
+    :param path: ``last.pt``, in a folder that is locked.
+    :param stamp: its own, taken before it was read.
+    :raises ConfigError: if it is another file now.
+    """
+    if stamp_of(path) != stamp:
+        raise ConfigError(
+            f"'{path}' was written since this run looked for it, by another run that has ended; "
+            'start again, to go on from there'
+        )
 
 
 def save_run(

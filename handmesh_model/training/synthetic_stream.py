@@ -21,7 +21,7 @@ from handmesh_model.lixels import LixelScale
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.batches import crop_fields, empty_batch, mesh_first
 from handmesh_model.training.config import DataConfig
-from handmesh_model.training.prefetch import PrefetchingStream
+from handmesh_model.training.prefetch import PrefetchingStream, never
 from handmesh_model.training.sample_pool import PoolLayout, SamplePool
 
 Batch = dict[str, np.ndarray]
@@ -151,6 +151,7 @@ class SyntheticStream(PrefetchingStream[Batch]):
     :param batch_size: samples of each of this rank's batches.
     :param key: seed, rank, and samples that all ranks have seen before.
     :param ranks: number of trainers that share the counts.
+    :param cancelled: asked now and then while there is no batch; true ends the wait.
     """
 
     def __init__(
@@ -162,6 +163,7 @@ class SyntheticStream(PrefetchingStream[Batch]):
         batch_size: int,
         key: tuple[int, int, int],
         ranks: int = 1,
+        cancelled: Callable[[], bool] = never,
     ) -> None:
         self.config = config
         self.augmenter = augmenter
@@ -179,7 +181,7 @@ class SyntheticStream(PrefetchingStream[Batch]):
         )
         self.drawn = 0
         self._rng = np.random.default_rng(np.random.SeedSequence(key))
-        self._begin(RendererTeam(config, self.layout, key), start_count, 'augment')
+        self._begin(RendererTeam(config, self.layout, key), start_count, 'augment', cancelled)
 
     @property
     def rendered(self) -> int:

@@ -33,7 +33,9 @@ from handmesh_model.training.run_state import (
     RunState,
     alone_in,
     check_network,
+    check_unchanged,
     load_run,
+    stamp_of,
 )
 from handmesh_model.training.schedule import ramp, rate_factor
 from handmesh_model.training.validation import to_tensors
@@ -73,7 +75,9 @@ class Trainer:
             if config.threads:
                 torch.set_num_threads(config.threads)
             torch.set_flush_denormal(True)
-        resumed = (self.folder / LAST).is_file()
+        path = self.folder / LAST
+        self._found = stamp_of(path)
+        resumed = self._found is not None
         net = setup.build_network(config, resumed)
         self.net = setup.fastest_layout(net.to(ranks.device))
         self.optimizer = build_optimizer(config.optimizer, self.net, self._half)
@@ -83,7 +87,6 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         described = {name: getattr(self.net.config, name) for name in UNSHAPED}
         if resumed:
-            path = self.folder / LAST
             self.state = load_run(path, self.net, self.average, self.optimizer)
             check_network(path, self.state.network, described)
         self.state.network = described
@@ -98,12 +101,17 @@ class Trainer:
         if records:
             self._replayed = ReplayedStep(self._update, CudaRecorder(ranks.device))
         self._stop = False
+        self._is_midway = False
+        """Whether a step has begun to move weights and is not done: what there is fits no step."""
 
     @property
-    def weights_file(self) -> Path:
-        """The weights to take of a run that has ended: the best ones measured, else the last."""
-        best = self.folder / BEST
-        return best if best.is_file() else self.folder / LAST_WEIGHTS
+    def weights_file(self) -> Path | None:
+        """
+        The weights to take of a run that has ended: the best ones measured, else the last; None
+        of one that was told to stop before its first step.
+        """
+        files = (self.folder / name for name in (BEST, LAST_WEIGHTS))
+        return next((file for file in files if file.is_file()), None)
 
     def run(self, box: TimeBox = NO_LIMIT) -> RunState:
         """
@@ -111,13 +119,15 @@ class Trainer:
         unless it was SIGTERM; return.
 
         :param box: how long this start may take.
-        :raises ConfigError: if another run is at work in the output folder, or ranks find another
-            one there than others do.
+        :raises ConfigError: if another run is at work in the output folder, or was until after
+            this one looked there, or ranks find another one there than others do.
         """
         self._clock = RunClock(box, self.state, self.config.total_samples)
         if self.ranks.is_first:
-            with alone_in(self.folder), closing(self._bookkeeper()) as book:
-                self._run(book)
+            with alone_in(self.folder):
+                check_unchanged(self.folder / LAST, self._found)
+                with closing(self._bookkeeper()) as book:
+                    self._run(book)
         else:
             self._run(None)
         return self.state
@@ -143,19 +153,21 @@ class Trainer:
         if book:
             book.validate_start()
         self._agree_on_start()
-        stream = build_stream(self.config, self.net, self.ranks, self.state.samples)
+        stream = build_stream(
+            self.config, self.net, self.ranks, self.state.samples, self._gives_up
+        )
         with stop_signals.asking(self._ask_to_stop):
             first = self.state.step
+            # Without a step there is nothing to keep, and last.pt would take the place of what the
+            # run starts from.
             try:
                 with closing(stream), dead_workers_reported():
                     self._loop(stream, book)
             except HandmeshError:
-                # It came between two steps or before the weights moved. Without a step there is
-                # nothing to keep, and last.pt would take the place of what the run starts from.
-                if book and self.state.step > first:
+                if book and self.state.step > first and not self._is_midway:
                     book.save()
                 raise
-            if book:
+            if book and (self.state.step > first or not self._stop):
                 book.save()
         if book and not self._stop:
             book.validate_last()
@@ -170,8 +182,12 @@ class Trainer:
             )
 
     def _loop(self, stream: SampleStream, book: Bookkeeper | None) -> None:
-        while not self._done():
-            terms = self._step(to_tensors(next(stream), self.ranks.device))
+        while self.state.samples < self.config.total_samples:
+            batch = None if self._gives_up() else next(stream, None)
+            # Asked with the batch at hand, so that all ranks take the step or none does.
+            if self._done() or batch is None:
+                return
+            terms = self._step(to_tensors(batch, self.ranks.device))
             if book:
                 book.note(terms, stream)
 
@@ -189,6 +205,7 @@ class Trainer:
         if progress >= config.freeze_norms:
             self.norms.freeze()
         if self._replayed:
+            self._is_midway = True
             terms = self._replayed.run(batch, (weights, self.norms.frozen))
         else:
             terms = self._update(batch)
@@ -197,6 +214,7 @@ class Trainer:
         state.seconds = self._clock.seconds()
         if self.average is not None and self.ranks.is_first:
             self.average.update(self.net)
+        self._is_midway = False
         return terms
 
     def _update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -216,6 +234,7 @@ class Trainer:
         terms['total'].backward()
         self.gradients.average(self.ranks.count)
         norm = self.gradients.clip(self.config.optimizer.clip_norm)
+        self._is_midway = True
         if self._on_cuda:
             # Asking the device would make it wait: a broken gradient counts as none.
             self.gradients.forget_unless(torch.isfinite(norm))
@@ -234,12 +253,21 @@ class Trainer:
     def _done(self) -> bool:
         if self.state.samples >= self.config.total_samples:
             return True
-        if self._on_cuda and self.ranks.count > 1 and self.state.step % CUDA_STOP_EVERY:
+        if not self._asks():
             return False
         stop, self._clock.agreed = self.ranks.most(float(self._stop), self._clock.elapsed())
         if stop:  # of another rank, perhaps
             self._stop = True
         return bool(stop) or self._clock.agreed >= 1
+
+    def _asks(self) -> bool:
+        """Whether this is a step before which ranks ask each other."""
+        is_dear = self._on_cuda and self.ranks.count > 1
+        return not is_dear or self.state.step % CUDA_STOP_EVERY == 0
+
+    def _gives_up(self) -> bool:
+        """Whether to wait for no batch: all ranks are about to hear that this one is to stop."""
+        return self._stop and self._asks()
 
     def _ask_to_stop(self) -> None:
         self._stop = True

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from handmesh_model.backends.exact_float32 import exact_float32
 from handmesh_model.joints import BONES
 from handmesh_model.lixels import LixelScale
 from handmesh_model.metrics import align
@@ -136,7 +137,9 @@ def _predictions(
 ) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
     for start in range(0, len(samples['image']), BATCH):
         truth = {name: values[start : start + BATCH] for name, values in samples.items()}
-        outputs = net(to_tensors({'image': truth['image']}, device)['image'])
+        images = to_tensors({'image': truth['image']}, device)['image']
+        with exact_float32(device):
+            outputs = net(images)
         predicted = {
             name: value.float().cpu().numpy()
             for name, value in outputs._asdict().items()

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from handmesh_model.backends.exact_float32 import exact_float32
 from handmesh_model.datasets.records import HandDataset
 from handmesh_model.evaluation.benchmarks import evaluate_records
 from handmesh_model.evaluation.estimates import NetworkRunner
@@ -87,7 +88,9 @@ def alignment_in_crops(
     for start in range(0, len(rows), BATCH):
         part = rows[start : start + BATCH]
         images = to_tensors({'image': samples['image'][part]}, device)['image']
-        predicted = scale.from_lixels(net(images).vertices.double().cpu().numpy())
+        with exact_float32(device):
+            vertices = net(images).vertices
+        predicted = scale.from_lixels(vertices.double().cpu().numpy())
         for points, paintings in zip((predicted, samples['vertices'][part]), painted, strict=True):
             paintings.append(_paint(renderer, points, net.config.input_size, device))
     if not len(rows):

@@ -1,9 +1,11 @@
 """``handmesh evaluate`` from the command line, on miniature datasets and a tiny random network."""
 
+import errno
 import json
 import pickle
 import shutil
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +14,8 @@ import torch
 
 from handmesh_model.checkpoints import save_checkpoint
 from handmesh_model.cli import USER_ERROR, main
+from handmesh_model.evaluation.estimates import NetworkRunner
+from handmesh_model.hand import HandBox
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.topology import HandTopology
 
@@ -79,7 +83,7 @@ def test_freihand_with_labels(freihand, weights, tmp_path, capsys):
     assert 'PA-MPVPE mm' in printed
     assert 'finger mIoU' in printed
     document = json.loads((out / 'results.json').read_text())
-    assert document['boxes'] == 'reference'
+    assert document['boxes'] == 'detected'
     assert document['hand_size'] == 'reference bone'
     assert document['summary']['count'] == 3
     assert len(document['error_mm']) == 3
@@ -100,14 +104,71 @@ def test_freihand_without_labels_needs_no_truth_for_the_submission(freihand, wei
     assert np.shape(json.loads(pred.read_text())[0]) == (2, 21, 3)
 
 
-def test_the_submission_does_not_depend_on_the_answers(freihand, weights, tmp_path):
+def test_the_submission_does_not_depend_on_the_answers(freihand, weights, tmp_path, monkeypatch):
     arguments = ('--dataset', 'freihand', freihand, '--weights', weights, '--out', tmp_path)
-    arguments += ('--boxes', 'image', '--submission')
-    assert evaluate(*arguments, tmp_path / 'with.json') == 0
+    found = []
+
+    def detect(detector, rgb, most):
+        """Other boxes than the dataset's, and than the whole picture."""
+        found.append(HandBox(50.0, 60.0, 150.0 + rgb[0, 0, 0] / 8, 170.0))
+        return found[-1:]
+
+    monkeypatch.setattr('handmesh_model.detector.HandDetector.detect', detect)
+    assert evaluate(*arguments, '--submission', tmp_path / 'with.json') == 0
     for key in ('xyz', 'verts'):
         (freihand / f'evaluation_{key}.json').unlink()
-    assert evaluate(*arguments, tmp_path / 'without.json') == 0
+    assert evaluate(*arguments, '--submission', tmp_path / 'without.json') == 0
+    assert len(found) == 6
     assert (tmp_path / 'with.json').read_text() == (tmp_path / 'without.json').read_text()
+
+
+def test_alignment_is_measured_in_the_boxes_of_the_dataset(freihand, weights, tmp_path):
+    (freihand / 'evaluation').rename(freihand / 'training')
+    for path in freihand.glob('evaluation_*.json'):
+        path.rename(freihand / path.name.replace('evaluation', 'training'))
+    (freihand / 'training/mask').mkdir()
+    arguments = ('--dataset', 'freihand-alignment', freihand, '--weights', weights)
+    assert evaluate(*arguments, '--out', tmp_path) == 0
+    assert json.loads((tmp_path / 'results.json').read_text())['boxes'] == 'reference'
+
+
+@pytest.mark.parametrize('place', ['submission', 'out'])
+def test_places_that_cannot_be_written_are_told_before_anything_is_measured(
+    freihand, weights, tmp_path, capsys, monkeypatch, place
+):
+    monkeypatch.setattr(NetworkRunner, 'estimate', lambda *_: pytest.fail('measures'))
+    (tmp_path / 'file').write_text('')
+    places = {'out': tmp_path / 'out', 'submission': tmp_path / 'pred.json'}
+    places[place] = tmp_path / 'file' / 'below'
+    options = [word for name, path in places.items() for word in (f'--{name}', path)]
+    arguments = ('--dataset', 'freihand', freihand, '--weights', weights, *options)
+    assert evaluate(*arguments) == USER_ERROR
+    assert f"cannot write '{places[place]}" in capsys.readouterr().err
+
+
+def test_figures_outlive_a_submission_that_cannot_be_written(
+    freihand, weights, tmp_path, capsys, monkeypatch
+):
+    pred = tmp_path / 'pred.json'
+    pred.write_text('before')
+    write = Path.write_text
+
+    def full(path, text):
+        if path.parent == out:
+            return write(path, text)
+        write(path, text[:99])
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    out = tmp_path / 'out'
+    monkeypatch.setattr(Path, 'write_text', full)
+    arguments = ('--dataset', 'freihand', freihand, '--weights', weights, '--out', out)
+    assert evaluate(*arguments, '--boxes', 'image', '--submission', pred) == USER_ERROR
+    told = capsys.readouterr()
+    assert 'PA-MPVPE mm' in told.out
+    assert f"cannot write '{pred}': " in told.err
+    assert json.loads((out / 'results.json').read_text())['summary']['count'] == 3
+    assert pred.read_text() == 'before'
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['freihand', 'out', 'pred.json']
 
 
 def test_obmans_hand_size_is_told_as_an_oracles(freihand, weights, tmp_path):
@@ -185,9 +246,9 @@ def test_damaged_detector_is_named_where_it_is_needed(freihand, weights, tmp_pat
     shutil.copy(weights, folder / 'mesh.safetensors')
     (folder / 'detector.safetensors').write_bytes(b'nothing')
     arguments = (freihand, '--dataset', 'freihand', '--weights', folder, '--out', out)
-    assert evaluate(*arguments) == 0
+    assert evaluate(*arguments, '--boxes', 'reference') == 0
     capsys.readouterr()
-    assert evaluate(*arguments, '--boxes', 'detected') == USER_ERROR
+    assert evaluate(*arguments) == USER_ERROR
     assert f"'{folder}/detector.safetensors'" in capsys.readouterr().err
     for key in ('xyz', 'verts'):
         (freihand / f'evaluation_{key}.json').unlink()

@@ -95,6 +95,10 @@ def test_last_line_says_where_the_weights_are(
         monkeypatch.setenv('RANK', rank)
         assert train.main() == 0
         assert capsys.readouterr().out == told
+    monkeypatch.setenv('RANK', '0')
+    fake.weights_file = None  # told to stop before the first step
+    assert train.main() == 0
+    assert capsys.readouterr().out == 'trained\n'
 
 
 @pytest.mark.parametrize('name', ['0123', 'a #b', 'yes', '[x', '-dash', 'a: b', ' padded '])

@@ -1,6 +1,7 @@
 """FreiHAND: splits, background variants, samples, and what is said of broken folders."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -241,6 +242,32 @@ def test_large_files_are_read_like_small_ones(freihand, monkeypatch):
     monkeypatch.setattr(module, 'SMALL_FILE', 0)
     np.testing.assert_array_equal(read_numbers(path, (778, 3)), plain)
     assert plain.dtype == np.float32
+
+
+@pytest.mark.parametrize('length', [1, 7, 1000])
+def test_slices_of_large_files_lose_nothing(freihand, monkeypatch, length):
+    path = freihand / 'training_xyz.json'
+    plain = read_numbers(path, (21, 3))
+    monkeypatch.setattr(module, 'SMALL_FILE', 0)
+    monkeypatch.setattr(module, 'SLICE', length)
+    np.testing.assert_array_equal(read_numbers(path, (21, 3)), plain)
+    for content in ('[0.5, 1,, 3]', '[0.5, 1 2]'):
+        path.write_text(content)
+        with pytest.raises(DatasetError, match='something else than numbers'):
+            read_numbers(path, ())
+
+
+def test_large_files_take_the_memory_of_their_text_and_twice_the_numbers(freihand, monkeypatch):
+    path = freihand / 'training_verts.json'
+    monkeypatch.setattr(module, 'SMALL_FILE', 0)
+    monkeypatch.setattr(module, 'SLICE', 10_000)
+    tracemalloc.start()
+    try:
+        numbers = read_numbers(path, (778, 3))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < path.stat().st_size + 2 * numbers.nbytes + 100_000
 
 
 def test_opened_by_name_with_options(freihand):

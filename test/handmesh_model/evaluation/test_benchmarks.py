@@ -1,5 +1,6 @@
 """Benchmarks on records whose answers a stand-in network knows."""
 
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import cv2
@@ -15,7 +16,7 @@ from handmesh_model.datasets.egodexter import INTRINSICS as EGODEXTER
 from handmesh_model.datasets.egodexter import TipRecord
 from handmesh_model.datasets.records import HandRecord
 from handmesh_model.errors import ConfigError
-from handmesh_model.evaluation import benchmarks
+from handmesh_model.evaluation import benchmarks, estimates
 from handmesh_model.evaluation.benchmarks import (
     choose_boxes,
     evaluate_records,
@@ -205,6 +206,25 @@ def test_hands_are_placed_as_users_get_them(hand, monkeypatch, metric):
     for more, box in zip(asked, boxes, strict=True):
         assert more['pixel_noise'] == pytest.approx(PIXEL_NOISE * CROP_MARGIN * box.longer_side)
         assert more['metric_depth'] is metric
+
+
+def test_network_computes_in_float32_without_tf32(hand, monkeypatch):
+    exact, seen = [], []
+
+    @contextmanager
+    def noted(device):
+        exact.append(device)
+        yield
+        exact.pop()
+
+    monkeypatch.setattr(estimates, 'exact_float32', noted)
+    vertices = meshes(hand)
+    records = make_records(hand, vertices)
+    boxes = choose_boxes(records, 'reference')
+    net = KnowingNet(hand, vertices, boxes, INTRINSICS)
+    net.register_forward_hook(lambda *_: seen.append(list(exact)))
+    evaluate_records(NetworkRunner(net), records, boxes)
+    assert seen == [[torch.device('cpu')]]
 
 
 def test_depth_of_the_open_hands_networks_is_at_reference_size(hand):

@@ -235,6 +235,33 @@ def test_images_of_a_batch_do_not_touch_each_other(make_net, crops):
     assert whole.presence[1:].allclose(single.presence, atol=1e-5)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize('source', ['rough', 'refined'])
+@pytest.mark.parametrize('offset', [True, False])
+def test_autocast_rounds_no_coordinates(make_net, topology, crops, offset, source):
+    net = make_net(offset=offset, joints_from=source)
+    torch.nn.init.normal_(net.refine_stage.tail.nn[2].bias)
+    moved = []
+    net.refine_stage.tail.register_forward_hook(lambda tail, inputs, out: moved.append(out))
+    maps = []
+    net.mesh_stage.encoder.register_forward_hook(lambda part, inputs, out: maps.append(out[0]))
+    with torch.autocast('cpu', torch.bfloat16):
+        out = net(crops, heads=True)
+    assert maps[0].dtype == torch.bfloat16
+    for points in (*moved, out.rough_vertices, out.vertices, out.joints, out.stage_joints):
+        assert points.dtype == torch.float32
+    regressor = torch.from_numpy(topology.joint_regressor)
+    mesh = out.vertices if source == 'refined' else out.rough_vertices
+    assert out.joints.allclose(regressor @ mesh, atol=1e-5)
+
+
+@torch.no_grad()
+def test_without_autocast_none_is_turned_off(make_net, crops, monkeypatch):
+    monkeypatch.setattr(torch, 'autocast', lambda *_, **__: pytest.fail('exporters note it'))
+    make_net()(crops)
+    assert make_net().to('meta')(crops.to('meta')).joints.shape == (2, 21, 3)
+
+
 @pytest.mark.parametrize('shape', [(2, 3, 32, 32), (3, 64, 64), (2, 1, 64, 64)])
 def test_other_crops_are_refused(make_net, shape):
     with pytest.raises(ShapeError, match=r'64, 64'):

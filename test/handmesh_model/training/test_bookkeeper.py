@@ -9,7 +9,7 @@ from tiny_runs import ALONE, CPU, MakeRun
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from handmesh_model.errors import ConfigError, DatasetError
+from handmesh_model.errors import ConfigError, DatasetError, OutputError
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.progress import Progress
 from handmesh_model.training.trainer import Trainer
@@ -56,6 +56,24 @@ def test_refused_start_closes_the_progress(tiny_run: MakeRun, closed: list[type]
     overlapping = {'samples': 4, 'options': {'start': 12, 'stop': 20}}
     with pytest.raises(ConfigError, match='are among those to train on'):
         Trainer(tiny_run(validation=overlapping), ALONE).run()
+    assert closed == [Progress]
+
+
+def test_description_of_a_run_is_whole_or_as_before(
+    tiny_run: MakeRun, closed: list[type], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(tiny_run(validation={'samples': 0}), ALONE)
+    described = trainer.folder / 'run.json'
+    described.write_text('before')
+
+    def on_a_full_disk(path: Path, text: str) -> int:
+        path.write_bytes(text[:40].encode())
+        raise OSError('no space left')
+
+    monkeypatch.setattr(Path, 'write_text', on_a_full_disk)
+    with pytest.raises(OutputError, match=r"cannot write '.*run\.json': no space left"):
+        trainer.run()
+    assert described.read_text() == 'before'
     assert closed == [Progress]
 
 

@@ -37,6 +37,10 @@ def test_shipped_files_are_valid(path: Path) -> None:
     assert loss_weights(config).mesh > 0
 
 
+def test_paper_is_trained_in_float32() -> None:
+    assert not load_training_config(CONFIG / 'train_paper.yaml').mixed_precision
+
+
 def test_values_survive_the_way_to_plain_ones_and_back() -> None:
     config = load_training_config(CONFIG / 'train_open.yaml')
     assert from_mapping(TrainingConfig, to_mapping(config)) == config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 from pathlib import Path
 from types import SimpleNamespace
@@ -219,7 +220,12 @@ def test_run_told_to_stop_is_saved_before_it_is_measured(
     stream = SimpleNamespace(close=lambda: None)
     monkeypatch.setattr(f'{module}.DetectorStream', lambda *arguments: stream)
     trainer = DetectorTrainer(DetectorTrainingConfig(output=tmp_path, width=4))
-    monkeypatch.setattr(trainer, '_loop', lambda *arguments: trainer._ask_to_stop())
+
+    def stopped(*arguments: object) -> None:
+        trainer.state.samples = 32
+        trainer._ask_to_stop()
+
+    monkeypatch.setattr(trainer, '_loop', stopped)
 
     def killed(validation: object) -> str:
         raise KeyboardInterrupt
@@ -229,6 +235,32 @@ def test_run_told_to_stop_is_saved_before_it_is_measured(
         trainer.run()
     assert (tmp_path / 'last.pt').is_file()
     assert load_detector(tmp_path / 'last_detector.safetensors').width == 4
+
+
+@pytest.mark.parametrize('steps', [0, 1])
+def test_signal_ends_a_run_that_waits_for_renders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    module = 'handmesh_model.training.detector_training'
+    trainer = DetectorTrainer(DetectorTrainingConfig(output=tmp_path, width=4))
+    frames = torch.rand(1, 3, 256, 256), targets_of([frame_with_dot()])
+
+    def stream(config: object, size: int, key: object, cancelled: Any) -> Any:
+        yield from itertools.repeat(frames, steps)
+        assert not cancelled()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert cancelled()
+
+    monkeypatch.setattr(f'{module}.DetectorStream', stream)
+    monkeypatch.setattr(f'{module}.Validation', lambda renderer, real: None)
+    measured = {'missed': 1.0, 'false': 0.0}
+    monkeypatch.setattr(
+        trainer, '_validate', lambda v: trainer.state.history.append(measured) or 'said'
+    )
+    assert trainer.run() == (measured if steps else {})
+    assert trainer.state.samples == steps
+    # Nothing takes the place of what the run would start from.
+    assert (tmp_path / 'last.pt').is_file() == (steps > 0)
 
 
 def test_hours_are_those_of_this_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,6 +330,17 @@ def test_run_whose_renderers_fail_keeps_its_steps(
     assert DetectorTrainer(DetectorTrainingConfig(output=tmp_path, width=4)).state.samples == 32
 
 
+def test_run_that_another_took_further_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    late, other = (
+        DetectorTrainer(DetectorTrainingConfig(output=tmp_path, width=4)) for _ in range(2)
+    )
+    other._save()
+    before = (tmp_path / 'last.pt').read_bytes()
+    with pytest.raises(ConfigError, match=r"last\.pt' was written since"):
+        late.run()
+    assert (tmp_path / 'last.pt').read_bytes() == before
+
+
 def test_command_hands_the_pool_s_size_on_and_says_where_the_weights_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -309,6 +352,10 @@ def test_command_hands_the_pool_s_size_on_and_says_where_the_weights_are(
     assert main(['train-detector', *arguments]) == 0
     expected = ['pool 64', f'weights: {tmp_path}/detector.safetensors']
     assert capsys.readouterr().out.splitlines() == expected
+    # Told to stop before the first step.
+    monkeypatch.setattr(DetectorTrainer, 'run', lambda trainer: {})
+    assert main(['train-detector', *arguments]) == 0
+    assert capsys.readouterr().out == ''
 
 
 @pytest.mark.parametrize('broken', ['images', 'targets'])

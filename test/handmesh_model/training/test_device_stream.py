@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from handmesh_model.training.synthetic_stream import RendererError
 
 RENDERER = """
 import os
+import time
 import numpy as np
 
 def renderer():
@@ -34,6 +36,10 @@ def renderer():
 
 def dying():
     os._exit(9)
+
+def slow():
+    render = renderer()
+    return lambda rng, size: time.sleep(0.2) or render(rng, size)
 """
 STILL = AugmentationConfig(**dict.fromkeys(vars(AugmentationConfig()), 0.0))
 SCALE = LixelScale(32, 8)
@@ -46,10 +52,17 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return 'flat_renderer'
 
 
-def stream_of(renderer: str, **changes: object) -> DeviceStream:
+def never() -> bool:
+    return False
+
+
+def stream_of(
+    renderer: str, cancelled: Callable[[], bool] = never, **changes: object
+) -> DeviceStream:
     values = {'render_size': 32, 'workers': 2, 'device_pool': 40, 'pool_start': 8, 'reuse': 2.0}
     config = DataConfig(renderer=renderer, **{**values, **changes})  # type: ignore[arg-type]
-    return DeviceStream(config, STILL, SCALE, 5, 4, (1, 0, 0), 1, torch.device('cpu'))
+    cpu = torch.device('cpu')
+    return DeviceStream(config, STILL, SCALE, 5, 4, (1, 0, 0), 1, cpu, cancelled)
 
 
 @pytest.fixture
@@ -122,6 +135,16 @@ def test_small_store_takes_no_more_renders_at_once_than_it_holds(
         stream._fetch()
         assert 0 < stream.fetched - before <= stream.slots
         next(stream)
+    finally:
+        stream.close()
+
+
+def test_who_gives_up_does_not_wait_for_renders(module: str) -> None:
+    began = time.monotonic()
+    renderer, is_over = f'{module}:slow', lambda: time.monotonic() > began + 0.1
+    stream = stream_of(renderer, is_over, pool_start=64, device_pool=64)
+    try:
+        assert next(stream, None) is None
     finally:
         stream.close()
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from handmesh_model.network import StageOutputs
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.muon import orthogonalized
@@ -56,6 +57,7 @@ def test_pytorch_can_be_asked_so() -> None:
     assert 'including_emulation' in parameters
 
 
+@pytest.mark.parametrize('offset', [True, False])
 @pytest.mark.parametrize(('wanted', 'able'), WANTED_AND_ABLE)
 def test_maps_are_half_precise_where_wanted_and_possible(
     monkeypatch: pytest.MonkeyPatch,
@@ -63,12 +65,22 @@ def test_maps_are_half_precise_where_wanted_and_possible(
     capsys: pytest.CaptureFixture[str],
     wanted: bool,
     able: bool,
+    offset: bool,
 ) -> None:
     monkeypatch.setattr('handmesh_model.training.trainer.multiplies_bfloat16', lambda device: able)
-    trainer = Trainer(tiny_run(mixed_precision=wanted, total_samples=8), Ranks(0, 1, CPU))
+    options = {'offset': offset}
+    config = tiny_run(mixed_precision=wanted, total_samples=8, network_options=options)
+    trainer = Trainer(config, Ranks(0, 1, CPU))
     seen: list[torch.dtype] = []
     encoder = trainer.net.mesh_stage.encoder
     encoder.register_forward_hook(lambda module, inputs, outputs: seen.append(outputs[0].dtype))
+    coordinates: dict[str, torch.dtype] = {}
+
+    def noted(net: torch.nn.Module, inputs: object, outputs: StageOutputs) -> None:
+        for name in ('rough_vertices', 'vertices', 'joints', 'stage_joints'):
+            coordinates[name] = getattr(outputs, name).dtype
+
+    trainer.net.register_forward_hook(noted)
     step, totals = trainer._step, []
 
     def watched(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -81,6 +93,8 @@ def test_maps_are_half_precise_where_wanted_and_possible(
     assert seen[0] == (torch.bfloat16 if wanted and able else torch.float32)
     said = capsys.readouterr().out.splitlines()[0]
     assert f'on cpu in {str(seen[0]).removeprefix("torch.")}, from sample 0' in said
+    assert coordinates == dict.fromkeys(coordinates, torch.float32)
+    assert len(coordinates) == 4
     assert totals[0].dtype == torch.float32
     assert torch.isfinite(totals[0])
     assert all(p.dtype == torch.float32 for p in trainer.net.parameters())

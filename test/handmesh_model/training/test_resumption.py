@@ -184,6 +184,22 @@ def test_best_weights_outlast_other_samples_and_the_way_back(tiny_run: MakeRun) 
     assert set(trainer.folder.glob('best-before*')) == set(names[:3])
 
 
+@pytest.mark.parametrize('steps', [0, 2])
+def test_run_that_another_took_further_meanwhile_is_left_alone(
+    tiny_run: MakeRun, steps: int
+) -> None:
+    config = tiny_run(validation={'samples': 0})
+    if steps:
+        train(config, stop_after=steps)
+    late = Trainer(config, ALONE)
+    other, _ = train(config, stop_after=1)
+    before = (other.folder / 'last.pt').read_bytes()
+    with pytest.raises(ConfigError, match=r"last\.pt' was written since .* start again"):
+        late.run()
+    assert (other.folder / 'last.pt').read_bytes() == before
+    assert Trainer(config, ALONE).run().step == 10
+
+
 def full_disk(*_: object) -> None:
     raise OSError(errno.ENOSPC, 'No space left on device')
 

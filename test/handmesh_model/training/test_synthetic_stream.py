@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ VERTICES = 5
 FIELDS = crop_fields(16, VERTICES)
 RENDERER = """
 import os
+import time
 import numpy as np
 
 def renderer():
@@ -51,6 +53,10 @@ def renderer():
 
 def dying():
     os._exit(9)
+
+def slow():
+    render = renderer()
+    return lambda rng, size: time.sleep(0.2) or render(rng, size)
 
 def failing():
     def render(rng, size):
@@ -88,9 +94,9 @@ def config_for(renderer: str, **changes: object) -> DataConfig:
     return DataConfig(renderer=renderer, **{**values, **changes})  # type: ignore[arg-type]
 
 
-def stream_of(config: DataConfig) -> SyntheticStream:
-    plain = AugmentationConfig(*[0.0] * 12)
-    return SyntheticStream(config, Augmenter(plain, 16), LixelScale(16, 4), VERTICES, 4, (1, 0, 0))
+def stream_of(config: DataConfig, **options: Any) -> SyntheticStream:
+    augmenter, scale = Augmenter(AugmentationConfig(*[0.0] * 12), 16), LixelScale(16, 4)
+    return SyntheticStream(config, augmenter, scale, VERTICES, 4, (1, 0, 0), **options)
 
 
 @pytest.mark.parametrize('fields', [FIELDS, frame_fields(16)], ids=['crops', 'frames'])
@@ -185,6 +191,16 @@ def test_stream_gives_batches_in_lixels(module: str) -> None:
         value = batch['image'][:, 0, 0, 0].astype(np.float32)
         np.testing.assert_allclose(batch['vertices'][:, 0, 0], value / 4)
         assert set(batch['side']) <= {-1.0, 0.0, 1.0}
+
+
+def test_who_gives_up_does_not_wait_for_renders(module: str) -> None:
+    began = time.monotonic()
+    config = config_for(f'{module}:slow', pool_start=64)
+    stream = stream_of(config, cancelled=lambda: time.monotonic() > began + 0.1)
+    try:
+        assert next(stream, None) is None
+    finally:
+        stream.close()
 
 
 def test_stream_waits_for_new_renders(module: str) -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,6 +36,7 @@ from handmesh_model.training.bookkeeper import Bookkeeper
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import to_mapping
 from handmesh_model.training.data import build_stream
+from handmesh_model.training.dataset_stream import DEAD_WORKER, LoaderError
 from handmesh_model.training.distributed import Ranks, launch
 from handmesh_model.training.gradients import GradientBlock
 from handmesh_model.training.optimizers import build_optimizer
@@ -106,6 +108,64 @@ def test_signal_to_every_process_of_a_run_saves_it(
     assert trainer.run().step == 3
     assert (trainer.folder / LAST).is_file()
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize('steps', [0, 2])
+def test_signal_ends_a_run_that_waits_for_renders(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    trainer = Trainer(tiny_run(validation={'samples': 0}), ALONE)
+
+    def stream(*arguments: Any) -> Iterator[Any]:
+        *others, cancelled = arguments
+        samples = build_stream(*others)
+
+        def batches() -> Iterator[Any]:
+            yield from itertools.islice(samples, steps)
+            assert not cancelled()
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert cancelled()
+
+        return batches()
+
+    monkeypatch.setattr('handmesh_model.training.trainer.build_stream', stream)
+    assert trainer.run().step == steps
+    # Nothing takes the place of what the run would start from.
+    assert (trainer.folder / LAST).is_file() == (steps > 0)
+    assert (trainer.weights_file is not None) == (steps > 0)
+
+
+def test_wait_is_given_up_where_all_ranks_are_asked(tiny_run: MakeRun) -> None:
+    trainer = Trainer(tiny_run(), Ranks(1, 2, CPU))
+    assert not trainer._gives_up()
+    trainer._ask_to_stop()
+    for on_cuda in (False, True):
+        trainer._on_cuda = on_cuda
+        for trainer.state.step in (0, 1, CUDA_STOP_EVERY):
+            assert trainer._gives_up() == (not on_cuda or trainer.state.step != 1)
+
+
+@pytest.mark.parametrize('place', ['optimizer', 'average'])
+def test_half_a_step_is_not_kept(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    trainer = Trainer(tiny_run(checkpoint_minutes=0, validation={'samples': 0}), ALONE)
+    part, name = (
+        (trainer.optimizer, 'step') if place == 'optimizer' else (trainer.average, 'update')
+    )
+    usual, before = getattr(part, name), list[bytes]()
+
+    def broken_off(*arguments: Any) -> None:
+        usual(*arguments)
+        if trainer.state.step == 2 + (place == 'average'):
+            before.append((trainer.folder / LAST).read_bytes())
+            raise RuntimeError(f'{DEAD_WORKER} (pid 1) is killed by signal: Killed.')
+
+    monkeypatch.setattr(part, name, broken_off)
+    with pytest.raises(LoaderError):
+        trainer.run()
+    assert before == [(trainer.folder / LAST).read_bytes()]
+    assert Trainer(tiny_run(), ALONE).state.step == 2
 
 
 def test_run_whose_data_fail_keeps_its_steps(tiny_run: MakeRun) -> None:

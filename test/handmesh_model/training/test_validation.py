@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,6 +60,27 @@ def test_truth_has_no_error(samples: Samples, topology: HandTopology) -> None:
     # Six of eight pictures show a hand; of those, four a right one.
     assert figures['presence_accuracy'] == pytest.approx(6 / 8)
     assert figures['side_accuracy'] == pytest.approx(4 / 6)
+
+
+def test_network_computes_in_float32_without_tf32(
+    samples: Samples, topology: HandTopology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact: list[torch.device] = []
+
+    @contextmanager
+    def noted(device: torch.device) -> Iterator[None]:
+        exact.append(device)
+        yield
+        exact.pop()
+
+    monkeypatch.setattr('handmesh_model.training.validation.exact_float32', noted)
+
+    def shown(points: np.ndarray) -> np.ndarray:
+        assert exact == [CPU]
+        return points
+
+    figures_of(answering(samples, topology, shown), samples)
+    assert exact == []
 
 
 def test_shift_counts_in_pixels_but_not_after_alignment(

@@ -6,7 +6,8 @@ import fcntl
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,35 @@ def test_description_of_a_run_is_whole_or_not_there(
     assert [path.name for path in (tmp_path / 'out/full/seed1').iterdir()] == ['lock']
 
 
+def test_table_is_whole_or_as_before(
+    cells: Callable[..., list[Cell]],
+    ablate: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (cell,) = cells()
+    cell.folder.mkdir(parents=True)
+    result = {'figures': {'pa_mpjpe_mm': 9.0}, 'seconds': 1.0}
+    (cell.folder / 'result.json').write_text(json.dumps(result))
+    table = tmp_path / 'out/ablation.md'
+    arguments = ('--seeds', '1', '--variants', 'full')
+    assert ablate(*arguments) == 0
+    before = table.read_text()
+    assert '| full | 1 | 9.00 |' in before
+
+    def on_a_full_disk(path: Path, text: str) -> int:
+        path.write_bytes(text[:40].encode())
+        raise OSError('no space left')
+
+    monkeypatch.setattr(Path, 'write_text', on_a_full_disk)
+    assert ablate(*arguments) == USER_ERROR
+    told = capsys.readouterr()
+    assert '| full | 1 | 9.00 |' in told.out
+    assert "ablation.md': no space left" in told.err
+    assert table.read_text() == before
+
+
 def test_numbers_of_a_run_are_kept_with_all_digits(
     cells: Callable[..., list[Cell]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,9 +281,20 @@ def test_missing_configuration_is_named(
 
 
 def test_alignment_of_the_truth_with_itself_is_perfect(
-    drawn_samples: Callable[..., dict[str, np.ndarray]], topology: HandTopology
+    drawn_samples: Callable[..., dict[str, np.ndarray]],
+    topology: HandTopology,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     samples = drawn_samples(8)
+    exact: list[torch.device] = []
+
+    @contextmanager
+    def noted(device: torch.device) -> Iterator[None]:
+        exact.append(device)
+        yield
+        exact.pop()
+
+    monkeypatch.setattr('handmesh_model.training.ablation.measure.exact_float32', noted)
 
     class Knowing:
         """Answers with the truth of the samples that have a mesh."""
@@ -270,6 +311,7 @@ def test_alignment_of_the_truth_with_itself_is_perfect(
 
         def __call__(self, images: torch.Tensor) -> Any:
             assert len(images) == len(self.outputs.vertices) == 6
+            assert exact == [cpu]
             return self.outputs
 
     cpu = torch.device('cpu')
