@@ -208,12 +208,14 @@ class HandWorld:
         aimed = quaternions_wxyz(bone_rotations(capsules.directions, hand.wrist_rotation))
         before, turned = slot.positions, slot.quaternions
         slot.track_id = hand.track_id
+        # Out of sight it may have gone on all the time.
+        reach = MAX_SPEED * (span + slot.behind)
         if (
             before is None
             or turned is None
             or is_gap
             or span <= 0
-            or np.linalg.norm(capsules.centers - before, axis=1).max() > MAX_SPEED * span
+            or np.linalg.norm(capsules.centers - before, axis=1).max() > reach
         ):
             before, turned, slot.behind = capsules.centers, aimed, 0.0
         move = HandMove.between(before, capsules.centers, turned, aimed, span)

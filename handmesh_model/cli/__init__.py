@@ -40,6 +40,8 @@ EXTRAS = {
 """Extras of this package and modules that commands import out of them; one's own comes first."""
 USER_ERROR = 2
 INTERRUPTED = 130
+UNTRAINED = 'told to stop before the first step: nothing was trained, and nothing written'
+"""What a command that trains says then."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

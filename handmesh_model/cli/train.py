@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from handmesh_model.cli import INTERRUPTED, USER_ERROR
+from handmesh_model.cli import INTERRUPTED, UNTRAINED, USER_ERROR
 from handmesh_model.errors import ConfigError, HandmeshError
 from handmesh_model.extras import need
 from handmesh_model.training.config import load_training_config
@@ -70,8 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     ranks = join_ranks()
     trainer = Trainer(config, ranks, arguments.monitor_real)
     trainer.run(TimeBox(arguments.hours, arguments.finish))
-    if ranks.is_first and trainer.weights_file is not None:
-        print(f'weights: {trainer.weights_file}', flush=True)
+    if ranks.is_first:
+        weights = trainer.weights_file
+        print(UNTRAINED if weights is None else f'weights: {weights}', flush=True)
     # An error has to be told before: others end when this rank leaves, and that ends this one.
     leave_ranks(ranks)
     return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from handmesh_model.cli import UNTRAINED
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the command's parser its arguments and its description."""
@@ -66,4 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
     if figures:
         print('  '.join(f'{name} {value:.4g}' for name, value in figures.items()))
         print(f'weights: {config.output / WEIGHTS}')
+    else:
+        print(UNTRAINED)
     return 0

@@ -97,15 +97,17 @@ class BenchmarkRun:
             errors = point_errors(_aligned(result), result.true_joints)
         names = [record.name for record in records]
         self._write(result.scores, names, errors, _size_source(records))
-        if self.submission is not None:
-            write_submission(self.submission, result)
-            print(self.submission)
-        if errors is not None:
-            assert result.true_joints is not None
-            plain = point_errors(result.joints, result.true_joints)
-            self._plot({'joints': plain, 'joints, aligned': errors})
-            references = [project(r.joints_camera, r.intrinsics) for r in records]  # type: ignore[arg-type]
-            self._draw(runner, records, result.hands, errors.mean(axis=1), references)
+        try:
+            if self.submission is not None:
+                write_submission(self.submission, result)
+                print(self.submission)
+        finally:
+            if errors is not None:
+                assert result.true_joints is not None
+                plain = point_errors(result.joints, result.true_joints)
+                self._plot({'joints': plain, 'joints, aligned': errors})
+                references = [project(r.joints_camera, r.intrinsics) for r in records]  # type: ignore[arg-type]
+                self._draw(runner, records, result.hands, errors.mean(axis=1), references)
         return result.scores
 
     def _report_tips(self, runner: NetworkRunner) -> dict[str, float]:

@@ -106,7 +106,7 @@ def stamp_of(path: Path) -> Stamp | None:
         status = path.stat()
     except FileNotFoundError:
         return None
-    return status.st_ino, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
 def check_unchanged(path: Path, stamp: Stamp | None) -> None:

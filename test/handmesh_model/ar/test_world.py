@@ -236,11 +236,27 @@ def test_a_hand_that_was_held_and_is_elsewhere_is_put_down_there():
     world.advance(0.0, [body])
     for number in range(1, 6):
         world.advance(number / RATE, [replace(body, tracked=False)])
-    far = replace(body, joints_camera=body.joints_camera - np.array([0.6, 0, 0]))
+    # 5 m/s, if it has gone on all the time.
+    far = replace(body, joints_camera=body.joints_camera - np.array([1.0, 0, 0]))
     world.advance(6 / RATE, [far])
     centers = body.shape.capsules(far.joints_camera).centers
     np.testing.assert_allclose(world._hand_places[: len(BONES), :3], centers, atol=1e-9)
     np.testing.assert_allclose(world._hand_speeds[: len(BONES)], 0, atol=1e-6)
+
+
+def test_a_hand_that_went_on_fast_while_it_was_held_catches_up():
+    world = HandWorld(cube_stage())
+    (hand,) = push().frames[0]
+    (body,) = bodies(hand)
+    world.advance(0.0, [body])
+    for number in range(1, 10):
+        world.advance(number / RATE, [replace(body, tracked=False)])
+    # 1 m/s; of the ten images' way it makes two a time.
+    away = np.array([-10 / RATE, 0, 0])
+    there = replace(body, joints_camera=body.joints_camera + away)
+    world.advance(10 / RATE, [there])
+    centers = body.shape.capsules(body.joints_camera).centers + 0.2 * away
+    np.testing.assert_allclose(world._hand_places[: len(BONES), :3], centers, atol=1e-6)
 
 
 @pytest.mark.parametrize('speed', [np.nan, np.inf, 1e11])
