@@ -170,7 +170,7 @@ def settle_sides(looks: Sequence[Look], kept: Sequence[Look], stamp: float) -> N
         other = next((other for other in partners if _were_swapped(look, other, kept)), None)
         if other is not None:
             look.track.trade_names(other.track)
-            if other in kept:
+            if other in kept or other.favour < -CLEAR_SIDE_ODDS:
                 other.mirror()
                 wrong = [each for each in wrong if each is not other]
         else:

@@ -210,6 +210,9 @@ class HandTracker:
         kept = [look for look in kept if look not in others]
         doubles = [look for look in shown if self._is_double(look, kept, stamp)]
         settle_sides(looks, kept, stamp)
+        # A hand that was another's is no stranger once its track has got its name back.
+        kept += [look for look in others if look.favour > 0]
+        others = [look for look in others if look not in kept]
         for look in looks:
             track = look.track
             if look in kept:

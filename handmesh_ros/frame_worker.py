@@ -237,6 +237,7 @@ class FrameWorker:
         refine = measuring or not wanted <= JOINTS_ONLY
         hands = self._hands(message.header, rgb, stamp, camera, depth, settings, refine)
         if self._slot.is_closed:
+            self._monitor.count('dropped')
             return  # whoever has ended the worker wants no more hands, and may not have waited
         self._surroundings.hand_size.see(rgb, hands, camera)
         with self._monitor.stage('smooth'):

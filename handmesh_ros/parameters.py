@@ -8,7 +8,7 @@ A parameter is one line of a frozen dataclass, which stands beside its node. Wha
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -102,15 +102,18 @@ def settings_from(table: type[Settings], values: Mapping[str, object]) -> Settin
     return table(**{name: check_value(table, name, value) for name, value in values.items()})
 
 
-def check_together(settings: object) -> None:
+def check_together(settings: object, changed: Collection[str] | None = None) -> None:
     """
     See whether values that are good each by itself go together.
 
     :param settings: a filled table.
+    :param changed: what is set just now; what others clash in is none of its fault. None for all.
     :raises ConfigError: if a parameter is above the one that it must not be above.
     """
     for name, row in rows(type(settings)).items():
         value = getattr(settings, name)
+        if changed is not None and not {name, row.at_most} & set(changed):
+            continue
         if row.at_most and value > (bound := getattr(settings, row.at_most)):
             raise ConfigError(
                 f"parameter '{name}' is {value}, expected at most '{row.at_most}', "

@@ -149,7 +149,7 @@ class ParameterServer(Generic[Settings]):
                 return SetParametersResult(successful=False, reason=str(error))
         changed = replace(self.settings, **values)  # type: ignore[type-var]
         try:
-            check_together(changed)
+            check_together(changed, values)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self.settings = changed

@@ -54,6 +54,9 @@ def test_values_that_do_not_go_together_are_refused_until_they_do():
     with pytest.raises(ConfigError) as caught:
         server.check()
     assert str(caught.value) == said
+    # What has nothing to do with it can be set meanwhile.
+    assert guard([Parameter('hold_time', value=0.5)]).successful
+    assert not guard([Parameter('enter_presence', value=0.55)]).successful
     assert guard([Parameter('stay_presence', value=0.4)]).successful
     assert server.check().stay_presence == 0.4
 
