@@ -26,13 +26,11 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import Marker, MarkerArray
 
-from handmesh_model.errors import ImageError
 from handmesh_model.output_files import write_arrays, write_json
 from handmesh_ros import executable, msg, recording
 from handmesh_ros.ar_parameters import ArRecorderParameters
 from handmesh_ros.conversions import SIDES
 from handmesh_ros.film import Film
-from handmesh_ros.images import image_to_rgb
 from handmesh_ros.processes import RECORDER_READY
 from handmesh_ros.record import Tally, spread, topic_figures
 from handmesh_ros.ros_parameters import ParameterServer
@@ -87,11 +85,8 @@ class ArRecorder(Node):
         stamp = stamp_to_nanoseconds(message.header.stamp)
         if stamp != UNSTAMPED:
             self._latencies.append((self.get_clock().now().nanoseconds - stamp) * 1e-6)
-        try:
-            rgb = image_to_rgb(message)
-        except ImageError as error:
-            text = f'images that cannot be read are left out: {error}'
-            self.get_logger().warning(text, once=True)
+        rgb = recording.readable(self, message)
+        if rgb is None:
             return
         if self.settings.caption:
             rgb = rgb.copy()

@@ -25,11 +25,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
-from handmesh_model.errors import ImageError
 from handmesh_model.output_files import write_arrays, write_json
 from handmesh_ros import executable, msg, recording
 from handmesh_ros.film import Film
-from handmesh_ros.images import image_to_rgb
 from handmesh_ros.outputs import TOPICS
 from handmesh_ros.processes import RECORDER_READY
 from handmesh_ros.qos import LATCHED
@@ -145,13 +143,9 @@ class DemoRecorder(Node):
         ]
 
     def _on_overlay(self, message: Image) -> None:
-        try:
-            rgb = image_to_rgb(message)
-        except ImageError as error:
-            text = f'images that cannot be read are left out: {error}'
-            self.get_logger().warning(text, once=True)
-            return
-        self._film.add(rgb)
+        rgb = recording.readable(self, message)
+        if rgb is not None:
+            self._film.add(rgb)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

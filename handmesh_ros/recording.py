@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from sensor_msgs.msg import Image
 
-from handmesh_model.errors import ConfigError, OutputError
+from handmesh_model.errors import ConfigError, ImageError, OutputError
 from handmesh_ros import executable
+from handmesh_ros.images import image_to_rgb
 
 QUIET = 1.0
 """Seconds without a message after which all is taken to have arrived."""
@@ -52,6 +55,16 @@ def listen(node: Node, last_message: Callable[[], float], look: Callable[[], Non
         latest_end = min(latest_end, now + PATIENCE)
         if now >= min(last_message() + QUIET, latest_end):
             return
+
+
+def readable(node: Node, message: Image) -> np.ndarray | None:
+    """A picture, (H, W, 3) uint8 RGB; None of one that cannot be read, which is said once."""
+    try:
+        return image_to_rgb(message)
+    except ImageError as error:
+        text = f'images that cannot be read are left out: {error}'
+        node.get_logger().warning(text, once=True)
+        return None
 
 
 def write_after(node: Node, serve: Callable[[], None], write: Callable[[], None]) -> None:

@@ -30,14 +30,13 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Float64, Header
 
-from handmesh_model.errors import ImageError
 from handmesh_model.output_files import written_beside
 from handmesh_model.teleop.joint_angles import TELEOP_ANGLES
 from handmesh_model.teleop.poses import pose_from_xyz_rpy, six_numbers
 from handmesh_model.teleop.simulated_picture import draw_robot
 from handmesh_model.teleop.simulated_robot import STROKE, SimulatedRobot
 from handmesh_ros import executable, msg, recording
-from handmesh_ros.images import image_to_rgb, rgb_to_image
+from handmesh_ros.images import rgb_to_image
 from handmesh_ros.parameters import parameter
 from handmesh_ros.processes import ROBOT_READY
 from handmesh_ros.qos import SENSOR
@@ -198,11 +197,8 @@ class RobotSim(Node):
         """Keep what the camera saw and what the robot does at that moment."""
         if self._intrinsics is None or self._grasp is None:
             return
-        try:
-            rgb = image_to_rgb(message)
-        except ImageError as error:
-            text = f'images that cannot be read are left out: {error}'
-            self.get_logger().warning(text, once=True)
+        rgb = recording.readable(self, message)
+        if rgb is None:
             return
         row = self._row(message, self._grasp)
         if self._record is not None:
