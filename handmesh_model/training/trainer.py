@@ -101,6 +101,8 @@ class Trainer:
         if records:
             self._replayed = ReplayedStep(self._update, CudaRecorder(ranks.device))
         self._stop = False
+        self._first = self.state.step
+        """The step that this start begins with, the same on all ranks."""
         self._is_midway = False
         """Whether a step has begun to move weights and is not done: what there is fits no step."""
 
@@ -157,17 +159,16 @@ class Trainer:
             self.config, self.net, self.ranks, self.state.samples, self._gives_up
         )
         with stop_signals.asking(self._ask_to_stop):
-            first = self.state.step
             # Without a step there is nothing to keep, and last.pt would take the place of what the
             # run starts from.
             try:
                 with closing(stream), dead_workers_reported():
                     self._loop(stream, book)
             except HandmeshError:
-                if book and self.state.step > first and not self._is_midway:
+                if book and self.state.step > self._first and not self._is_midway:
                     book.save()
                 raise
-            if book and (self.state.step > first or not self._stop):
+            if book and (self.state.step > self._first or not self._stop):
                 book.save()
         if book and not self._stop:
             book.validate_last()
@@ -263,7 +264,8 @@ class Trainer:
     def _asks(self) -> bool:
         """Whether this is a step before which ranks ask each other."""
         is_dear = self._on_cuda and self.ranks.count > 1
-        return not is_dear or self.state.step % CUDA_STOP_EVERY == 0
+        # Also before the first one, for the wait until the pool has been filled.
+        return not is_dear or (self.state.step - self._first) % CUDA_STOP_EVERY == 0
 
     def _gives_up(self) -> bool:
         """Whether to wait for no batch: all ranks are about to hear that this one is to stop."""

@@ -417,6 +417,9 @@ def test_ranks_go_by_one_clock(
     assert all(stop == 0 and 0 < elapsed < 0.2 for stop, elapsed in asked)
     trainer.state.step = 2 * CUDA_STOP_EVERY
     assert [trainer._done(), trainer._done()] == [False, True]
+    # A start may go on from any step, and is asked before it waits for its pool.
+    trainer._first = trainer.state.step = 7
+    assert trainer._asks()
 
 
 TWO_CLOCKS = """
