@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from handmesh_model.brief import without_numbers
 from handmesh_model.distance import MEASURED_SIZE_SPREAD
 from handmesh_model.errors import CalibrationError
 from handmesh_model.hand import HAND_SIZE_RANGE, Hand, ScaleSource, TrackState
@@ -20,8 +20,6 @@ LARGEST_SPREAD = 0.10
 _CONTACT = 0.98
 """Share of vertices before the plane that a hand lies on; the rest is the mesh's unevenness."""
 _LARGEST_TILT = np.radians(35.0)
-_NUMBER = re.compile(r'-?\d[\d.]*(e[+-]?\d+)?|\bnan\b')
-"""In a reason; each frame has numbers of its own."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class HandSizeMeter:
 
     def _miss(self, why: str) -> None:
         """Count a frame that told nothing."""
-        reason = _NUMBER.sub('#', why)
+        reason = without_numbers(why)
         self._misses[reason] += 1
         self._last_words[reason] = why
 

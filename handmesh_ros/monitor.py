@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections import Counter, deque
@@ -13,6 +12,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from handmesh_model.brief import without_numbers
+
 WINDOW = 300
 """Frames that rates, ages and stage times are taken over."""
 FAULT_MEMORY = 5.0
@@ -21,7 +22,6 @@ _SAME_TEXT_PAUSE = 10.0
 """Seconds between two lines of the log that say the same, whatever their numbers."""
 _TEXTS, _TEXT_PERIOD = 5, 5.0
 """Texts logged in so many seconds: a few at once tell a story, a stream of them does not."""
-_NUMBER = re.compile(r'\d[\d.]*(e[-+]?\d+)?')
 
 FaultKind = Literal[
     'image',
@@ -101,7 +101,7 @@ class Fault:
     def take_turn(self, now: float) -> bool:
         """Whether to log the text now, which is then taken for done."""
         self.logged = {t: at for t, at in self.logged.items() if now - at < _SAME_TEXT_PAUSE}
-        text = _NUMBER.sub('', self.text)
+        text = without_numbers(self.text)
         recent = sum(now - at < _TEXT_PERIOD for at in self.logged.values())
         if text in self.logged or recent >= _TEXTS:
             return False

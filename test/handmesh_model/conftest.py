@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,22 @@ TINY_NETWORK = {
 def tiny_config() -> Callable[..., NetworkConfig]:
     """A function that makes the configuration of a tiny network, with fields changed."""
     return lambda **changes: NetworkConfig.from_dict({**TINY_NETWORK, **changes})
+
+
+@pytest.fixture
+def exact_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[torch.device]]:
+    """Devices on which a module has TF32 switched off at the moment; its name -> them."""
+
+    def note(module: str) -> list[torch.device]:
+        exact: list[torch.device] = []
+
+        @contextmanager
+        def noted(device: torch.device) -> Iterator[None]:
+            exact.append(device)
+            yield
+            exact.pop()
+
+        monkeypatch.setattr(f'{module}.exact_float32', noted)
+        return exact
+
+    return note

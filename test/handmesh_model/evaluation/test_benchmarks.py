@@ -1,6 +1,5 @@
 """Benchmarks on records whose answers a stand-in network knows."""
 
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import cv2
@@ -16,7 +15,7 @@ from handmesh_model.datasets.egodexter import INTRINSICS as EGODEXTER
 from handmesh_model.datasets.egodexter import TipRecord
 from handmesh_model.datasets.records import HandRecord
 from handmesh_model.errors import ConfigError
-from handmesh_model.evaluation import benchmarks, estimates
+from handmesh_model.evaluation import benchmarks
 from handmesh_model.evaluation.benchmarks import (
     choose_boxes,
     evaluate_records,
@@ -208,16 +207,8 @@ def test_hands_are_placed_as_users_get_them(hand, monkeypatch, metric):
         assert more['metric_depth'] is metric
 
 
-def test_network_computes_in_float32_without_tf32(hand, monkeypatch):
-    exact, seen = [], []
-
-    @contextmanager
-    def noted(device):
-        exact.append(device)
-        yield
-        exact.pop()
-
-    monkeypatch.setattr(estimates, 'exact_float32', noted)
+def test_network_computes_in_float32_without_tf32(hand, exact_in):
+    exact, seen = exact_in('handmesh_model.evaluation.estimates'), []
     vertices = meshes(hand)
     records = make_records(hand, vertices)
     boxes = choose_boxes(records, 'reference')

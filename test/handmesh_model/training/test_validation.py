@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -63,17 +62,9 @@ def test_truth_has_no_error(samples: Samples, topology: HandTopology) -> None:
 
 
 def test_network_computes_in_float32_without_tf32(
-    samples: Samples, topology: HandTopology, monkeypatch: pytest.MonkeyPatch
+    samples: Samples, topology: HandTopology, exact_in: Callable[[str], list[torch.device]]
 ) -> None:
-    exact: list[torch.device] = []
-
-    @contextmanager
-    def noted(device: torch.device) -> Iterator[None]:
-        exact.append(device)
-        yield
-        exact.pop()
-
-    monkeypatch.setattr('handmesh_model.training.validation.exact_float32', noted)
+    exact = exact_in('handmesh_model.training.validation')
 
     def shown(points: np.ndarray) -> np.ndarray:
         assert exact == [CPU]

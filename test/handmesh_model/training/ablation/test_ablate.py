@@ -6,8 +6,7 @@ import fcntl
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -283,18 +282,10 @@ def test_missing_configuration_is_named(
 def test_alignment_of_the_truth_with_itself_is_perfect(
     drawn_samples: Callable[..., dict[str, np.ndarray]],
     topology: HandTopology,
-    monkeypatch: pytest.MonkeyPatch,
+    exact_in: Callable[[str], list[torch.device]],
 ) -> None:
     samples = drawn_samples(8)
-    exact: list[torch.device] = []
-
-    @contextmanager
-    def noted(device: torch.device) -> Iterator[None]:
-        exact.append(device)
-        yield
-        exact.pop()
-
-    monkeypatch.setattr('handmesh_model.training.ablation.measure.exact_float32', noted)
+    exact = exact_in('handmesh_model.training.ablation.measure')
 
     class Knowing:
         """Answers with the truth of the samples that have a mesh."""
