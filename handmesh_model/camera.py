@@ -12,6 +12,9 @@ from handmesh_model.joints import SIGHTED, WRIST
 
 _DISTORTION_LENGTHS = (4, 5, 8, 12, 14)
 _LAST_ROW = np.array([0.0, 0.0, 1.0])
+_SHORTEST_FOCAL = 1 / 20
+"""Of the image's width or height, that a focal length has at least: such a view is 168 degrees
+wide. Less is K in shares of the image, or an identity that stands for no calibration."""
 _NO_SHEAR = 1e-9
 """Of the focal length, that K may have below its diagonal for rounding."""
 _ASTRAY = 1.0
@@ -51,6 +54,23 @@ def check_intrinsics(intrinsics: object) -> np.ndarray:
     if (np.abs(matrix[2] - _LAST_ROW) > 1e-8 + 1e-5 * _LAST_ROW).any():
         raise IntrinsicsError(f'intrinsics end in the row {matrix[2].tolist()}, expected 0, 0, 1')
     return matrix
+
+
+def check_focal_lengths(intrinsics: np.ndarray, width: int, height: int) -> None:
+    """
+    Whether a camera matrix can be that of images of a size.
+
+    :param intrinsics: (3, 3), checked, pixels.
+    :param width: of the images, as ``height``, pixels.
+    :raises IntrinsicsError: if a focal length is too short for any lens.
+    """
+    fx, fy = float(intrinsics[0, 0]), float(intrinsics[1, 1])
+    least = _SHORTEST_FOCAL * width, _SHORTEST_FOCAL * height
+    if fx < least[0] or fy < least[1]:
+        raise IntrinsicsError(
+            f'intrinsics have focal lengths {fx:g}, {fy:g} for images of {width} x {height} '
+            f'pixels, expected {least[0]:g}, {least[1]:g} pixels at least'
+        )
 
 
 def check_distortion(distortion: np.ndarray | None, fisheye: bool = False) -> np.ndarray | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handmesh_model.brief import without_numbers
-from handmesh_model.distance import MEASURED_SIZE_SPREAD
+from handmesh_model.distance import MEAN_SIZE_SPREAD, MEASURED_SIZE_SPREAD
 from handmesh_model.errors import CalibrationError
 from handmesh_model.hand import HAND_SIZE_RANGE, Hand, ScaleSource, TrackState
 from handmesh_model.tag_plane import Plane
@@ -17,6 +17,11 @@ from handmesh_model.tag_plane import Plane
 LEAST_FRAMES = 5
 LARGEST_SPREAD = 0.10
 """Relative; beyond that, the frames do not show one hand of one size."""
+_UNEVENNESS = 0.020
+"""Metres of a distance's standard deviation that the mesh of a hand may make alone. What may be
+another surface, 5 cm off or more, makes more of it, unless it is hardly likely."""
+_NEAR = _UNEVENNESS / MEASURED_SIZE_SPREAD
+"""Metres below which that alone may make a distance unsure."""
 _CONTACT = 0.98
 """Share of vertices before the plane that a hand lies on; the rest is the mesh's unevenness."""
 _LARGEST_TILT = np.radians(35.0)
@@ -58,11 +63,16 @@ class HandSizeMeter:
         if hand is None:
             return
         if hand.scale_source is not ScaleSource.DEPTH:
-            self._miss(hand.scale_note or 'there was no depth image to go with the image')
+            self.miss(hand.scale_note or 'there was no depth image to go with the image')
         elif is_sure(hand):
             self._sizes.append(hand.hand_size)
         else:
-            self._miss('the depth image did not tell its distance for sure')
+            self.miss(
+                f'the depth image did not tell its distance for sure: it is {_distance(hand):.2f} '
+                f'm, give or take {_deviation(hand):.3f} m, expected '
+                f'{MEASURED_SIZE_SPREAD * _distance(hand):.3f} m at most; hold the hand '
+                f'{_NEAR:g} m away or more, with nothing in front of it'
+            )
 
     def see_plane(self, hands: Sequence[Hand], plane: Plane | None) -> None:
         """A frame with a hand that lies flat on a plane, or None where the plane was not seen."""
@@ -70,15 +80,19 @@ class HandSizeMeter:
         if hand is None:
             return
         if plane is None:
-            self._miss('no tag was seen')
+            self.miss('no tag was seen')
             return
         try:
             self._sizes.append(size_on_plane(hand, plane))
         except CalibrationError as error:
-            self._miss(str(error))
+            self.miss(str(error))
 
-    def _miss(self, why: str) -> None:
-        """Count a frame that told nothing."""
+    def miss(self, why: str) -> None:
+        """
+        Count a frame that told nothing.
+
+        :param why: it did not.
+        """
         reason = without_numbers(why)
         self._misses[reason] += 1
         self._last_words[reason] = why
@@ -91,11 +105,11 @@ class HandSizeMeter:
             if hand.state is TrackState.TRACKED and self.side in (None, hand.side)
         ]
         if not seen:
-            self._miss(f'no {self.side + " " if self.side else ""}hand was seen')
+            self.miss(f'no {self.side + " " if self.side else ""}hand was seen')
             return None
         hand = max(seen, key=lambda h: h.score)
         if not hand.is_metric:
-            self._miss(hand.scale_note or 'the camera is not calibrated')
+            self.miss(hand.scale_note or 'the camera is not calibrated')
             return None
         return hand
 
@@ -131,13 +145,36 @@ class HandSizeMeter:
 
 def is_sure(hand: Hand) -> bool:
     """
-    Whether a depth image has told a hand's distance, and so its size, well enough to be kept.
+    Whether a depth image has told a hand's distance, and so its size, well enough to measure by.
 
     Where it may have been something before the hand, the covariance says so.
     """
-    limit = MEASURED_SIZE_SPREAD * hand.wrist_pose[2, 3]
-    is_small = bool(hand.wrist_covariance[2, 2] <= limit**2)
-    return hand.scale_source is ScaleSource.DEPTH and is_small
+    return _is_told_within(hand, MEASURED_SIZE_SPREAD * _distance(hand))
+
+
+def is_to_be_kept(hand: Hand) -> bool:
+    """
+    Whether the size that a depth image has told is to hold for images of the hand without depth.
+
+    It is if it is sure. A near hand's, which the mesh's unevenness makes less sure, is kept as
+    long as it is better than the mean of people, so that the hand does not jump to that and back.
+    """
+    near = min(MEAN_SIZE_SPREAD * _distance(hand), _UNEVENNESS)
+    return is_sure(hand) or _is_told_within(hand, near)
+
+
+def _is_told_within(hand: Hand, deviation: float) -> bool:
+    return hand.scale_source is ScaleSource.DEPTH and _deviation(hand) <= deviation
+
+
+def _distance(hand: Hand) -> float:
+    """Metres along the camera's axis."""
+    return float(hand.wrist_pose[2, 3])
+
+
+def _deviation(hand: Hand) -> float:
+    """Standard deviation of that distance, metres."""
+    return float(np.sqrt(hand.wrist_covariance[2, 2]))
 
 
 def size_on_plane(hand: Hand, plane: Plane) -> float:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from handmesh_model.camera import check_intrinsics, undistort
-from handmesh_model.errors import ConfigError
+from handmesh_model.errors import CalibrationError, ConfigError
 
 FAMILIES = ('DICT_APRILTAG_36h11', 'DICT_4X4_250', 'DICT_5X5_250', 'DICT_6X6_250')
 """OpenCV's names of the tags that are looked for."""
 TAG_SIZE_RANGE = (0.01, 1.0)
 """Metres that a tag's side can have."""
 _Detector = Callable[[np.ndarray], Sequence[Any]]
-"""Takes an (H, W) uint8 grey picture; the first of its results are tags' (1, 4, 2) corners."""
+"""Takes an (H, W) uint8 grey picture; its results begin with tags' (1, 4, 2) corners and ids."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,13 @@ class Plane:
 
     normal: np.ndarray
     distance: float
+
+
+class _Tag(NamedTuple):
+    """A tag's name, for messages, and its (4, 2) corners, pixels."""
+
+    name: str
+    corners: np.ndarray
 
 
 def check_tag_size(tag_size: float) -> float:
@@ -54,7 +61,7 @@ def find_tag_plane(
     fisheye: bool = False,
 ) -> Plane | None:
     """
-    The plane of the largest tag in a picture.
+    The plane of the tag in a picture.
 
     :param rgb: (H, W, 3) uint8.
     :param intrinsics: (3, 3) pixels.
@@ -62,15 +69,17 @@ def find_tag_plane(
     :param distortion: the lens's, as for :func:`handmesh_model.camera.undistort`.
     :returns: None if there is no tag.
     :raises ConfigError: if the size is out of range.
+    :raises CalibrationError: if there are several tags, which may be of several sizes.
     """
     side = check_tag_size(tag_size)
     matrix = check_intrinsics(intrinsics)
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    found = [corners[0] for detect in _detectors() for corners in detect(grey)[0]]
-    if not found:
+    tags = _apart(_tags(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)))
+    if not tags:
         return None
-    largest = max(found, key=lambda corners: abs(cv2.contourArea(corners)))
-    straight = undistort(largest.astype(np.float64), matrix, distortion, fisheye)
+    if len(tags) > 1:
+        names = ', '.join(tag.name for tag in tags)
+        raise CalibrationError(f'there are {len(tags)} tags ({names}), expected one in view')
+    straight = undistort(tags[0].corners.astype(np.float64), matrix, distortion, fisheye)
     half = side / 2
     # In the order that OpenCV's solver for squares asks for.
     square = np.array([[-half, half, 0], [half, half, 0], [half, -half, 0], [-half, -half, 0]])
@@ -82,6 +91,26 @@ def find_tag_plane(
     normal = cv2.Rodrigues(turn)[0][:, 2]
     distance = float(normal @ shift[:, 0])
     return Plane(normal * np.sign(distance), abs(distance)) if distance else None
+
+
+def _tags(grey: np.ndarray) -> list[_Tag]:
+    """All tags of the families, the largest first."""
+    found = []
+    for family, detect in zip(FAMILIES, _detectors(), strict=True):
+        corners, ids = detect(grey)[:2]
+        numbers = [] if ids is None else np.ravel(ids).tolist()
+        found += [_Tag(f'{family} {n}', c[0]) for n, c in zip(numbers, corners, strict=True)]
+    return sorted(found, key=lambda tag: -abs(cv2.contourArea(tag.corners)))
+
+
+def _apart(tags: Sequence[_Tag]) -> list[_Tag]:
+    """Of tags, the largest first, those within no other: one may be read by several families."""
+    kept: list[_Tag] = []
+    for tag in tags:
+        x, y = tag.corners.mean(axis=0).tolist()
+        if all(cv2.pointPolygonTest(other.corners, (x, y), False) < 0 for other in kept):
+            kept.append(tag)
+    return kept
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ import numpy as np
 from handmesh_model.boxes import scaled
 from handmesh_model.estimator import CLEAR_SIDE_ODDS, Estimate, other_side, recropped
 from handmesh_model.hand import Hand, HandBox, Side, TrackState
-from handmesh_model.hand_size import is_sure
+from handmesh_model.hand_size import is_to_be_kept
 
 _VOTE_LIMIT = 2.0
 """Log-odds that one look at both sides can add to or take from the trust in a track's side."""
@@ -121,11 +121,11 @@ class Track:
         return float(np.median(self._sizes)) if self._sizes else None
 
     def take_place(self, hand: Hand) -> None:
-        """Remember where the hand is, and its size if a depth image has told it for sure."""
+        """Remember where the hand is, and its size if a depth image has told it well enough."""
         self.sight = Sight(hand, self.seen)
         if self._agrees:
             self._sure_sight = self.sight
-        if is_sure(hand):
+        if is_to_be_kept(hand):
             self._sizes.append(hand.hand_size)
 
     def take_side(self, side: Side) -> None:

@@ -33,8 +33,9 @@ from handmesh_ros.ar_hands import seen_hands, surface_of
 from handmesh_ros.ar_pairing import MAX_SECONDS, Pair, Pairing, Trouble
 from handmesh_ros.ar_parameters import OverlayParameters
 from handmesh_ros.camera_watch import CameraWatch
+from handmesh_ros.image_input import AUTO, ImageInput
 from handmesh_ros.images import image_to_rgb, rgb_to_image
-from handmesh_ros.qos import LATCHED, best_effort
+from handmesh_ros.qos import LATCHED
 from handmesh_ros.ros_parameters import ParameterServer
 from handmesh_ros.stamps import JUMP, UNSTAMPED, stamp_to_nanoseconds
 from handmesh_ros.transforms import TransformListener
@@ -84,14 +85,15 @@ class ArOverlayNode(Node):
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
         self._output = self.create_publisher(Image, 'ar_overlay', qos)
         self.create_subscription(msg.HandTopology, 'topology', self._on_topology, LATCHED)
-        self.create_subscription(Image, 'image', self._on_image, best_effort(5))
+        self._images = ImageInput(self, 'raw', AUTO, self._on_image, self._warn, depth=5)
+        self._images.take()
         self.create_subscription(msg.HandArray, HANDS, self._on_hands, 10)
         self.create_subscription(MarkerArray, 'objects', self._on_objects, 10)
         # For what waits and for which nothing more comes; not in simulated time, which may stand
         # still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_READY_PERIOD, self._draw_what_is_ready, clock=steady)
-        self.create_timer(_LOOK_PERIOD, lambda: self._camera.look(self._image_frame), clock=steady)
+        self.create_timer(_LOOK_PERIOD, self._look_around, clock=steady)
         names = ', '.join(ornament.name for ornament in self._picture.ornaments)
         self.get_logger().info(f"Ready: objects {names or 'none'} of a layout, and 'objects'")
 
@@ -101,6 +103,10 @@ class ArOverlayNode(Node):
         self._picture.surface = surface_of(message)
         if self._picture.surface is None:
             self._warn("topology's faces name vertices that it has not: hands hide nothing")
+
+    def _look_around(self) -> None:
+        self._images.take()
+        self._camera.look(self._image_frame)
 
     def _on_image(self, message: Image) -> None:
         if not self._output.get_subscription_count():

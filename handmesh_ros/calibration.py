@@ -9,7 +9,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from handmesh_model.camera import check_intrinsics
+from handmesh_model.camera import check_focal_lengths, check_intrinsics
 from handmesh_model.errors import IntrinsicsError
 from handmesh_ros.source_camera import PLUMB_BOB, SourceCamera
 
@@ -37,8 +37,14 @@ class Calibration:
     size: tuple[int, int] | None = None
 
     def check_size(self, width: int, height: int) -> None:
-        """:raises IntrinsicsError: if an image of this size is not the one that was calibrated."""
-        if self.size is not None and self.size != (width, height):
+        """
+        See whether an image of this size can be the one that was calibrated.
+
+        :raises IntrinsicsError: if it cannot.
+        """
+        if self.size is None:
+            check_focal_lengths(self.intrinsics, width, height)
+        elif self.size != (width, height):
             raise IntrinsicsError(
                 f'camera_info describes images of {self.size[0]} x {self.size[1]} pixels, '
                 f'the image has {width} x {height}'
@@ -95,7 +101,10 @@ def camera_info_to_calibration(message: CameraInfo, rectified: bool = False) -> 
         distortion = distortion[:0]
     else:
         _check_distortion(message.distortion_model, distortion.size, fisheye)
-    return Calibration(intrinsics, distortion, fisheye, _image_size(message))
+    size = _image_size(message)
+    if size is not None:
+        check_focal_lengths(intrinsics, *size)
+    return Calibration(intrinsics, distortion, fisheye, size)
 
 
 def _check_distortion(model: str, count: int, fisheye: bool) -> None:

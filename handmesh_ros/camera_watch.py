@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +20,8 @@ from handmesh_ros.source_camera import sounds_rectified
 
 PATIENCE = 2.0
 """Seconds of images without a CameraInfo after which one is missed."""
+_LINES, _LINES_PERIOD = 3, 60.0
+"""Lines in so many seconds that the camera is calibrated, which may change with each message."""
 
 
 class CameraWatch:
@@ -56,6 +60,8 @@ class CameraWatch:
         self._key: object = None
         self._calibration: Calibration | None = None
         self._fault = self._doubt = self._rectification = ''
+        self._lines: deque[float] = deque(maxlen=_LINES)
+        """When the log last had that the camera is calibrated, seconds."""
         self._taken_as_rectified = False
 
     def open(self) -> None:
@@ -85,7 +91,7 @@ class CameraWatch:
             self._subscribe()
         self._follow_parameter()
         is_gone = not publishers and self._node.count_publishers(self._image_topic()) > 0
-        self._judge(image_frame, is_gone)
+        self._judge(image_frame, len(publishers), is_gone)
 
     @property
     def fault(self) -> str:
@@ -164,12 +170,11 @@ class CameraWatch:
         if fault:
             self._say(f'{fault}; {self._loss}')
             return
-        # Cameras that zoom, or calibrate themselves, send other numbers with every image.
+        # Cameras that zoom, or calibrate themselves, send other numbers with every image; whoever
+        # works with images says where that is another view.
         if rectification == before:
             return
-        self._node.get_logger().info(
-            f'Camera is calibrated: {self._gain}; distortion: {rectification}'
-        )
+        self._inform(f'Camera is calibrated: {self._gain}; distortion: {rectification}')
         topic = self._image_topic()
         is_distorted = calibration is not None and calibration.distortion.size > 0
         if is_distorted and sounds_rectified(topic):
@@ -177,6 +182,14 @@ class CameraWatch:
                 f"images on '{topic}' sound rectified, but image_is_rectified is false and the "
                 'distortion in camera_info is undone: if they are rectified, set it to true'
             )
+
+    def _inform(self, text: str) -> None:
+        """Log what changes now and then, if it does not change with every message."""
+        now = time.monotonic()
+        if len(self._lines) == _LINES and now - self._lines[0] < _LINES_PERIOD:
+            return
+        self._lines.append(now)
+        self._node.get_logger().info(text)
 
     def _derive(self, message: CameraInfo, rectified: bool) -> bool:
         """Remember what a message means; whether that is anything new."""
@@ -196,24 +209,32 @@ class CameraWatch:
         self._rectification = '' if calibration is None else _rectification(calibration, rectified)
         return True
 
-    def _judge(self, image_frame: str, is_gone: bool) -> None:
+    def _judge(self, image_frame: str, publishers: int, is_gone: bool) -> None:
         """
         Say once that camera_info may be of another camera than the images.
 
+        :param publishers: of camera_info.
         :param is_gone: nobody publishes it any more, but images; it may have been meant so.
         """
         with self._lock:
-            doubt = '' if self._calibration is None else self._why_other(image_frame, is_gone)
+            doubt = ''
+            if self._calibration is not None:
+                doubt = self._why_other(image_frame, publishers, is_gone)
             is_new = doubt != self._doubt
             self._doubt = doubt
         if doubt and is_new:
             self._say(doubt)
 
-    def _why_other(self, image_frame: str, is_gone: bool) -> str:
+    def _why_other(self, image_frame: str, publishers: int, is_gone: bool) -> str:
         if is_gone:
             return (
                 f"camera_info on '{self._topic()}' has no publisher any more, images on "
                 f"'{self._image_topic()}' have: make sure that the last one is of the same camera"
+            )
+        if publishers > 1:
+            return (
+                f"camera_info on '{self._topic()}' has {publishers} publishers, expected one: the "
+                'newest message counts, whichever it is from'
             )
         frame = '' if self._message is None else self._message.header.frame_id
         if not (frame and image_frame) or frame_name(frame) == frame_name(image_frame):

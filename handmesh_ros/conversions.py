@@ -41,10 +41,22 @@ SCALE_SOURCES = {
 }
 
 
+_LARGEST = float(np.finfo(np.float32).max)
+"""What the messages' numbers can be; a larger one would become infinity."""
+
+
 def is_finite(hand: Hand) -> bool:
-    """Whether every number that goes into messages is one."""
-    arrays = (hand.joints_image, hand.joints_camera, hand.vertices_camera, hand.wrist_pose)
-    return all(np.isfinite(array).all() for array in arrays)
+    """Whether every number that goes into messages is one there."""
+    box = hand.box
+    numbers = (hand.score, hand.hand_size, box.x_min, box.y_min, box.x_max, box.y_max)
+    arrays = (
+        *(hand.joints_image, hand.joints_confidence, hand.joints_camera, hand.vertices_camera),
+        *(hand.wrist_pose, hand.wrist_covariance),
+    )
+    # NaN is not smaller than anything.
+    return all(abs(number) <= _LARGEST for number in numbers) and all(
+        (np.abs(array) <= _LARGEST).all() for array in arrays
+    )
 
 
 def quaternion_from_rotation(rotation: np.ndarray) -> np.ndarray:

@@ -25,8 +25,8 @@ from handmesh_model.depth_image import check_depth
 from handmesh_model.errors import HandmeshError, ImageError
 from handmesh_ros.depth_images import image_to_depth
 from handmesh_ros.frame_names import frame_name
+from handmesh_ros.image_input import AUTO, ImageInput
 from handmesh_ros.monitor import FAULT_MEMORY
-from handmesh_ros.qos import best_effort
 from handmesh_ros.stamps import UNSTAMPED, is_jump, stamp_to_nanoseconds
 
 _KEPT = 8
@@ -59,8 +59,7 @@ class DepthStream:
         """When depth came last, and when its time last jumped back."""
         self._is_said = False
         self._fit, self._agreement = _Standing(), _Standing()
-        self._node: Any = None
-        self._subscription: Any = None
+        self._input: ImageInput | None = None
 
     def open(self, node: Node) -> None:
         """Begin to listen to `depth`; what came before is forgotten."""
@@ -69,14 +68,19 @@ class DepthStream:
             self._forget()
         self._is_said = False
         self._fit, self._agreement = _Standing(), _Standing()
-        self._node = node
-        self._subscription = node.create_subscription(Image, 'depth', self.offer, best_effort(2))
+        self._input = ImageInput(node, 'raw', AUTO, self.offer, self._say, name='depth', depth=2)
+        self._input.take()
+
+    def follow(self) -> None:
+        """Go on listening in the way that the publishers of `depth` offer."""
+        if self._input is not None:
+            self._input.take()
 
     def close(self) -> None:
         """Stop listening, if that was begun."""
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-        self._subscription = None
+        if self._input is not None:
+            self._input.release()
+        self._input = None
 
     def offer(self, message: Image) -> None:
         """Lay down a depth image; never waits."""
@@ -118,7 +122,8 @@ class DepthStream:
         :param patience: seconds to wait at most for one that may be on its way. Nobody waits if
             none is to be expected by the spacing of those that came, or if waiting has brought
             nothing for some images in a row.
-        :returns: (H, W) as :func:`image_to_depth`, None if there is none that can be used.
+        :returns: (H, W) as :func:`image_to_depth`, None if there is none that can be used; of
+            images without a stamp the newest, as long as they come.
         """
         nearest = self._nearest(header.stamp, tolerance, patience)
         if nearest is None:
@@ -128,6 +133,14 @@ class DepthStream:
             self._miss(
                 f'no depth image within {tolerance:g} s of the image: the nearest is '
                 f'{abs(gap):.3g} s {"older" if gap < 0 else "newer"}; sizes come without depth'
+            )
+            return None
+        silence = time.monotonic() - self._last
+        # Only then is it as old as its arrival: by stamps that are none all are of one time.
+        if stamp_to_nanoseconds(header.stamp) == UNSTAMPED and silence >= _ALIVE:
+            self._miss(
+                f'no depth image for {silence:.3g} s, expected one in {_ALIVE:g} s where images '
+                'carry no stamp; sizes come without depth'
             )
             return None
         try:

@@ -29,7 +29,7 @@ from handmesh_ros.newest import NewestSlot
 from handmesh_ros.node_parameters import ANY_SIDE, NodeParameters
 from handmesh_ros.outputs import JOINTS_ONLY, HandOutputs, Picture
 from handmesh_ros.recovery import Recovery
-from handmesh_ros.stamps import stamp_to_nanoseconds
+from handmesh_ros.stamps import UNSTAMPED, stamp_to_nanoseconds
 from handmesh_ros.steadying import Steadier
 
 if TYPE_CHECKING:
@@ -220,7 +220,10 @@ class FrameWorker:
             self._monitor.count('unwatched')
             return
         stamp = self._times.stamp_of(message.header)
-        if self._times.is_stale(stamp, settings.max_age) or self._times.is_late(stamp):
+        is_stamped = stamp_to_nanoseconds(message.header.stamp) != UNSTAMPED
+        if self._times.is_stale(stamp, settings.max_age):
+            return
+        if self._times.is_late(stamp, is_stamped):
             return
         if self._times.went_back(stamp):
             self._start_anew()
@@ -265,8 +268,16 @@ class FrameWorker:
                 f"images are of frame '{frame_id}' after '{before}': tracks start anew, expected "
                 'one camera on a topic',
             )
-        # The watch for camera_info says so itself.
-        if self._changes.other_rays(camera, rgb.shape[1], rgb.shape[0]) or before is not None:
+        is_other = self._changes.other_rays(camera, rgb.shape[1], rgb.shape[0])
+        if is_other and camera is not None:
+            k = camera.intrinsics
+            self._surroundings.fault(
+                'calibration',
+                f'camera_info shows another view than before, now of focal lengths {k[0, 0]:g}, '
+                f'{k[1, 1]:g} around {k[0, 2]:g}, {k[1, 2]:g} pixels: tracks start anew, expected '
+                'a lens that stays as it is',
+            )
+        if is_other or before is not None:
             self._start_anew()
 
     def _tracker_time(self, header: Header, stamp: float) -> float:

@@ -73,9 +73,13 @@ class HandSizeService:
         plane = None
         if camera is not None:
             distortion = camera.distortion if camera.distortion.size else None
-            plane = find_tag_plane(
-                rgb, camera.intrinsics, request.tag_size, distortion, camera.fisheye
-            )
+            try:
+                plane = find_tag_plane(
+                    rgb, camera.intrinsics, request.tag_size, distortion, camera.fisheye
+                )
+            except CalibrationError as error:
+                meter.miss(str(error))
+                return
         meter.see_plane(hands, plane)
 
     async def _answer(self, request: Any, response: Any) -> Any:

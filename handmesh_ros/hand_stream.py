@@ -148,6 +148,8 @@ class HandStream:
         if not self._input.is_taking:
             self._monitor.begin()
             self._surroundings.depth.open(self._node)
+        else:
+            self._surroundings.depth.follow()
         self._input.take()
 
     def _release(self) -> None:

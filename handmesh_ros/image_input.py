@@ -101,6 +101,8 @@ class ImageInput:
     :param on_image: gets every message.
     :param fault: says that publishers and this subscription do not fit, and why.
     :param clock: seconds, never going back.
+    :param name: of the topic of the raw images, to be resolved.
+    :param depth: images that wait at most; more than one where each counts.
     """
 
     def __init__(
@@ -109,8 +111,10 @@ class ImageInput:
         transport: str,
         reliability: str,
         on_image: Callable[[Any], None],
-        fault: Callable[[str], None],
+        fault: Callable[[str], object],
         clock: Callable[[], float] = time.monotonic,
+        name: str = 'image',
+        depth: int = 1,
     ) -> None:
         self._node = node
         self._kind = TRANSPORTS[transport]
@@ -118,6 +122,7 @@ class ImageInput:
         self._reliability = reliability
         self._on_image = on_image
         self._fault = fault
+        self._depth = depth
         self._subscription: Any = None
         self._former: Any = None
         self._used: ReliabilityPolicy | None = None
@@ -126,7 +131,7 @@ class ImageInput:
         self._newest = 0
         self.frame = ''
         """Frame of the newest image, '' while there is none."""
-        sent = transport_topic(node.resolve_topic_name('image'), transport)
+        sent = transport_topic(node.resolve_topic_name(name), transport)
         # That name can be remapped, too.
         self.topic = node.resolve_topic_name(sent)
         """Where images are expected, by its full name."""
@@ -150,7 +155,7 @@ class ImageInput:
             self._kind,
             self.topic,
             partial(self._on_message, self._newest),
-            QoSProfile(depth=1, reliability=wanted),
+            QoSProfile(depth=self._depth, reliability=wanted),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
         )
 

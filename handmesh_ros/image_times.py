@@ -13,7 +13,8 @@ from handmesh_ros.stamps import stamp_to_seconds
 CREDIBLE_AGE = 60.0
 """Seconds; beyond that, stamps are not of this clock, and statistics would mislead."""
 _LATE_IN_A_ROW = 5
-"""Images that may be late one after the other; of a loop shorter than a jump all would be."""
+"""Images that may be late one after the other, or come again; of a loop shorter than a jump all
+would be."""
 
 
 class ImageTimes:
@@ -70,14 +71,21 @@ class ImageTimes:
             self._monitor.note(name, age)
         return age
 
-    def is_late(self, stamp: float) -> bool:
-        """Whether an image comes after a newer one, which is counted and said."""
+    def is_late(self, stamp: float, is_stamped: bool) -> bool:
+        """
+        Whether an image comes after a newer one, or one of its stamp, which is counted and said.
+
+        :param is_stamped: False for an image that carries no stamp: it is new, even where the
+            clock has not gone on since the last one.
+        """
         back = self._newest - stamp
-        self._late = self._late + 1 if 0 < back < JUMP_BACK else 0
-        if not 0 < self._late <= _LATE_IN_A_ROW:
+        is_again = back == 0 and is_stamped
+        self._late = self._late + 1 if is_again or 0 < back < JUMP_BACK else 0
+        if not is_again and not 0 < self._late <= _LATE_IN_A_ROW:
             return False
         self._monitor.count('stale')
-        self._fault('time', f'image dropped: it is {back:.3g} s older than one before it')
+        what = 'has the stamp of the one' if is_again else f'is {back:.3g} s older than one'
+        self._fault('time', f'image dropped: it {what} before it')
         return True
 
     def went_back(self, stamp: float) -> bool:

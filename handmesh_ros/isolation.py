@@ -14,7 +14,9 @@ HIGHEST_DOMAIN = 101
 USERS_DOMAIN = 73
 """Where env.sh puts the users' own nodes, unless they choose another."""
 FASTDDS_PROFILES = Path(__file__).resolve().with_name('fastdds.xml')
-"""Gives Fast DDS room for images; other kinds of DDS do not look at it."""
+"""
+Gives Fast DDS room for images, 18 MB of /dev/shm a process; other kinds of DDS do not look at it.
+"""
 
 
 @functools.cache

@@ -56,7 +56,8 @@ class MetricInput:
 
         :param header: of the image.
         :param shape: its height and width.
-        :returns: (H, W), metres; None if there is none that can be used.
+        :returns: (H, W), whole millimetres or floating point metres, see
+            :func:`handmesh_model.depth_image.check_depth`; None if there is none that can be used.
         """
         with self._monitor.stage('depth'):
             return self._depth.match(header, shape, settings.depth_tolerance, settings.depth_wait)

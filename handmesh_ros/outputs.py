@@ -127,7 +127,11 @@ class HandOutputs:
         self._transforms.destroy()
 
     def wanted(self, settings: NodeParameters) -> frozenset[str]:
-        """Names of topics with subscribers, and 'tf'; to be asked for once an image."""
+        """
+        Names of topics with subscribers, and 'tf'; to be asked for once an image.
+
+        Every listener of /tf counts: which frames it is for cannot be told.
+        """
         names = {
             name
             for name, publisher in self._publishers.items()

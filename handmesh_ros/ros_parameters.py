@@ -137,16 +137,19 @@ class ParameterServer(Generic[Settings]):
         ours = [change for change in changes if change.name in defaults(self._table)]
         values = {}
         for change in ours:
-            if rows(self._table)[change.name].read_only and self._is_configured():
+            try:
+                value = check_value(self._table, change.name, change.value)
+            except ConfigError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            # What says no more than what is, as a file of all parameters does, changes nothing.
+            is_other = value != getattr(self.settings, change.name)
+            if is_other and rows(self._table)[change.name].read_only and self._is_configured():
                 return SetParametersResult(
                     successful=False,
                     reason=f"parameter '{change.name}' is read when the node {self._reads}; "
                     f'{_REMEDIES[self._reads]}',
                 )
-            try:
-                values[change.name] = check_value(self._table, change.name, change.value)
-            except ConfigError as error:
-                return SetParametersResult(successful=False, reason=str(error))
+            values[change.name] = value
         changed = replace(self.settings, **values)  # type: ignore[type-var]
         try:
             check_together(changed, values)

@@ -94,6 +94,21 @@ class Soak:
             found.append(f'open files grew from {settled[0][2]} to {settled[-1][2]}')
         return found
 
+    def unjudged(self) -> list[str]:
+        """What there are too few images for to tell whether it is as it should be."""
+        missing = []
+        if (looks := len(self._settled())) < 2:
+            missing.append(
+                f'memory and open files: {looks} looks from image {WARM_UP} on, expected 2 at '
+                'least'
+            )
+        if not self.latency_parts():
+            missing.append(
+                f'latency over time: {len(self.latencies)} images answered, expected '
+                f'{WARM_UP + _PARTS} at least'
+            )
+        return missing
+
     def report(self) -> dict[str, Any]:
         """All figures."""
         settled = self._settled() or self.memory or [(0, 0, 0)]
@@ -115,5 +130,6 @@ class Soak:
                 for name, value in zip(('median', 'p95', 'p99'), spread, strict=True)
             },
             'median latency ms of each tenth': self.latency_parts(),
+            'not judged': self.unjudged(),
             'complaints': self.complaints(),
         }

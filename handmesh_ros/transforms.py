@@ -1,13 +1,15 @@
 """
 Frames heard on /tf: tf2_ros's buffer where it is installed, else a small one of the same use.
-Both forget what they knew when time jumps back.
+Both forget what they knew when time jumps back; the small one also frames that nobody sends any
+more, as those of hands that are gone, whose names do not come again. tf2's cannot.
 """
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +20,12 @@ from handmesh_ros.frame_names import frame_name
 from handmesh_ros.stamps import UNSTAMPED, is_jump, stamp_to_nanoseconds
 
 KEPT_SECONDS = 10.0
+GONE_SECONDS = 60.0
+"""
+After which a frame that nobody sends is forgotten; no lookup may tolerate more. It takes so long
+both by the clock, as publishers may be late or date ahead, and by stamps, as recordings may be
+played slowly.
+"""
 _DEEPEST = 64
 _KEPT = 2000
 _AUTHORITY = 'handmesh_ros'
@@ -34,6 +42,52 @@ class _Link:
     poses: deque[np.ndarray] = field(default_factory=deque)
 
 
+class _Times:
+    """
+    When each moving frame was last: tells when time goes back, and which frames are gone.
+
+    :param clock: seconds, never going back.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last: dict[str, tuple[int, float]] = {}
+        """Of each frame its newest stamp, nanoseconds, and when it was heard, seconds."""
+        self._newest = UNSTAMPED
+        self._looked = clock()
+
+    def goes_back(self, child: str, stamp: int) -> bool:
+        """
+        Note when a frame was.
+
+        :param stamp: nanoseconds.
+        :returns: whether time itself has jumped back; the times of before are forgotten then.
+        """
+        newest, _ = self._last.get(child, (UNSTAMPED, 0.0))
+        is_back = is_jump(stamp, newest)
+        if is_back:
+            self._last.clear()
+            newest = self._newest = UNSTAMPED
+        self._last[child] = max(stamp, newest), self._clock()
+        self._newest = max(stamp, self._newest)
+        return is_back
+
+    def gone(self) -> list[str]:
+        """Forget and name the frames that nobody sends any more; looks for them now and then."""
+        now = self._clock()
+        if now - self._looked < GONE_SECONDS:
+            return []
+        self._looked = now
+        names = [
+            name
+            for name, (stamp, heard) in self._last.items()
+            if now - heard > GONE_SECONDS and self._newest - stamp > GONE_SECONDS * 1e9
+        ]
+        for name in names:
+            del self._last[name]
+        return names
+
+
 class FrameTree:
     """
     A tree of frames in time. A frame between two stamps is where it was at the nearer one.
@@ -41,10 +95,13 @@ class FrameTree:
     Once the times of one frame go back by a second or more, a recording has started over, or
     simulated time has: nothing but the static frames is known any more. It takes the same frame,
     as publishers of different ones may be late, or date theirs ahead, by any time.
+
+    :param clock: seconds, never going back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._links: dict[str, _Link] = {}
+        self._times = _Times(clock)
 
     def add(self, transforms: Iterable[Any], static: bool = False) -> None:
         """
@@ -60,12 +117,14 @@ class FrameTree:
             child = frame_name(message.child_frame_id)
             parent = frame_name(message.header.frame_id)
             self._put(child, parent, stamp_to_nanoseconds(message.header.stamp), pose, static)
+        for name in self._times.gone():
+            if not self._links[name].static:
+                del self._links[name]
 
     def _put(self, child: str, parent: str, stamp: int, pose: np.ndarray, static: bool) -> None:
-        link = self._links.get(child)
-        if link is not None and not (static or link.static) and is_jump(stamp, link.stamps[-1]):
+        if not static and self._times.goes_back(child, stamp):
             self._links = {name: other for name, other in self._links.items() if other.static}
-            link = None
+        link = self._links.get(child)
         if link is None or link.parent != parent or static or link.static:
             link = self._links[child] = _Link(parent, static)
         elif stamp <= link.stamps[-1]:
@@ -151,12 +210,13 @@ class TransformListener:
     not when a recording starts over, whose frames are then too old for it.
 
     :param node: the subscriptions are made there.
+    :param clock: seconds, never going back.
     """
 
-    def __init__(self, node: Any) -> None:
-        self._tree = FrameTree()
+    def __init__(self, node: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tree = FrameTree(clock)
         self._buffer: Any = None
-        self._newest: dict[str, int] = {}
+        self._times = _Times(clock)
         add = self._tree.add
         if has_module('tf2_ros'):
             import tf2_ros
@@ -178,14 +238,10 @@ class TransformListener:
         for message in transforms:
             child = frame_name(message.child_frame_id)
             stamp = stamp_to_nanoseconds(message.header.stamp)
-            newest = self._newest.get(child, UNSTAMPED)
-            if not static and is_jump(stamp, newest):
+            if not static and self._times.goes_back(child, stamp):
                 self._buffer.clear()
-                self._newest.clear()
-                newest = UNSTAMPED
-            if not static:
-                self._newest[child] = max(stamp, newest)
             put(message, _AUTHORITY)
+        self._times.gone()
 
     def lookup(self, target: str, source: str, stamp: int, tolerance: float) -> np.ndarray | None:
         """See :meth:`FrameTree.lookup`."""

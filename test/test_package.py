@@ -82,6 +82,21 @@ def test_manifest_declares_every_ros_package_in_use() -> None:
     assert missing == {}
 
 
+def test_manifest_declares_every_package_that_only_tests_need() -> None:
+    """Or colcon's tests lack it, where rosdep and the README have installed all."""
+    own = {path.stem for path in (ROOT / 'test').rglob('*.py')} | {'tools'}
+    known = set(third_party('handmesh_model', 'handmesh_ros')) | own
+    declared = {element.text for element in manifest() if element.tag == 'test_depend'}
+    needed = {
+        name: files
+        for name, files in third_party('test').items()
+        if name not in known and not ROS_MODULES.fullmatch(name)
+    }
+    assert {'hypothesis', 'pytest'} <= set(needed)
+    missing = {name: files for name, files in needed.items() if f'python3-{name}' not in declared}
+    assert missing == {}
+
+
 def test_pyproject_declares_every_python_package_in_use() -> None:
     declared = declared_distributions()
     missing = {}
@@ -125,13 +140,12 @@ def test_model_depends_on_nothing_of_ros() -> None:
     assert wrong == {}
 
 
-def run_without_ros(program: str, *names: str) -> subprocess.CompletedProcess[str]:
+def run_without(pattern: str, program: str) -> subprocess.CompletedProcess[str]:
     """
-    Run a program that cannot import ROS, in a fresh process: this one may have imported it.
+    Run a program that cannot import some modules, in a fresh process: this one may have done so.
 
-    :param names: of more modules that it cannot import.
+    :param pattern: of the modules' names.
     """
-    pattern = '|'.join([ROS_MODULES.pattern, *map(re.escape, names)])
     block = f"""
 import re, sys
 
@@ -141,6 +155,18 @@ class Blocked:
             raise ModuleNotFoundError(name + ' is blocked', name=name)
 
 sys.meta_path.insert(0, Blocked())
+"""
+    command = [sys.executable, '-c', block + program]
+    return subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+
+
+def run_without_ros(program: str, *names: str) -> subprocess.CompletedProcess[str]:
+    """
+    Run a program that cannot import ROS.
+
+    :param names: of more modules that it cannot import.
+    """
+    check = """
 try:
     import rclpy
 except ImportError:
@@ -148,8 +174,7 @@ except ImportError:
 else:
     sys.exit('the block does not hold')
 """
-    command = [sys.executable, '-c', block + program]
-    return subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+    return run_without('|'.join([ROS_MODULES.pattern, *map(re.escape, names)]), check + program)
 
 
 def test_model_imports_with_ros_blocked() -> None:
@@ -173,6 +198,19 @@ sys.exit(pytest.main(words))
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr
     assert 'test_processes.py::' in run.stdout
     assert 'test_node.py::' not in run.stdout
+
+
+def test_what_needs_hypothesis_is_skipped_by_name_without_it() -> None:
+    pytest.importorskip('rclpy')
+    pytest.importorskip('handmesh_ros.msg')
+    program = """
+import pytest
+words = ['-q', '-rs', '-p', 'no:cacheprovider', '-p', 'no:hypothesispytest']
+sys.exit(pytest.main([*words, 'test/handmesh_ros/test_fuzz.py']))
+"""
+    run = run_without('hypothesis', program)
+    assert run.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, run.stdout[-4000:] + run.stderr
+    assert "could not import 'hypothesis'" in run.stdout
 
 
 def test_tests_that_are_named_as_those_of_ros_are_there() -> None:

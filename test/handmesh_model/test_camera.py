@@ -6,6 +6,7 @@ import pytest
 
 from handmesh_model.camera import (
     check_distortion,
+    check_focal_lengths,
     check_intrinsics,
     distort,
     is_seen,
@@ -183,6 +184,16 @@ def test_impossible_distortion_is_named(coefficients: np.ndarray) -> None:
         undistort(np.zeros((1, 2)), K, coefficients)
     with pytest.raises(IntrinsicsError, match='distortion'):
         check_distortion(coefficients)
+
+
+def test_focal_lengths_too_short_for_any_lens_are_named() -> None:
+    check_focal_lengths(K, 640, 480)
+    check_focal_lengths(np.diag([32.0, 24, 1]), 640, 480)
+    for matrix in (np.eye(3), np.diag([31.0, 24, 1]), np.diag([32.0, 23, 1])):
+        fx, fy = matrix[0, 0], matrix[1, 1]
+        said = f'lengths {fx:g}, {fy:g} for images of 640 x 480 pixels, expected 32, 24 pixels'
+        with pytest.raises(IntrinsicsError, match=said):
+            check_focal_lengths(matrix, 640, 480)
 
 
 def test_only_zeros_of_a_fisheye_are_a_lens() -> None:

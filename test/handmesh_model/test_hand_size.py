@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from depth_scenes import place, seen
+from depth_scenes import depth_of, hand_at, place, seen
 
 from handmesh_model.errors import CalibrationError
 from handmesh_model.hand import Hand, HandBox, ScaleSource, TrackState
-from handmesh_model.hand_size import HandSizeMeter, size_on_plane
+from handmesh_model.hand_size import HandSizeMeter, is_to_be_kept, size_on_plane
 from handmesh_model.tag_plane import Plane
 from handmesh_model.topology import HandTopology
 
@@ -140,6 +140,65 @@ def test_sizes_that_depth_is_not_sure_of_are_not_taken(spread, is_taken):
     else:
         with pytest.raises(CalibrationError, match=r'in 0 frames.*did not tell its distance for'):
             meter.result()
+
+
+def told(distance, deviation):
+    """A hand whose distance a depth image has told, metres."""
+    one, _ = hand(distance=distance, scale_source=ScaleSource.DEPTH)
+    pose, covariance = one.wrist_pose.copy(), np.zeros((6, 6))
+    pose[2, 3], covariance[2, 2] = distance, deviation**2
+    return replace(one, wrist_pose=pose, wrist_covariance=covariance)
+
+
+def test_who_is_too_near_to_be_measured_is_told_so():
+    meter = HandSizeMeter()
+    for _ in range(8):
+        meter.see_depth([told(0.28, 0.017)])
+    said = r'it is 0\.28 m, give or take 0\.017 m, expected 0\.014 m .* 0\.4 m away or more'
+    with pytest.raises(CalibrationError, match=said):
+        meter.result()
+
+
+@pytest.mark.parametrize(
+    ('distance', 'deviation', 'is_kept'),
+    [
+        # What the mesh's unevenness does to near hands, as measured on the demo clip.
+        (0.28, 0.018, True),
+        (0.31, 0.019, True),
+        (0.36, 0.019, True),
+        (0.41, 0.020, True),
+        # No better than the mean of people.
+        (0.25, 0.018, False),
+        # More than that unevenness makes.
+        (0.38, 0.022, False),
+        (0.50, 0.026, False),
+    ],
+)
+def test_sizes_of_near_hands_are_kept_as_long_as_they_are_better_than_the_mean(
+    distance, deviation, is_kept
+):
+    assert is_to_be_kept(told(distance, deviation)) is is_kept
+    by_size = replace(told(distance, deviation), scale_source=ScaleSource.PARAMETER)
+    assert not is_to_be_kept(by_size)
+
+
+def test_wrong_size_of_a_near_hand_behind_a_thing_is_not_kept():
+    """With a board 5 cm in front of half of it; the size is dropped where that may be the hand."""
+    kept = []
+    for seed in range(6):
+        vertices = hand_at(HAND, seed, 1.1, distance=0.3)
+        network = seen(vertices, HAND, 1.1)
+        depth = depth_of(vertices, HAND, background=1.2)
+        edge = int(np.quantile(network['vertices_image'][:, 0], 0.55))
+        depth[:, :edge] = vertices[:, 2].min() - 0.05
+        placed = place(HAND, network, depth, confidence=np.full(21, 0.5))
+        fields = ('wrist_pose', 'wrist_covariance', 'scale_source', 'hand_size')
+        one, _ = hand(**{name: getattr(placed, name) for name in fields})
+        assert one.scale_source is ScaleSource.DEPTH
+        if is_to_be_kept(one):
+            kept.append(one.hand_size / HAND.hand_size)
+    assert 0 < len(kept) < 6
+    assert kept == pytest.approx([1.1] * len(kept), rel=0.07)
 
 
 def test_missing_tag_and_missing_images_are_said():

@@ -6,7 +6,7 @@ import pytest
 
 from handmesh_model import tag_plane
 from handmesh_model.camera import project
-from handmesh_model.errors import ConfigError
+from handmesh_model.errors import CalibrationError, ConfigError
 from handmesh_model.tag_plane import FAMILIES, find_tag_plane
 
 K = np.array([[600.0, 0, 320], [0, 600.0, 240], [0, 0, 1]])
@@ -89,6 +89,25 @@ def test_plane_of_a_tag_is_found_by_an_old_opencv(old_opencv):
         assert plane.distance == pytest.approx(away, rel=0.02)
         assert np.degrees(np.arccos(plane.normal @ normal)) < 5
     assert old_opencv == [cv2.aruco.CORNER_REFINE_SUBPIX] * len(FAMILIES) ** 2
+
+
+def test_several_tags_in_view_are_named():
+    """They may be of several sizes, and nobody knows which of them was measured."""
+    rgb, _, _ = picture(FAMILIES[0], 0.0, 0.8)
+    other, _, _ = picture(FAMILIES[2], 0.0, 1.2)
+    rgb[:240, :320] = other[120:360, 180:500]
+    with pytest.raises(CalibrationError) as caught:
+        find_tag_plane(rgb, K, SIDE)
+    assert str(caught.value) == (
+        'there are 2 tags (DICT_APRILTAG_36h11 7, DICT_5X5_250 7), expected one in view'
+    )
+
+
+def test_a_tag_that_several_families_read_is_one(monkeypatch):
+    rgb, _, away = picture(FAMILIES[1], 0.3, 0.4)
+    (detect,) = [find for find in tag_plane._detectors() if len(find(rgb[..., 0])[0])]
+    monkeypatch.setattr(tag_plane, '_detectors', lambda: [detect] * len(FAMILIES))
+    assert find_tag_plane(rgb, K, SIDE).distance == pytest.approx(away, rel=0.02)
 
 
 def test_picture_without_a_tag_has_no_plane():

@@ -76,6 +76,20 @@ def test_sizes_that_depth_is_not_sure_of_are_not_remembered(topology: HandTopolo
     assert hand.scale_source is ScaleSource.MEAN
 
 
+def test_a_near_hand_keeps_its_size_between_depth_images(topology: HandTopology) -> None:
+    """Half as often as the images: it must not jump to the mean hand's distance and back."""
+    _, tracker = make(topology, {'a': (200, 200, 'right')})
+    near = K * [[0.3], [0.3], [1.0]]
+    told = by_size(tracker, {0.2 * n: 0.09 for n in range(4)}, spread=0.06)
+    sources = []
+    for n in range(8):
+        (hand,) = tracker.update(IMAGE, 0.1 * n, near)
+        sources.append(hand.scale_source)
+    assert hand.wrist_pose[2, 3] < 0.33
+    assert sources == [ScaleSource.DEPTH, ScaleSource.MEASURED] * 4
+    assert told[1:] == pytest.approx([0.09] * 7)
+
+
 def test_boxes_older_than_the_image_do_not_drag_a_tracked_hand(topology: HandTopology) -> None:
     """A slow detector's box comes with each image until it has a newer one."""
     world, tracker = make(topology, {'a': (200, 200, 'right')})

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
 from rclpy.clock import ClockType
+from rclpy.qos import ReliabilityPolicy
 from robot import LATCHED, TIMEOUT, Robot, time_of
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
@@ -25,6 +26,7 @@ from handmesh_ros.conversions import hands_to_msg, topology_to_msg
 from handmesh_ros.images import image_to_rgb
 from handmesh_ros.msg import ButtonEvent, HandArray
 from handmesh_ros.msg import HandTopology as TopologyMessage
+from handmesh_ros.qos import best_effort
 from handmesh_ros.stamps import stamp_to_nanoseconds
 
 FRAME = 'head_camera'
@@ -207,6 +209,19 @@ def test_overlay_takes_a_calibration_that_was_sent_before_it_came(stagehand):
     node = stagehand.run(ar_overlay_node.ArOverlayNode)
     calibration = stagehand.wait(node._camera.current, what='the calibration')
     np.testing.assert_allclose(calibration.intrinsics, INTRINSICS)
+
+
+def test_overlay_takes_images_as_reliably_as_they_are_sent(stagehand):
+    stagehand.run(ar_overlay_node.ArOverlayNode)
+
+    def taken():
+        infos = stagehand.node.get_subscriptions_info_by_topic('/image')
+        return {info.qos_profile.reliability for info in infos}
+
+    stagehand.wait(lambda: taken() == {ReliabilityPolicy.RELIABLE}, what='a reliable subscription')
+    other = stagehand.node.create_publisher(Image, 'image', best_effort(5))
+    stagehand.wait(lambda: taken() == {ReliabilityPolicy.BEST_EFFORT}, what='one that fits both')
+    stagehand.node.destroy_publisher(other)
 
 
 def test_overlay_goes_on_without_hands_and_after_bad_images(stagehand):

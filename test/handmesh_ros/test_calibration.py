@@ -107,6 +107,10 @@ def changed(position, value):
         (changed(2, float('inf')), 'infinity'),
         (changed(4, -610.0), 'focal lengths 600, -610'),
         (changed(8, 0.0), 'end in the row'),
+        # In shares of the image, and no calibration at all.
+        (info([0.9, 0, 0.5, 0, 1.2, 0.5, 0, 0, 1]), '0.9, 1.2 for images of 640 x 480'),
+        (info([1.0, 0, 0, 0, 1, 0, 0, 0, 1]), 'expected 32, 24 pixels at least'),
+        (changed(4, 23.0), 'focal lengths 600, 23 for'),
         (info(d=[0.1] * 3), '3 distortion coefficients'),
         (info(d=[float('nan')] * 5), 'distortion'),
     ],
@@ -133,6 +137,16 @@ def test_message_without_size_fits_every_image():
     message = info()
     message.width = message.height = 0
     camera_info_to_calibration(message).check_size(123, 45)
+
+
+def test_focal_length_is_judged_by_the_size_of_the_image_that_was_sent():
+    message = info([40.0, 0, 320, 0, 40, 240, 0, 0, 1], binning_x=2, binning_y=2)
+    camera_info_to_calibration(message).check_size(320, 240)
+    message.width = message.height = message.binning_x = message.binning_y = 0
+    calibration = camera_info_to_calibration(message)
+    calibration.check_size(640, 480)
+    with pytest.raises(IntrinsicsError, match='lengths 40, 40 for images of 1280 x 720 pixels'):
+        calibration.check_size(1280, 720)
 
 
 LENSES = {

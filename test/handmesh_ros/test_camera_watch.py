@@ -77,10 +77,12 @@ class Watch(CameraWatch):
         (subscription,) = self.graph.open
         return subscription.qos.reliability, subscription.qos.durability
 
-    def bring(self, frame='', focal=150.0):
+    def bring(self, frame='', focal=150.0, distorted=True):
         (subscription,) = self.graph.open
         message = deepcopy(DISTORTED)
         message.k[0] = focal
+        if not distorted:
+            message.d = [0.0] * 5
         message.header.frame_id = frame
         subscription.bring(message)
 
@@ -224,6 +226,39 @@ def test_camera_info_that_varies_is_logged_once_until_more_than_numbers_changes(
     watch.is_rectified = True
     watch.look('')
     assert watch.graph.logged[2].endswith('image_is_rectified is true')
+
+
+@pytest.mark.parametrize('other', [{'distorted': False}, {'focal': float('nan')}])
+def test_camera_info_that_changes_with_every_message_does_not_fill_the_log(watch, other):
+    watch.open()
+    for _ in range(20):
+        watch.bring()
+        watch.bring(**other)
+    assert len(watch.graph.logged) == 3
+    watch.bring()
+    assert watch.current().distortion.size == 5
+    watch.open()
+    watch.graph.open.pop()
+    watch.bring()
+    assert len(watch.graph.logged) == 4
+
+
+def test_several_publishers_are_doubted_while_they_are_there(watch):
+    watch.graph.offered = [(RELIABLE, VOLATILE)] * 2
+    watch.open()
+    watch.look('eye')
+    assert not watch.doubt  # nothing has come by now
+    watch.bring(frame='eye')
+    for frame in ('eye', 'other', 'eye'):
+        watch.bring(frame=frame)
+        watch.look('eye')
+    (said,) = watch.said
+    assert said == watch.doubt
+    assert said.startswith("camera_info on '/camera_info' has 2 publishers, expected one")
+    assert watch.current() is not None
+    watch.graph.offered.pop()
+    watch.look('eye')
+    assert not watch.doubt
 
 
 def test_camera_info_that_nobody_publishes_any_more_is_doubted_and_used(watch):

@@ -134,12 +134,31 @@ def test_topology_message():
     assert message.hand_size == pytest.approx(TOPOLOGY.hand_size)
 
 
-@pytest.mark.parametrize('field', ['joints_image', 'joints_camera', 'vertices_camera'])
-def test_numbers_that_are_none_are_noticed(field):
+ARRAYS = (
+    *('joints_image', 'joints_confidence', 'joints_camera', 'vertices_camera'),
+    *('wrist_pose', 'wrist_covariance'),
+)
+
+
+@pytest.mark.parametrize('field', ARRAYS)
+@pytest.mark.parametrize('number', [np.nan, -np.inf, 4e38])
+def test_numbers_that_are_none_are_noticed(field, number):
     hand = hand_at((0, 0, 1))
     assert conversions.is_finite(hand)
-    getattr(hand, field)[0, 0] = np.nan
-    assert not conversions.is_finite(hand)
+    array = getattr(hand, field).astype(np.float64)
+    array.flat[0] = number
+    assert not conversions.is_finite(replace(hand, **{field: array}))
+
+
+@pytest.mark.parametrize('number', [np.nan, np.inf, 4e38])
+def test_single_numbers_that_are_none_are_noticed(number):
+    hand = hand_at((0, 0, 1))
+    for fields in (
+        {'score': number},
+        {'hand_size': number},
+        {'box': replace(hand.box, y_max=number)},
+    ):
+        assert not conversions.is_finite(replace(hand, **fields))
 
 
 def test_poses_of_messages(header):

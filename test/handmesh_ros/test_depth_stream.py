@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip('sensor_msgs')
 
+from image_graph import Graph
+from rclpy.qos import ReliabilityPolicy
 from robot import depth_message, time_of
 from std_msgs.msg import Header
 
@@ -101,6 +103,28 @@ def test_what_is_no_depth_image_is_named(field, value, said):
         image_to_depth(message)
 
 
+def test_depth_is_taken_as_reliably_as_it_is_sent():
+    graph, stream = Graph(), Stream()
+    stream.follow()
+    stream.open(graph)
+    (former,) = graph.open
+    assert (former.topic, former.reliability) == ('/depth', ReliabilityPolicy.BEST_EFFORT)
+    graph.offered = [ReliabilityPolicy.RELIABLE]
+    stream.follow()
+    newer = graph.open[1]
+    assert newer.reliability == ReliabilityPolicy.RELIABLE
+    former.bring(depth_at(1.0))
+    stream.follow()
+    assert graph.open == [newer]
+    newer.bring(depth_at(1.1, more=1))
+    np.testing.assert_array_equal(stream.match(*image(1.0), 0.02, 0.0), VALUES)
+    np.testing.assert_array_equal(stream.match(*image(1.1), 0.02, 0.0), VALUES + 1)
+    stream.close()
+    assert not graph.open
+    stream.close()
+    assert not stream.said
+
+
 def test_nearest_stamp_is_taken():
     stream = Stream()
     for number, stamp in enumerate((1.0, 1.033, 1.066)):
@@ -115,6 +139,29 @@ def test_of_images_without_a_stamp_the_newest_is_taken():
     for number in range(3):
         stream.offer(depth_message(VALUES + np.uint16(number), Header(frame_id='camera')))
     np.testing.assert_array_equal(stream.match(*image(0.0), 0.02, 0.0), VALUES + 2)
+
+
+def test_depth_without_stamps_counts_only_while_it_comes(timed):
+    """By stamps alone the last one would be of the time of every image."""
+
+    def offer():
+        timed.offer(depth_message(VALUES, Header(frame_id='camera')))
+
+    offer()
+    for _ in range(2):
+        assert timed.has_depth(0.0)
+        timed.now += 0.9
+    assert not timed.has_depth(0.0)
+    assert not timed.said
+    assert timed.remembered[0].startswith('no depth image for 1.8 s, expected one in 1 s')
+    timed.now += 0.5
+    assert not timed.has_depth(0.0)
+    (said,) = timed.said
+    assert timed.trouble == said
+    assert timed.waits == 0
+    offer()
+    assert timed.has_depth(0.0)
+    assert not timed.trouble
 
 
 def test_without_any_depth_nothing_is_said_and_nobody_waits():

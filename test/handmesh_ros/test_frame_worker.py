@@ -72,7 +72,9 @@ def test_hands_beyond_the_lens_have_no_metres_and_it_is_said(bench):
     hands = bench.serve_good(1.1)
     assert len(hands) == 2
     assert not any(hand.is_metric for hand in hands)
-    ((kind, text),) = set(bench.faults)
+    other, *rest = bench.faults
+    assert other[1].startswith('camera_info shows another view than before')
+    ((kind, text),) = set(rest)
     assert kind == 'calibration'
     assert text.startswith('the hand is too far off the camera axis')
     assert text.endswith('; pixels only')
@@ -86,11 +88,38 @@ def test_one_image_that_is_late_is_dropped_and_costs_no_hand_its_id(bench):
         'image dropped: it is 0.001 s older than one before it',
         'image dropped: it is 0.9 s older than one before it',
     ]
-    # Two may be of one time.
-    for stamp in (10.0, 10.1):
-        assert {hand.track_id for hand in bench.serve_good(stamp)} == first
+    assert {hand.track_id for hand in bench.serve_good(10.1)} == first
     assert not {hand.track_id for hand in bench.serve_good(9.0)} & first
     assert bench.faults[-1] == ('time', 'image stamps went back by 1.1 s: tracks start anew')
+
+
+def test_an_image_that_comes_again_is_no_new_one(bench):
+    """As where something relays images beside their camera."""
+    ids = set()
+    for stamp in (10.0, 10.1, 10.2):
+        ids |= {hand.track_id for hand in bench.serve_good(stamp)}
+        for _ in range(7):
+            assert bench.serve(image(BOTH, stamp)) == 'stale'
+    assert len(ids) == 2
+    assert len(bench.outputs.published) == 3
+    assert set(bench.faults) == {('time', 'image dropped: it has the stamp of the one before it')}
+
+
+def test_images_without_a_stamp_are_new_even_if_the_clock_stands_still(bench, monkeypatch):
+    monkeypatch.setattr(bench.worker._times, '_now', lambda: 7.0)
+    for _ in range(3):
+        bench.serve_good(0.0)
+    # Nor does it make one stale that carries a stamp.
+    bench.serve_good(8.0)
+
+
+@pytest.mark.parametrize('count', [2, 6, 7])
+def test_a_short_recording_goes_on_however_often_it_is_repeated(bench, count):
+    loop = [10 + 0.1 * i for i in range(count)]
+    fates = [bench.serve(image(BOTH, stamp)) for _ in range(8) for stamp in loop]
+    assert fates[:count] == ['processed'] * count
+    assert fates[count:].count('processed') >= 2
+    assert {kind for kind, _ in bench.faults} == {'time'}
 
 
 def test_many_late_images_in_a_row_are_a_time_that_went_back(bench):
@@ -132,6 +161,27 @@ def test_another_camera_on_the_topic_is_said_and_starts_new_tracks(bench):
     assert not {hand.track_id for hand in bench.outputs.published[-1][0]} & first
     (told,) = [text for kind, text in bench.faults if kind == 'frame']
     assert told.startswith("images are of frame 'other' after 'camera': tracks start anew")
+
+
+def test_another_view_is_said_and_a_lens_told_a_little_otherwise_is_none(bench):
+    def lens(k1):
+        matrix = np.array([[300.0, 0, 80], [0, 300, 60], [0, 0, 1]])
+        return Calibration(matrix, np.array([k1, 0.01, 0, 0, 0]))
+
+    ids = set()
+    for i in range(4):
+        bench.calibration = lens(-0.1 + 1e-3 * i)
+        ids |= {hand.track_id for hand in bench.serve_good(1.0 + 0.1 * i)}
+    assert len(ids) == 2
+    assert not bench.faults
+    bench.calibration = lens(-0.4)
+    assert not {hand.track_id for hand in bench.serve_good(1.5)} & ids
+    ((kind, text),) = bench.faults
+    assert kind == 'calibration'
+    assert text.startswith(
+        'camera_info shows another view than before, now of focal lengths 300, 300 around 80, 60 '
+        'pixels: tracks start anew'
+    )
 
 
 def test_another_focal_length_is_no_motion_of_the_hand(bench):
@@ -369,8 +419,8 @@ def test_hands_stay_the_same_ones_while_a_network_is_loaded_anew(monkeypatch):
 
     def fall_ill(stamp):
         made[-1].is_ill = True
-        for _ in range(recovery.PATIENCE):
-            assert bench.serve(image(BOTH, stamp)) == 'failed'
+        for i in range(recovery.PATIENCE):
+            assert bench.serve(image(BOTH, stamp + 0.01 * i)) == 'failed'
 
     bench = Bench(make)
     first = {hand.side: hand.track_id for hand in bench.serve_good(1.0)}

@@ -10,6 +10,9 @@ import os
 import cv2
 import numpy as np
 import pytest
+
+pytest.importorskip('hypothesis')
+
 from bench import BOTH, Bench
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

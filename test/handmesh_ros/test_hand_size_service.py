@@ -2,7 +2,9 @@
 
 import time
 from itertools import chain, repeat
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
@@ -11,6 +13,9 @@ pytest.importorskip('handmesh_ros.msg')
 from rclpy.executors import SingleThreadedExecutor
 from robot import TIMEOUT
 
+from handmesh_model.errors import CalibrationError
+from handmesh_ros import hand_size_service
+from handmesh_ros.calibration import Calibration
 from handmesh_ros.hand_size_service import HandSizeService
 from handmesh_ros.srv import CalibrateHandSize
 
@@ -51,3 +56,17 @@ def test_a_measurement_without_images_says_so(answer):
     response = answer(0.1, lambda: '')
     assert not response.success
     assert response.message.endswith('no images came')
+
+
+def test_several_tags_are_why_nothing_was_measured(monkeypatch):
+    def find(*arguments):
+        raise CalibrationError('there are 2 tags')
+
+    monkeypatch.setattr(hand_size_service, 'find_tag_plane', find)
+    service = HandSizeService(SimpleNamespace(create_service=lambda *a, **k: None), lambda: '')
+    service._begin(CalibrateHandSize.Request(method=1, tag_size=0.08))
+    camera = Calibration(np.diag([300.0, 300, 1]), np.zeros(0))
+    for _ in range(3):
+        service.see(np.zeros((120, 160, 3), np.uint8), [], camera)
+    with pytest.raises(CalibrationError, match='mostly, there are 2 tags'):
+        service._meter.result()

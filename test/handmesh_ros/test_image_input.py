@@ -3,7 +3,8 @@
 from types import SimpleNamespace
 
 import pytest
-from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from image_graph import Graph
+from rclpy.qos import QoSPolicyKind, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from set_clock import Clock
 
@@ -37,38 +38,6 @@ def test_topic_is_told_as_remapped(remapped, expected):
     graph = Graph()
     graph.remapped = remapped
     assert ImageInput(graph, 'compressed', 'auto', print, print).topic == expected
-
-
-class Graph:
-    """What an :class:`ImageInput` sees of a node; its subscriptions are called by the test."""
-
-    def __init__(self):
-        self.offered = []
-        self.open = []
-        self.remapped = {}
-
-    def resolve_topic_name(self, name):
-        name = name if name.startswith('/') else f'/{name}'
-        return self.remapped.get(name, name)
-
-    def get_publishers_info_by_topic(self, topic):
-        return [
-            SimpleNamespace(qos_profile=QoSProfile(depth=1, reliability=policy))
-            for policy in self.offered
-        ]
-
-    def create_subscription(self, kind, topic, callback, qos, event_callbacks):
-        self.open.append(
-            SimpleNamespace(
-                bring=callback,
-                reliability=qos.reliability,
-                find_incompatible=event_callbacks.incompatible_qos,
-            )
-        )
-        return self.open[-1]
-
-    def destroy_subscription(self, subscription):
-        self.open.remove(subscription)
 
 
 def image_at(seconds):
@@ -120,6 +89,12 @@ def test_no_image_is_lost_or_taken_twice_while_the_reliability_changes(graph, im
     newer.bring(image_at(5))
     newer.bring(image_at(5))  # only two subscriptions can bring the same image
     assert taken == [1, 2, 3, 4, 5, 5]
+
+
+def test_another_topic_is_taken_with_a_queue_of_its_own(graph):
+    images = ImageInput(graph, 'raw', 'auto', pytest.fail, pytest.fail, name='depth', depth=5)
+    images.take()
+    assert [(s.topic, s.depth) for s in graph.open] == [('/depth', 5)]
 
 
 def test_a_newer_subscription_that_is_slower_at_first_brings_nothing_old(graph, images, taken):

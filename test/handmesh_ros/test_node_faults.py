@@ -1,6 +1,7 @@
 """What a node does about missing, wrong and old input and signals; each test has its own node."""
 
 import signal
+from itertools import count
 
 import numpy as np
 import pytest
@@ -55,8 +56,10 @@ def test_nobody_listening_means_no_images_are_taken(make_robot, painted_node):
     assert robot.images.get_subscription_count() == 0
     robot.subscribe('joints/right')
     robot.wait_for_node()
+    stamps = count(100.0, 0.001)
     robot.wait(
-        lambda: robot.show(BOTH, 100.0, K) and robot.got['joints/right'], what='joints/right'
+        lambda: robot.show(BOTH, next(stamps), K) and robot.got['joints/right'],
+        what='joints/right',
     )
     status = robot.wait_for_status('images', lambda s: int(values_of(s)['processed']) > 0)
     assert values_of(status)['unwatched'] == '0'
@@ -86,11 +89,14 @@ def test_refine_stage_is_left_out_while_only_joints_are_listened_to(make_robot, 
     robot.wait_for_status('network', stage_is('left out'))
     subscription = robot.subscribe('hands')
     # Whoever comes gets refined meshes from the first message on.
-    robot.wait(lambda: robot.show(BOTH, 100.0, K) and robot.got['hands'], what='hands')
+    stamps = count(100.0, 0.001)
+    robot.wait(lambda: robot.show(BOTH, next(stamps), K) and robot.got['hands'], what='hands')
     robot.wait_for_status('network', stage_is('runs'))
     robot.node.destroy_subscription(subscription)
     robot.wait(
-        lambda: robot.show(BOTH, 200.0, K) and stage_is('left out')(robot.status('network')),
+        lambda: (
+            robot.show(BOTH, next(stamps), K) and stage_is('left out')(robot.status('network'))
+        ),
         what='the refine stage left out again',
     )
     status = robot.wait_for_status('images', lambda s: int(values_of(s)['processed']) > 3)

@@ -55,6 +55,9 @@ def test_compressed_images(listener, painted_node):
 
 def test_reliability_follows_the_publishers(listener, painted_node):
     painted_node()
+    depth = listener.node.create_publisher(Image, 'depth', 5)
+    listener.wait(lambda: reliability_of(listener, '/depth') == ReliabilityPolicy.RELIABLE)
+    listener.node.destroy_publisher(depth)
     listener.wait(lambda: reliability_of(listener) == ReliabilityPolicy.RELIABLE)
     assert len(listener.ask(BOTH, 1.0, K).hands) == 2
     other = listener.node.create_publisher(

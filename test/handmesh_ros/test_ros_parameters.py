@@ -47,6 +47,21 @@ def test_what_is_read_once_is_refused_with_what_helps(life, said):
     assert described['device'].additional_constraints == f'read when the node {moment}'
 
 
+@pytest.mark.parametrize('life', [[], [lambda: True]])
+def test_what_is_read_once_can_be_set_to_what_it_is(life):
+    """As a file that `ros2 param dump` wrote does."""
+    server, guard, _ = served(life, device='cpu', max_hands=1)
+    # YAML makes a whole number of it.
+    same = [Parameter('device', value='cpu'), Parameter('diagnostics_period', value=1)]
+    assert guard([*same, Parameter('max_hands', value=1)]).successful
+    result = guard([*same, Parameter('max_hands', value=2)])
+    assert not result.successful
+    assert result.reason.startswith("parameter 'max_hands' is read when the node")
+    assert guard([*same, Parameter('lazy', value=False)]).successful
+    settings = server.settings
+    assert (settings.device, settings.max_hands, settings.lazy) == ('cpu', 1, False)
+
+
 def test_values_that_do_not_go_together_are_refused_until_they_do():
     said = "parameter 'stay_presence' is 0.6, expected at most 'enter_presence', which is 0.5"
     server, guard, described = served(stay_presence=0.6)

@@ -43,3 +43,12 @@ def test_growing_latency_lost_answers_and_open_files_are_found():
     assert lost == '1 good images were not answered'
     assert slow.startswith('latency grew from 2')
     assert files == 'open files grew from 35 to 59'
+
+
+def test_a_short_soak_says_what_it_has_not_judged():
+    report = run(count=WARM_UP + 9).report()
+    assert report['complaints'] == []
+    memory, latency = report['not judged']
+    assert memory.startswith('memory and open files: 1 looks from image 500 on')
+    assert latency == 'latency over time: 509 images answered, expected 510 at least'
+    assert run().report()['not judged'] == []

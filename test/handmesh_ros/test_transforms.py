@@ -8,8 +8,17 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from set_clock import Clock
+
 from handmesh_ros import transforms
-from handmesh_ros.transforms import FrameTree, TransformListener, transform_to_matrix
+from handmesh_ros.ar_parameters import ButtonsParameters, OverlayParameters
+from handmesh_ros.parameters import rows
+from handmesh_ros.transforms import (
+    GONE_SECONDS,
+    FrameTree,
+    TransformListener,
+    transform_to_matrix,
+)
 
 SECOND = 10**9
 
@@ -101,6 +110,63 @@ def test_late_frames_and_publishers_that_lag_forget_nothing():
     assert tree.lookup('world', 'plate110', 110 * SECOND, 0.1)[0, 3] == 3
 
 
+def live(clock, hear, seconds, pace=1.0):
+    """
+    A robot's frame at 1 Hz, and hands of which each is seen once.
+
+    :param pace: seconds on the clock for each one of the stamps.
+    """
+    for second in range(seconds):
+        stamp = (1000 + second) * SECOND
+        names = (f'hand{second}', f'hand{second}_tip', 'robot')
+        hear(*(transform('world', name, (1.0, 0, 0), stamp) for name in names))
+        clock.now += pace
+
+
+def test_frames_of_hands_that_are_gone_do_not_pile_up():
+    clock = Clock()
+    tree = FrameTree(clock)
+    tree.add([transform('world', 'table', (5.0, 0, 0))], static=True)
+    tree.add([transform('world', 'late', (3.0, 0, 0), 900 * SECOND)])
+    live(clock, lambda *frames: tree.add(frames), 1000)
+    assert len(tree._links) < 3 * 2 * GONE_SECONDS
+    assert len(tree._times._last) < 3 * 2 * GONE_SECONDS
+    newest = 1999 * SECOND
+    for child in ('table', 'robot', 'hand999', 'hand940'):
+        assert tree.lookup('world', child, newest, 60.0) is not None, child
+    for child in ('late', 'hand0'):
+        assert tree.lookup('world', child, newest, 2000.0) is None, child
+
+
+def test_frames_stay_that_are_old_by_the_clock_or_by_their_stamps_alone():
+    clock = Clock()
+    tree = FrameTree(clock)
+    tree.add([transform('world', 'once', (2.0, 0, 0), 1000 * SECOND)])
+    # Played at a tenth of its pace.
+    live(clock, lambda *frames: tree.add(frames), 50, pace=10.0)
+    assert tree.lookup('world', 'once', 1049 * SECOND, 60.0)[0, 3] == 2
+    # A publisher that lags by more than a frame is remembered for.
+    tree.add([transform('world', 'lagging', (3.0, 0, 0), 900 * SECOND)])
+    for _ in range(5):
+        clock.now += GONE_SECONDS / 2
+        tree.add([transform('world', 'lagging', (3.0, 0, 0), 900 * SECOND)])
+    assert tree.lookup('world', 'lagging', 900 * SECOND, 0.1)[0, 3] == 3
+
+
+def test_a_frame_that_became_static_is_never_gone():
+    clock = Clock()
+    tree = FrameTree(clock)
+    tree.add([transform('world', 'table', (4.0, 0, 0), 1000 * SECOND)])
+    tree.add([transform('world', 'table', (5.0, 0, 0))], static=True)
+    live(clock, lambda *frames: tree.add(frames), 200)
+    assert tree.lookup('world', 'table', 1199 * SECOND, 0.1)[0, 3] == 5
+
+
+@pytest.mark.parametrize('table', [OverlayParameters, ButtonsParameters])
+def test_no_frame_is_forgotten_that_a_parameter_lets_be_used(table):
+    assert rows(table)['frame_age'].high <= GONE_SECONDS
+
+
 def test_frames_that_are_no_motion_are_ignored():
     broken = transform('a', 'b', (0, 0, 0), turn=(0.0, 0.0, 0.0, 0.0))
     assert transform_to_matrix(broken.transform) is None
@@ -139,7 +205,12 @@ class Tf2Buffer:
 
 
 @pytest.fixture
-def with_tf2(monkeypatch):
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def with_tf2(monkeypatch, clock):
     """A listener where tf2_ros is installed, and its subscriptions' callbacks."""
     callbacks = {}
     node = SimpleNamespace(
@@ -152,7 +223,7 @@ def with_tf2(monkeypatch):
     )
     monkeypatch.setitem(sys.modules, 'tf2_ros', tf2)
     monkeypatch.setattr(transforms, 'has_module', lambda name: name == 'tf2_ros')
-    listener = TransformListener(node)
+    listener = TransformListener(node, clock)
 
     def hear(topic, *heard):
         callbacks[topic](SimpleNamespace(transforms=list(heard)))
@@ -185,6 +256,14 @@ def test_with_tf2_late_frames_and_publishers_that_lag_forget_nothing(with_tf2):
     hear('/tf', transform('world', 'cup', (1.0, 0, 0), 0))
     hear('/tf', transform('world', 'plate', (1.0, 0, 0), 95 * SECOND))
     assert buffer.moving == {'cup': [102, 101], 'plate': [95]}
+
+
+def test_with_tf2_times_of_frames_that_are_gone_do_not_pile_up(with_tf2, clock):
+    listener, hear = with_tf2
+    live(clock, lambda *frames: hear('/tf', *frames), 500)
+    assert len(listener._times._last) < 3 * 2 * GONE_SECONDS
+    hear('/tf', transform('world', 'robot', (1.0, 0, 0), 100 * SECOND))
+    assert listener._buffer.moving == {'robot': [100]}
 
 
 def test_with_tf2_frames_are_found_with_a_slash_and_without(with_tf2):
