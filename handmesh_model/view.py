@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handmesh_model.camera import check_distortion, check_intrinsics
+from handmesh_model.camera import check_distortion, check_focal_lengths, check_intrinsics
 from handmesh_model.depth_image import check_depth
 from handmesh_model.errors import IntrinsicsError
 
@@ -46,7 +46,10 @@ class View:
             lens without a camera.
         :raises ImageError: if depth has another type, or ShapeError if it has another size.
         """
+        height, width = rgb.shape[:2]
         matrix = None if intrinsics is None else check_intrinsics(intrinsics)
+        if matrix is not None:
+            check_focal_lengths(matrix, width, height)
         lens = check_distortion(distortion, fisheye)
         if fisheye and lens is None:
             raise IntrinsicsError('fisheye is given without distortion, expected 4 coefficients')
@@ -55,5 +58,5 @@ class View:
                 raise IntrinsicsError(
                     f'{name} is given without intrinsics, expected both or no {name}'
                 )
-        checked = None if depth is None else check_depth(depth, *rgb.shape[:2])
+        checked = None if depth is None else check_depth(depth, height, width)
         return cls(matrix, lens, fisheye, checked)

@@ -114,9 +114,9 @@ class Monitor:
     Counters of one image stream, safe to use from several threads.
 
     Counted are ``received`` images and what became of them: ``processed``, ``dropped`` (a newer
-    one came first), ``stale`` (older than allowed, or than one before), ``unwatched`` (nobody
-    listened), ``faulty`` (no image could be made of it), ``failed`` (inference went wrong, or what
-    is done beside it).
+    one came first), ``stale`` (older than allowed, or no newer than one before), ``unwatched``
+    (nobody listened), ``faulty`` (no image could be made of it), ``failed`` (inference went wrong,
+    or what is done beside it).
 
     :param clock: seconds, never going back.
     """

@@ -365,6 +365,7 @@ def test_stages_are_timed(predictor: HandMeshPredictor) -> None:
         ((IMAGE[:0],), ImageError, 'empty'),
         ((IMAGE, np.zeros((3, 3))), IntrinsicsError, 'zero'),
         ((IMAGE, np.full((3, 3), np.nan)), IntrinsicsError, 'NaN'),
+        ((IMAGE, np.eye(3)), IntrinsicsError, 'focal lengths 1, 1 for images of 320 x 240'),
         ((IMAGE, None, [HandBox(0, 0, np.nan, 9)]), ImageError, 'nan'),
         ((IMAGE, K, [BOX], np.ones((120, 160), np.uint16)), ShapeError, r'depth .*\(240, 320\)'),
         ((IMAGE, K, [BOX], np.ones((240, 320), np.uint8)), ImageError, 'depth has dtype uint8'),

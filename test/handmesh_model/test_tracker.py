@@ -507,7 +507,7 @@ def test_bad_input_is_refused_and_leaves_the_tracks_alone(topology: HandTopology
     with pytest.raises(IntrinsicsError, match='zero'):
         tracker.update(IMAGE, 0.1, np.zeros((3, 3)))
     with pytest.raises(IntrinsicsError, match='3 coefficients'):
-        tracker.update(IMAGE, 0.1, np.eye(3), distortion=np.ones(3))
+        tracker.update(IMAGE, 0.1, np.diag([300.0, 300, 1]), distortion=np.ones(3))
     with pytest.raises(ImageError, match='nan'):
         tracker.update(IMAGE, 0.1, boxes=[HandBox(0, 0, float('nan'), 5)])
     assert states(tracker.update(IMAGE, 0.1)) == [(0, 'right', 'tracked')]
