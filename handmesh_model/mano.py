@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FINGERTIP_VERTICES = (745, 317, 445, 556, 673)
-"""Vertices at the tips of thumb, index, middle, ring and pinky."""
+"""
+Vertices at the tips of thumb, index, middle, ring and pinky, as the paper's authors choose them.
+
+Datasets may have others, see :class:`handmesh_model.datasets.HandDataset`.
+"""
 VERTEX_COUNT = 778
 SEGMENT_NAMES = MANO_NAMES[: -len(FINGERTIP_VERTICES)]
 """The 16 joints of MANO's skeleton, each of which also names the segment it turns."""

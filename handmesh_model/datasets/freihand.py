@@ -24,6 +24,7 @@ from handmesh_model.datasets.files import read_grey, read_json, read_rgb, requir
 from handmesh_model.datasets.records import HandDataset, HandRecord
 from handmesh_model.errors import ConfigError, DatasetError
 from handmesh_model.joints import JOINT_COUNT
+from handmesh_model.mano import VERTEX_COUNT
 
 NAME = 'FreiHAND'
 VERSIONS = ('gs', 'hom', 'sample', 'auto')
@@ -39,7 +40,14 @@ SPLITS = tuple(PARTS)
 ALIGNMENT_COUNT = 2000
 """Training samples that the paper sets aside to measure mesh-image alignment."""
 ALIGNMENT_SEED = 2021
-VERTEX_COUNT = 778
+FINGERTIP_VERTICES = (744, 320, 443, 555, 672)
+"""
+MANO's vertices that FreiHAND's joints have at the tips of thumb, index, middle, ring and pinky.
+
+From ``utils/mano_utils.py`` of github.com/lmb-freiburg/freihand; others than those of the authors'
+network, :data:`handmesh_model.mano.FINGERTIP_VERTICES`. The other 16 joints are of MANO's posed
+skeleton, which its posed mesh tells nearly.
+"""
 SMALL_FILE = 1 << 20
 """Bytes up to which a JSON file is read in the plain way."""
 SLICE = 1 << 24
@@ -65,6 +73,7 @@ class FreiHand(HandDataset):
     """
 
     parts = PARTS
+    fingertips = FINGERTIP_VERTICES
 
     def __init__(
         self,

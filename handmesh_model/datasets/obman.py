@@ -5,6 +5,11 @@ ObMan (Hasson et al., CVPR 2019) in its published layout.
 with ``verts_3d``, ``coords_3d`` and ``side``, and ``segm/*.png``. Numbers have gaps. Points are in
 metres in a camera frame whose y points up and whose z points backwards; one camera matrix serves
 all.
+
+Its joints come from the posed skeleton of SMPL+H, a body with MANO's hands, and its fingertips
+from vertices of that body's mesh (``obman_render/coordutils.py`` of
+github.com/hassony2/obman_render). Which vertices of MANO those are is written in files under
+MANO's licence alone, so that figures compare them with the fingertips of the topology.
 """
 
 from __future__ import annotations
@@ -49,6 +54,7 @@ class ObMan(HandDataset):
     """
 
     parts = PARTS
+    root_relative = True
 
     def __init__(
         self,

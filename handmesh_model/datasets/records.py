@@ -14,6 +14,7 @@ from handmesh_model.datasets.augmentation import PaperAugmentation, crop_sample
 from handmesh_model.errors import DatasetError
 from handmesh_model.hand import HandBox, Side
 from handmesh_model.joints import BONES, MIDDLE_KNUCKLE, WRIST
+from handmesh_model.scale_solver import rigid_lengths
 from handmesh_model.topology import HandTopology
 
 
@@ -55,11 +56,13 @@ class HandRecord:
         Metres from wrist to middle knuckle, if anything tells: what the dataset gives away with
         the picture, else the true joints.
 
-        :param topology: its template's proportions turn the reference bone into the hand's size.
+        :param topology: its proportions turn the reference bone into the hand's size; see
+            :func:`handmesh_model.scale_solver.rigid_lengths`, whose pairs begin with the bones.
         """
         # The bone first: figures must not depend on whether the answers are at hand.
         if self.reference_bone is not None:
-            bone = topology.bone_lengths[BONES.index((MIDDLE_KNUCKLE, MIDDLE_KNUCKLE + 1))]
+            bones = rigid_lengths(topology)
+            bone = bones[BONES.index((MIDDLE_KNUCKLE, MIDDLE_KNUCKLE + 1))]
             return float(self.reference_bone * topology.hand_size / bone)
         if self.joints_camera is None:
             return None
@@ -84,9 +87,14 @@ class HandDataset(ABC):
     :ivar depth_axis: what samples' depth is measured along, as the network to train wants it.
     :cvar parts: name of each split -> what it consists of; splits that share a part share
         pictures.
+    :cvar root_relative: whether its figures are of points relative to the wrist.
+    :cvar fingertips: vertices of MANO's mesh that its joints have the fingertips at, from thumb to
+        pinky; None for those of the topology.
     """
 
     parts: ClassVar[Mapping[str, frozenset[str]]]
+    root_relative: ClassVar[bool] = False
+    fingertips: ClassVar[tuple[int, ...] | None] = None
     depth_axis: Literal['camera', 'ray'] = 'camera'
 
     def __init__(

@@ -28,7 +28,7 @@ from handmesh_model.evaluation.plots import draw_worst, overlay, plot_pck
 from handmesh_model.evaluation.report import RESULTS, format_table, write_results
 from handmesh_model.hand import HandBox
 from handmesh_model.joints import JOINT_COUNT, TIPS
-from handmesh_model.metrics import align, pck_auc, pck_curve, point_errors
+from handmesh_model.metrics import pck_auc, pck_curve, point_errors
 from handmesh_model.output_files import check_place, written_beside
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class BenchmarkRun:
         'freihand', whose competition tells none.
     :param load_detector: gives the detector, asked only for detected boxes.
     :param limit: samples at most; 0 for all.
-    :param submission: where to write FreiHAND's pred.json, if it is wanted.
+    :param submission: where to write FreiHAND's pred.json, if it is wanted; of all samples.
     """
 
     dataset: str
@@ -88,13 +88,19 @@ class BenchmarkRun:
     def _report_records(self, runner: NetworkRunner) -> dict[str, float]:
         data = _open(self.dataset, self.root)
         records = [data.record(i) for i in range(self._count(len(data)))]
+        if self.submission is not None and len(records) < len(data):
+            raise ConfigError(
+                f'the limit is {self.limit}, expected 0 (all samples): a submission is of all '
+                f"{len(data)} of '{self.root}'"
+            )
         self._check_places()
         boxes = self._boxes_of(records)
-        relative = self.dataset == 'obman'
-        result = evaluate_records(runner, records, boxes, relative, _progress(len(records)))
+        result = evaluate_records(
+            runner, records, boxes, data.root_relative, data.fingertips, _progress(len(records))
+        )
         errors = None
-        if result.true_joints is not None:
-            errors = point_errors(_aligned(result), result.true_joints)
+        if result.aligned_joints is not None and result.true_joints is not None:
+            errors = point_errors(result.aligned_joints, result.true_joints)
         names = [record.name for record in records]
         self._write(result.scores, names, errors, _size_source(records))
         try:
@@ -218,12 +224,6 @@ def _size_source(records: Sequence[HandRecord]) -> str:
     if 'true joints' in sources:
         return 'oracle: true joints'
     return 'reference bone' if 'reference bone' in sources else _MEAN_HAND
-
-
-def _aligned(result: BenchmarkResult) -> np.ndarray:
-    assert result.true_joints is not None
-    pairs = zip(result.joints, result.true_joints, strict=True)
-    return np.stack([align(mine, true, reflection=True) for mine, true in pairs])
 
 
 def _progress(count: int):  # type: ignore[no-untyped-def]

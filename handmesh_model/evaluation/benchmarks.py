@@ -18,7 +18,9 @@ from handmesh_model.errors import ConfigError
 from handmesh_model.evaluation.estimates import NetworkRunner, Query
 from handmesh_model.hand import Hand, HandBox
 from handmesh_model.joints import TIPS, WRIST
+from handmesh_model.mano import VERTEX_COUNT
 from handmesh_model.metrics import (
+    align_each,
     align_fingertip_centroid,
     pck_auc,
     point_errors,
@@ -45,12 +47,15 @@ class BenchmarkResult:
     :param hands: one estimate a record.
     :param joints: (S, 21, 3) metres, predicted, camera frame.
     :param true_joints: (S, 21, 3) metres, or None where they are kept secret.
+    :param aligned_joints: (S, 21, 3) metres, the predicted ones aligned with the true ones, if
+        there are such.
     :param scores: the figures, empty without truth.
     """
 
     hands: Sequence[Hand]
     joints: np.ndarray
     true_joints: np.ndarray | None
+    aligned_joints: np.ndarray | None
     scores: dict[str, float]
 
 
@@ -59,6 +64,7 @@ def evaluate_records(
     records: Sequence[HandRecord],
     boxes: Sequence[HandBox],
     root_relative: bool = False,
+    fingertips: Sequence[int] | None = None,
     watch: Watch = iter,
 ) -> BenchmarkResult:
     """
@@ -69,6 +75,7 @@ def evaluate_records(
 
     :param boxes: where the hand is in each picture.
     :param root_relative: compare relative to the wrist, for datasets that are measured so.
+    :param fingertips: the dataset's, see :class:`handmesh_model.datasets.HandDataset`.
     :param watch: wraps the loop over hands, for a progress bar.
     """
     topology = runner.net.topology
@@ -78,10 +85,10 @@ def evaluate_records(
     ]
     hands = list(watch(runner.estimate(queries)))
     vertices = np.stack([hand.vertices_camera for hand in hands])
-    joints = np.stack([topology.joint_regressor @ mesh for mesh in vertices]).astype(np.float64)
+    joints = _regressed(topology, vertices, fingertips)
     known = [record.joints_camera for record in records]
     if any(points is None for points in known):
-        return BenchmarkResult(hands, joints, None, {})
+        return BenchmarkResult(hands, joints, None, None, {})
     true_joints = np.stack([points for points in known if points is not None])
     true_vertices = [r.vertices_camera for r in records if r.vertices_camera is not None]
     if root_relative:
@@ -91,11 +98,17 @@ def evaluate_records(
         true_joints = true_joints - true_roots
     has_meshes = len(true_vertices) == len(records)
     scores = {'count': float(len(records))}
-    meshes = (vertices, true_vertices) if has_meshes else (None, None)
-    scores |= pose_scores(joints, true_joints, *meshes)
+    aligned = align_each(joints, true_joints)
+    scores |= pose_scores(
+        joints,
+        true_joints,
+        vertices if has_meshes else None,
+        true_vertices if has_meshes else None,
+        aligned,
+    )
     if has_meshes and len(true_vertices[0]) == topology.vertex_count:
         scores |= _alignment_scores(topology, records, hands)
-    return BenchmarkResult(hands, joints, true_joints, scores)
+    return BenchmarkResult(hands, joints, true_joints, aligned, scores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +131,8 @@ def evaluate_tips(
     watch: Watch = iter,
 ) -> TipResult:
     """
-    Estimate every hand of EgoDexter and measure its fingertips, aligned by their centroid.
+    Estimate every hand of EgoDexter and measure its fingertips, aligned by their centroid; they
+    are regressed from the final mesh as in :func:`evaluate_records`.
 
     :param boxes: where the hand is in each picture.
     :param watch: wraps the loop over hands, for a progress bar.
@@ -128,13 +142,14 @@ def evaluate_tips(
         for record, box in zip(records, boxes, strict=True)
     ]
     hands = list(watch(runner.estimate(queries)))
+    joints = _regressed(runner.net.topology, np.stack([hand.vertices_camera for hand in hands]))
     errors = np.stack(
         [
             point_errors(
-                align_fingertip_centroid(hand.joints_camera, record.tips_camera)[list(TIPS)],
+                align_fingertip_centroid(points, record.tips_camera)[list(TIPS)],
                 record.tips_camera,
             )
-            for hand, record in zip(hands, records, strict=True)
+            for points, record in zip(joints, records, strict=True)
         ]
     )
     scores = {
@@ -187,6 +202,16 @@ def whole_picture(rgb: np.ndarray) -> HandBox:
     height, width = rgb.shape[:2]
     x, y, half = (width - 1) / 2, (height - 1) / 2, min(height, width) / CROP_MARGIN / 2
     return HandBox(x - half, y - half, x + half, y + half)
+
+
+def _regressed(
+    topology: HandTopology, vertices: np.ndarray, fingertips: Sequence[int] | None = None
+) -> np.ndarray:
+    """Joints (S, 21, 3) of meshes (S, V, 3); MANO's have the given vertices for fingertips."""
+    joints = (topology.joint_regressor @ vertices).astype(np.float64)
+    if fingertips is not None and topology.vertex_count == VERTEX_COUNT:
+        joints[:, list(TIPS)] = vertices[:, list(fingertips)]
+    return joints
 
 
 def _alignment_scores(

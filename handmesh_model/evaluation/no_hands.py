@@ -17,6 +17,7 @@ from handmesh_model.evaluation.plots import draw_worst, overlay
 from handmesh_model.evaluation.report import RESULTS, write_results
 from handmesh_model.hand import Hand
 from handmesh_model.image_files import image_files
+from handmesh_model.output_files import check_place
 
 if TYPE_CHECKING:
     from handmesh_model.predictor import HandMeshPredictor
@@ -77,7 +78,10 @@ def report_no_hands(predictor: HandMeshPredictor, folder: Path, out: Path) -> Fa
     Measure, print, and write results.json and false_hands.png, surest ones first.
 
     :param out: folder for the results.
+    :raises DatasetError: as of :func:`find_false_hands`.
+    :raises OutputError: if the results cannot be written, as a rule before anything is measured.
     """
+    check_place(out / RESULTS)
     result = find_false_hands(
         predictor, folder, lambda files: tqdm(files, unit='image', disable=None)
     )

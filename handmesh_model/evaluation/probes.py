@@ -21,7 +21,7 @@ from handmesh_model.errors import DatasetError
 from handmesh_model.evaluation.estimates import NetworkRunner, Query
 from handmesh_model.evaluation.real_images import Row, score_sample, summarize
 from handmesh_model.network import HandMeshNet
-from handmesh_model.output_files import write_json, write_picture
+from handmesh_model.output_files import check_place, write_json, write_picture
 from handmesh_model.synthesis import staging
 from handmesh_model.synthesis.actors import add_hand
 from handmesh_model.synthesis.appearance import sample_skin
@@ -36,6 +36,7 @@ from handmesh_model.synthesis.lighting import Light, sample_light
 from handmesh_model.synthesis.placement import PlacedHand, place_fitted
 
 KINDS = ('photograph', 'twin', 'render on photograph', 'photograph on render')
+RESULTS = 'probes.json'
 _GROWTH_SHARE = 0.012
 """By how much of the picture's side the twin's silhouette is grown to cut the real hand out."""
 
@@ -182,6 +183,7 @@ def report_probes(
     :param out: folder for the results; the picture shows the photographs, mind their licence.
     :param count: photographs to use, evenly from all; 0 for all.
     :raises DatasetError: if a number is out of range, or the folder is none such.
+    :raises OutputError: if the results cannot be written, as a rule before anything is measured.
     """
     from handmesh_model.datasets.real_images import read_labelled
     from handmesh_model.evaluation.report import format_table
@@ -189,8 +191,10 @@ def report_probes(
     check_range('seed', seed, 0, error=DatasetError)
     check_range('count', count, 0, error=DatasetError)
     samples = read_labelled(root)
-    if count:
-        samples = samples[:: max(1, len(samples) // count)][:count]
+    check_place(out / RESULTS)
+    total = len(samples)
+    used = min(count or total, total)
+    samples = [samples[i * total // used] for i in range(used)]
     model = HandModel.load()
     probes = [
         make_probe(sample, np.random.default_rng((seed, number)), model)
@@ -200,6 +204,6 @@ def report_probes(
     print(format_table(table))
     error = float(np.mean([probe.fit_error for probe in probes]))
     print(f'fit of the open hand to the labelled joints: {error * 1000:.1f} mm')
-    write_json(out / 'probes.json', {'table': table, 'fit_error_mm': error * 1000, 'seed': seed})
+    write_json(out / RESULTS, {'table': table, 'fit_error_mm': error * 1000, 'seed': seed})
     write_picture(out / 'probes.jpg', montage(probes[:16]))
     return table

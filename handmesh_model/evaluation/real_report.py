@@ -14,6 +14,7 @@ from handmesh_model.evaluation.plots import draw_worst, overlay, plot_pck
 from handmesh_model.evaluation.real_images import RealResult, Row, evaluate_predictor_on_real
 from handmesh_model.evaluation.report import RESULTS, format_table, write_results
 from handmesh_model.metrics import box_diagonal, pck_auc, pck_curve, point_errors
+from handmesh_model.output_files import check_place
 from handmesh_model.topology import HandTopology
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def report_real_images(
     :param reference_boxes: give the predictor the hands' boxes instead of letting it look.
     :returns: the figures of each row of the table.
     :raises DatasetError: if a file is missing.
+    :raises OutputError: if the results cannot be written, as a rule before anything is measured.
     """
+    check_place(out / RESULTS)
     results = evaluate_predictor_on_real(
         predictor, root, reference_boxes, lambda samples: tqdm(samples, unit='image', disable=None)
     )

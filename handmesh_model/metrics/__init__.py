@@ -9,12 +9,13 @@ from handmesh_model.metrics.points import (
     point_errors,
 )
 from handmesh_model.metrics.procrustes import Similarity, align, fit_similarity
-from handmesh_model.metrics.scores import pose_scores
+from handmesh_model.metrics.scores import align_each, pose_scores
 from handmesh_model.metrics.silhouettes import hausdorff, iou, silhouette_scores
 
 __all__ = [
     'Similarity',
     'align',
+    'align_each',
     'align_fingertip_centroid',
     'box_diagonal',
     'f_score',

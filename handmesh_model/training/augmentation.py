@@ -134,7 +134,7 @@ class Augmenter:
 def mirror(batch: Mapping[str, np.ndarray], row: int) -> None:
     """
     Turn a sample into its mirror image; a right hand becomes a left one, whose mesh is not
-    learned, and the other way round.
+    learned, and the other way round: a left one's is from then on, if it has any.
 
     :param batch: labels in crop pixels.
     """
@@ -146,7 +146,20 @@ def mirror(batch: Mapping[str, np.ndarray], row: int) -> None:
     side = batch['side'][row]
     if side >= 0:
         batch['side'][row] = 1 - side
-        batch['mesh_valid'][row] = side == 0
+        labels = batch['vertices'][row], batch['joints'][row]
+        batch['mesh_valid'][row] = side == 0 and is_mesh(*labels)
+
+
+def is_mesh(vertices: np.ndarray, joints: np.ndarray) -> bool:
+    """
+    Whether there is a mesh to learn: finite numbers, and not all vertices in one place, as where
+    nothing but zeros was written.
+
+    :param vertices: (V, 3).
+    :param joints: (21, 3).
+    """
+    known = np.isfinite(vertices).all() and np.isfinite(joints).all()
+    return bool(known and (vertices != vertices[0]).any())
 
 
 def transform_points(points: np.ndarray, affine: np.ndarray, out: np.ndarray) -> None:

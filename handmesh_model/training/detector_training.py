@@ -21,6 +21,7 @@ from handmesh_model.training.detector_loss import DetectorTargets, detector_loss
 from handmesh_model.training.detector_stream import DetectorStream
 from handmesh_model.training.detector_validation import Validation
 from handmesh_model.training.ema import WeightAverage
+from handmesh_model.training.kept_buffers import KeptBuffers
 from handmesh_model.training.progress import Progress
 from handmesh_model.training.run_clock import RunClock, TimeBox
 from handmesh_model.training.run_state import (
@@ -125,6 +126,7 @@ class DetectorTrainer:
         groups = [{'params': decay, 'weight_decay': 0.02}, {'params': rest, 'weight_decay': 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
         self.average = WeightAverage(self.net, 20_000 / config.batch_size)
+        self._buffers = KeptBuffers(self.net)
         self.state = RunState()
         if resumed:
             self.state = load_run(config.output / LAST, self.net, self.average, self.optimizer)
@@ -201,6 +203,7 @@ class DetectorTrainer:
     def _step(self, images: torch.Tensor, targets: DetectorTargets) -> dict[str, float]:
         config, state = self.config, self.state
         self.net.train()
+        self._buffers.keep()
         losses = detector_loss(self.net(images), targets)
         losses['total'].backward()
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
@@ -212,16 +215,11 @@ class DetectorTrainer:
             self.optimizer.step()
             self.average.update(self.net)
         else:
-            self._take_buffers_back()
+            self._buffers.take_back()
         self.optimizer.zero_grad(set_to_none=True)
         state.step += 1
         state.samples += len(images)
         return {name: value.item() for name, value in losses.items()}
-
-    def _take_buffers_back(self) -> None:
-        """Undo what a forward pass did to the running means; the average has those before it."""
-        for buffer, kept in zip(self.net.buffers(), self.average.net.buffers(), strict=True):
-            buffer.copy_(kept)
 
     def _validate(self, validation: Validation) -> str:
         """Measure the averaged weights, write them if they are the best so far."""

@@ -183,8 +183,15 @@ def mirror_rows(batch: Batch, chosen: Tensor) -> None:
         batch[key][..., 0] = torch.where(chosen[:, None], last - x, x)
     side = batch['side']
     sided = chosen & (side >= 0)
-    batch['mesh_valid'] = torch.where(sided, side == 0, batch['mesh_valid'])
+    becomes_valid = (side == 0) & _are_meshes(batch['vertices'], batch['joints'])
+    batch['mesh_valid'] = torch.where(sided, becomes_valid, batch['mesh_valid'])
     batch['side'] = torch.where(sided, 1 - side, side)
+
+
+def _are_meshes(vertices: Tensor, joints: Tensor) -> Tensor:
+    """(B,) bool, see :func:`handmesh_model.training.augmentation.is_mesh`."""
+    known = vertices.isfinite().all(-1).all(-1) & joints.isfinite().all(-1).all(-1)
+    return known & (vertices != vertices[:, :1]).any(-1).any(-1)
 
 
 def _sources(affine: Tensor, size: int) -> Tensor:

@@ -26,7 +26,8 @@ class SampleFile:
 
     A file holds the arrays of :func:`handmesh_model.training.batches.empty_batch`, points in crop
     pixels and metres, and may hold ``depth_axis``, the network's entry of that name which their
-    depth fits.
+    depth fits. Left hands (``side`` 0) keep their mesh, though ``mesh_valid`` is false: mirrored
+    they are right ones, whose mesh is learned. Where there is none, vertices are NaN or all zero.
 
     Labels, and the pictures of a file, are kept in memory; a folder's pictures are read when they
     are asked for.

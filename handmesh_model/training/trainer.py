@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from handmesh_model.datasets import TRAINING_SETS
 from handmesh_model.datasets.real_images import read_real_images
 from handmesh_model.errors import ConfigError, HandmeshError
 from handmesh_model.losses import HandMeshLoss
@@ -23,6 +24,7 @@ from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.frozen_norms import FrozenNorms
 from handmesh_model.training.gradients import GradientBlock
+from handmesh_model.training.kept_buffers import KeptBuffers
 from handmesh_model.training.optimizers import build_optimizer, fit_device, set_rate
 from handmesh_model.training.precision import multiplies_bfloat16
 from handmesh_model.training.replayed_step import CudaRecorder, ReplayedStep
@@ -91,6 +93,7 @@ class Trainer:
             check_network(path, self.state.network, described)
         self.state.network = described
         self.gradients = GradientBlock(self.net)
+        self.buffers = KeptBuffers(self.net)
         self.norms = FrozenNorms(self.net, ranks.count)
         self.weights = setup.loss_weights(config)
         self.criterion = HandMeshLoss(self.weights, self.net.topology).to(ranks.device)
@@ -188,9 +191,20 @@ class Trainer:
             # Asked with the batch at hand, so that all ranks take the step or none does.
             if self._done() or batch is None:
                 return
-            terms = self._step(to_tensors(batch, self.ranks.device))
+            terms = self._step(self._targets(to_tensors(batch, self.ranks.device)))
             if book:
                 book.note(terms, stream)
+
+    def _targets(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """
+        What to learn of a batch, points in lixels.
+
+        Published joints are not those that the topology's regressor makes of the published mesh:
+        FreiHAND, for one, has its fingertips at other vertices. No mesh could meet both.
+        """
+        if self.config.data.kind in TRAINING_SETS:
+            batch['joints'] = torch.matmul(self.net.joint_regressor, batch['vertices'])
+        return batch
 
     def _step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         config, state = self.config, self.state
@@ -221,6 +235,8 @@ class Trainer:
     def _update(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Take one step along the gradients of a batch; the loss terms and the gradient's norm."""
         kind = self.ranks.device.type
+        if not self._on_cuda:
+            self.buffers.keep()
         # Weights are cast anew in each step, also in a recorded one.
         with torch.autocast(kind, torch.bfloat16, enabled=self._half, cache_enabled=False):
             images, config = batch['image'], self.config
@@ -237,11 +253,14 @@ class Trainer:
         norm = self.gradients.clip(self.config.optimizer.clip_norm)
         self._is_midway = True
         if self._on_cuda:
-            # Asking the device would make it wait: a broken gradient counts as none.
+            # Asking the device would make it wait: a broken gradient counts as none. Running means
+            # stay as the batch left them: choosing takes a few kernels for each, in every step.
             self.gradients.forget_unless(torch.isfinite(norm))
             self.optimizer.step()
         elif torch.isfinite(norm):
             self.optimizer.step()
+        else:
+            self.buffers.take_back()
         return {**{name: term.detach() for name, term in terms.items()}, 'gradient': norm}
 
     def _ramped_weights(self) -> Any:

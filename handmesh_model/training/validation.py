@@ -19,6 +19,7 @@ from handmesh_model.network import HandMeshNet
 from handmesh_model.npz_files import read_arrays
 from handmesh_model.output_files import written_beside
 from handmesh_model.sample_rng import sample_rng
+from handmesh_model.scale_solver import rigid_lengths
 from handmesh_model.synthesis.renderer_version import library_versions, renderer_version
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.batches import empty_batch
@@ -116,7 +117,7 @@ def validate(
     net: HandMeshNet, samples: Mapping[str, np.ndarray], scale: LixelScale, device: torch.device
 ) -> dict[str, float]:
     """
-    Measure a network on crop samples.
+    Measure a network on crop samples; its joints are regressed from the final mesh.
 
     :param net: in evaluation mode.
     :param samples: as from :func:`render_validation_set`.
@@ -126,8 +127,10 @@ def validate(
         'presence_accuracy' and 'side_accuracy' 0..1. Figures without a sample are left out.
     """
     sums: dict[str, list[float]] = {}
+    # Its pairs begin with the bones, and it knows what to do without a template.
+    bone_lengths = rigid_lengths(net.topology)[: len(BONES)]
     for predicted, truth in _predictions(net, samples, scale, device):
-        for name, values in _figures(predicted, truth, net.topology.bone_lengths).items():
+        for name, values in _figures(predicted, truth, bone_lengths).items():
             sums.setdefault(name, []).extend(values)
     return {name: float(np.mean(values)) for name, values in sums.items() if values}
 
@@ -147,6 +150,8 @@ def _predictions(
         }
         lixels = scale.to_lixels(truth['vertices'])
         predicted['lixel_error'] = np.linalg.norm(predicted['vertices'] - lixels, axis=2).mean(1)
+        # The network's own may be of the mesh before it is refined.
+        predicted['joints'] = net.topology.joint_regressor @ predicted['vertices']
         for name in ('vertices', 'joints'):
             predicted[name] = scale.from_lixels(predicted[name])
         yield predicted, truth

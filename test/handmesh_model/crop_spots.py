@@ -28,3 +28,18 @@ def spotted():
         'presence': np.float32(1),
         'side': np.float32(0),
     }
+
+
+LACKING = ('numbers of vertices', 'numbers of joints', 'anything but zeros')
+
+
+def lacking(kind):
+    """The sample, a left hand's, without the labels of its mesh."""
+    sample = spotted() | {'mesh_valid': np.bool_(False), 'vertices': SPOTS.copy()}
+    if kind == 'numbers of vertices':
+        sample['vertices'][1, 0] = np.nan
+    elif kind == 'numbers of joints':
+        sample['joints'][:] = np.nan
+    else:
+        sample['vertices'][:], sample['joints'][:] = 0, 0
+    return sample

@@ -22,8 +22,6 @@ from handmesh_model.training.data import open_validation, validation_samples
 from handmesh_model.training.setup import lixel_scale, network_config
 from handmesh_model.training.validation import BATCH, to_tensors, validate
 
-DATASETS_ROOT_RELATIVE = ('obman',)
-
 
 def check_measurable(config: TrainingConfig) -> None:
     """
@@ -66,8 +64,14 @@ def _measure_records(config: TrainingConfig, net: HandMeshNet) -> dict[str, floa
     records = [source.record(i * len(source) // count) for i in range(count)]
     boxes = [record.box for record in records]
     runner = NetworkRunner(net, metric_depth=True)
-    relative = config.data.kind in DATASETS_ROOT_RELATIVE
-    return evaluate_records(runner, records, boxes, relative).scores  # type: ignore[arg-type]
+    result = evaluate_records(
+        runner,
+        records,
+        boxes,  # type: ignore[arg-type]
+        source.root_relative,
+        source.fingertips,
+    )
+    return result.scores
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ import torch
 
 from handmesh_model.checkpoints import save_checkpoint
 from handmesh_model.cli import USER_ERROR, main
+from handmesh_model.evaluation.benchmarks import evaluate_records
 from handmesh_model.evaluation.estimates import NetworkRunner
 from handmesh_model.hand import HandBox
 from handmesh_model.network import HandMeshNet, NetworkConfig
@@ -71,6 +72,18 @@ def freihand(tmp_path):
     return root
 
 
+@pytest.fixture
+def obman(freihand, tmp_path):
+    """One sample, of a picture of the other dataset."""
+    root = tmp_path / 'obman'
+    (root / 'test/meta').mkdir(parents=True)
+    (root / 'test/rgb').symlink_to(freihand / 'evaluation/rgb')
+    points = np.random.default_rng(1).normal(size=(778, 3)) * 0.03 + [0, 0, -0.6]
+    meta = {'coords_3d': points[:21], 'verts_3d': points, 'side': 'right'}
+    (root / 'test/meta/00000000.pkl').write_bytes(pickle.dumps(meta, protocol=2))
+    return root
+
+
 def evaluate(*arguments):
     return main(['evaluate', *map(str, arguments), '--device', 'cpu'])
 
@@ -90,7 +103,9 @@ def test_freihand_with_labels(freihand, weights, tmp_path, capsys):
     joints, vertices = json.loads((out / 'pred.json').read_text())
     assert np.shape(joints) == (3, 21, 3)
     assert np.shape(vertices) == (3, 778, 3)
-    np.testing.assert_allclose(np.array(vertices)[:, :21], joints, atol=2e-6)
+    tips, own = [4, 8, 12, 16, 20], np.arange(21)
+    own[tips] = [744, 320, 443, 555, 672]
+    np.testing.assert_allclose(np.array(vertices)[:, own], joints, atol=2e-6)
     for name in ('pck.png', 'worst.png'):
         assert cv2.imread(str(out / name)) is not None
 
@@ -100,8 +115,25 @@ def test_freihand_without_labels_needs_no_truth_for_the_submission(freihand, wei
         (freihand / f'evaluation_{key}.json').unlink()
     pred = tmp_path / 'pred.json'
     arguments = ('--dataset', 'freihand', freihand, '--weights', weights, '--out', tmp_path)
-    assert evaluate(*arguments, '--boxes', 'image', '--submission', pred, '--limit', 2) == 0
-    assert np.shape(json.loads(pred.read_text())[0]) == (2, 21, 3)
+    assert evaluate(*arguments, *('--boxes', 'image', '--submission', pred)) == 0
+    assert np.shape(json.loads(pred.read_text())[0]) == (3, 21, 3)
+
+
+def test_submission_of_a_part_is_refused_before_anything_is_measured(
+    freihand, weights, tmp_path, capsys, monkeypatch
+):
+    out, pred = tmp_path / 'out', tmp_path / 'pred.json'
+    arguments = ('--dataset', 'freihand', freihand, '--weights', weights, '--out', out)
+    arguments += ('--boxes', 'image', '--submission', pred, '--limit')
+    # As many as there are, or more, are all.
+    assert evaluate(*arguments, 3) == 0
+    pred.unlink()
+    monkeypatch.setattr(NetworkRunner, 'estimate', lambda *_: pytest.fail('measures'))
+    assert evaluate(*arguments, 2) == USER_ERROR
+    assert 'the limit is 2, expected 0 (all samples): a submission is of all 3' in (
+        capsys.readouterr().err
+    )
+    assert not pred.exists()
 
 
 def test_the_submission_does_not_depend_on_the_answers(freihand, weights, tmp_path, monkeypatch):
@@ -171,16 +203,31 @@ def test_figures_outlive_a_submission_that_cannot_be_written(
     assert sorted(path.name for path in tmp_path.iterdir()) == ['freihand', 'out', 'pred.json']
 
 
-def test_obmans_hand_size_is_told_as_an_oracles(freihand, weights, tmp_path):
-    root, out = tmp_path / 'obman', tmp_path / 'out'
-    (root / 'test/meta').mkdir(parents=True)
-    (root / 'test/rgb').symlink_to(freihand / 'evaluation/rgb')
-    points = np.random.default_rng(1).normal(size=(778, 3)) * 0.03 + [0, 0, -0.6]
-    meta = {'coords_3d': points[:21], 'verts_3d': points, 'side': 'right'}
-    (root / 'test/meta/00000000.pkl').write_bytes(pickle.dumps(meta, protocol=2))
-    assert evaluate('--dataset', 'obman', root, '--weights', weights, '--out', out) == 0
+def test_obmans_hand_size_is_told_as_an_oracles(obman, weights, tmp_path):
+    out = tmp_path / 'out'
+    assert evaluate('--dataset', 'obman', obman, '--weights', weights, '--out', out) == 0
     document = json.loads((out / 'results.json').read_text())
     assert document['hand_size'] == 'oracle: true joints'
+
+
+@pytest.mark.parametrize(('dataset', 'relative'), [('freihand', False), ('obman', True)])
+def test_datasets_say_whether_they_are_measured_relative_to_the_wrist(
+    freihand, obman, weights, tmp_path, monkeypatch, dataset, relative
+):
+    results = []
+
+    def measured(*arguments):
+        results.append(evaluate_records(*arguments))
+        return results[-1]
+
+    module = 'handmesh_model.evaluation.benchmark_report.evaluate_records'
+    monkeypatch.setattr(module, measured)
+    root = {'freihand': freihand, 'obman': obman}[dataset]
+    arguments = ('--dataset', dataset, root, '--weights', weights, '--out', tmp_path)
+    assert evaluate(*arguments, '--boxes', 'image') == 0
+    (result,) = results
+    assert (np.abs(result.joints[:, 0]).max() < 1e-9) is np.bool_(relative)
+    assert (np.abs(result.true_joints[:, 0]).max() < 1e-9) is np.bool_(relative)
 
 
 def test_figures_are_kept_where_nothing_can_be_plotted(

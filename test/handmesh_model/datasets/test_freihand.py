@@ -109,6 +109,12 @@ def test_evaluation_without_labels(freihand):
         dataset[2]
 
 
+def test_topology_without_a_template_borrows_the_open_hands_proportions(freihand):
+    record, hand = FreiHand(freihand, split='evaluation').record(2), HandTopology.open_hand()
+    bare = HandTopology(hand.faces, hand.joint_regressor)
+    assert record.hand_size(bare) == pytest.approx(record.hand_size(hand))
+
+
 def test_evaluation_with_published_labels(freihand):
     for key in ('xyz', 'verts'):
         labels = json.loads((freihand / f'training_{key}.json').read_text())[:3]

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from handmesh_model import hand_placing
 from handmesh_model.camera import project
 from handmesh_model.crop import CROP_MARGIN, apply_affine, image_from_crop, invert_affine
+from handmesh_model.datasets import FreiHand
 from handmesh_model.datasets.egodexter import INTRINSICS as EGODEXTER
 from handmesh_model.datasets.egodexter import TipRecord
 from handmesh_model.datasets.records import HandRecord
@@ -110,6 +111,35 @@ def test_true_meshes_have_perfect_figures(hand, side, size, metric):
     assert scores['hand_hausdorff_px'] <= 1.5
 
 
+def test_fingertips_are_where_the_dataset_has_them_on_manos_mesh():
+    rng = np.random.default_rng(0)
+    i = np.arange(778)
+    faces = np.stack([i, (i + 1) % 778, (i + 2) % 778], axis=1)
+    cloud = rng.normal(size=(778, 3)) * 0.03
+    mano = HandTopology(faces, np.eye(21, 778), template=cloud, name='mano')
+    vertices = meshes(mano)
+    records = make_records(mano, vertices)
+    for record, points in zip(records, vertices, strict=True):
+        record.joints_camera[[4, 8, 12, 16, 20]] = points[[744, 320, 443, 555, 672]]
+    boxes = choose_boxes(records, 'reference')
+
+    def pa_mpjpe(**conventions):
+        runner = NetworkRunner(KnowingNet(mano, vertices, boxes, INTRINSICS))
+        return evaluate_records(runner, records, boxes, **conventions).scores['pa_mpjpe_mm']
+
+    assert pa_mpjpe(fingertips=FreiHand.fingertips) < 0.1
+    assert pa_mpjpe(fingertips=None) > 5
+
+
+def test_fingertips_of_other_meshes_are_their_own(hand):
+    vertices = meshes(hand)
+    records = make_records(hand, vertices)
+    boxes = choose_boxes(records, 'reference')
+    runner = NetworkRunner(KnowingNet(hand, vertices, boxes, INTRINSICS))
+    result = evaluate_records(runner, records, boxes, fingertips=FreiHand.fingertips)
+    assert result.scores['pa_mpjpe_mm'] < 0.1
+
+
 def test_part_maps_take_a_byte_a_pixel_and_have_the_same_figures(hand, monkeypatch):
     def scores(predicted, parts):
         assert predicted.dtype == parts.dtype == np.int8
@@ -170,7 +200,9 @@ def test_boxes(hand):
     assert whole_picture(np.zeros((480, 640, 3), np.uint8)).center == (319.5, 239.5)
 
 
-def test_fingertips(hand, tmp_path):
+@pytest.mark.parametrize('astray', [0.0, 3.0])
+def test_fingertips(hand, tmp_path, astray):
+    """``astray``: lixels by which the network's own joints are off, as before it refines."""
     vertices = meshes(hand, side='left')
     path = tmp_path / 'frame.png'
     cv2.imwrite(str(path), picture())
@@ -180,12 +212,18 @@ def test_fingertips(hand, tmp_path):
         tips[1] = np.nan
         records.append(TipRecord(path, 'Desk', tips))
     boxes = [HandBox.around(project(points, EGODEXTER), side='left') for points in vertices]
-    runner = NetworkRunner(KnowingNet(hand, vertices, boxes, EGODEXTER))
-    result = evaluate_tips(runner, records, boxes)
+    net = KnowingNet(hand, vertices, boxes, EGODEXTER)
+    net.register_forward_hook(lambda *passed: move_tips(passed[-1].joints, astray))
+    result = evaluate_tips(NetworkRunner(net), records, boxes)
     assert np.isnan(result.errors[:, 1]).all()
     assert result.scores['tip_error_mm'] < 3
     assert result.scores['tip_auc_20_50'] == 1.0
     assert result.scores['tip_auc_0_50'] > 0.9
+
+
+def move_tips(joints, lixels):
+    """Neighbours in opposite directions, which no shift takes back."""
+    joints[:, list(TIPS), 0] += lixels * torch.tensor([1, -1, 1, -1, 1])
 
 
 @pytest.mark.parametrize('metric', [True, False])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from handmesh_model.cli import USER_ERROR, main
-from handmesh_model.errors import DatasetError
-from handmesh_model.evaluation.no_hands import find_false_hands
+from handmesh_model.errors import DatasetError, OutputError
+from handmesh_model.evaluation.no_hands import find_false_hands, report_no_hands
 
 
 @pytest.fixture
@@ -45,6 +45,12 @@ def test_command_writes_what_it_found(folder, weights_folder, tmp_path, capsys):
     assert 'on 3 pictures without a hand' in capsys.readouterr().out
 
 
+def test_place_that_cannot_be_written_is_told_before_anything_is_measured(folder):
+    predictor = SimpleNamespace(predict=lambda rgb: pytest.fail('measures'))
+    with pytest.raises(OutputError, match=r"cannot write '.*/1\.png/below/results\.json'"):
+        report_no_hands(predictor, folder, folder / '1.png' / 'below')
+
+
 def test_unreadable_pictures_are_counted_and_the_others_measured(
     folder, weights_folder, tmp_path, capsys
 ):
@@ -72,7 +78,7 @@ def test_folder_without_pictures_and_options_of_other_datasets_are_refused(
     tmp_path, weights_folder, capsys
 ):
     arguments = ['evaluate', str(tmp_path), '--dataset', 'no-hands']
-    arguments += ['--weights', str(weights_folder)]
+    arguments += ['--weights', str(weights_folder), '--out', str(tmp_path / 'out')]
     assert main(arguments) == USER_ERROR
     assert 'holds no pictures' in capsys.readouterr().err
     assert main([*arguments, '--limit', '3']) == USER_ERROR

@@ -1,13 +1,14 @@
 """Twins and swaps, made from a rendered stand-in for a photograph."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from handmesh_model.datasets.real_images import RealSample
-from handmesh_model.errors import DatasetError
+from handmesh_model.errors import DatasetError, OutputError
 from handmesh_model.evaluation import probes
 from handmesh_model.hand import HandBox
 from handmesh_model.synthesis.frames import FrameHand, render_frame
@@ -93,3 +94,42 @@ def test_numbers_out_of_range_are_refused_before_anything_is_read(
     with pytest.raises(DatasetError, match=f'{said}, expected at least 0'):
         probes.report_probes(None, tmp_path, tmp_path / 'out', seed, count)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('count', 'expected'),
+    [
+        (0, range(98)),
+        (98, range(98)),
+        (200, range(98)),
+        (60, [i * 98 // 60 for i in range(60)]),
+        (2, [0, 49]),
+    ],
+)
+def test_photographs_are_taken_evenly_from_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, expected: list[int]
+) -> None:
+    used: list[int] = []
+
+    def make(sample: int, rng: object, model: object) -> SimpleNamespace:
+        used.append(sample)
+        images = dict.fromkeys(probes.KINDS, np.zeros((8, 8, 3), np.uint8))
+        return SimpleNamespace(images=images, fit_error=0.0)
+
+    monkeypatch.setattr(
+        'handmesh_model.datasets.real_images.read_labelled', lambda root: list(range(98))
+    )
+    monkeypatch.setattr(probes, 'make_probe', make)
+    monkeypatch.setattr(probes, 'measure_probes', lambda net, made: {})
+    probes.report_probes(None, tmp_path, tmp_path, 1, count)  # type: ignore[arg-type]
+    assert used == list(expected)
+
+
+def test_place_that_cannot_be_written_is_told_before_anything_is_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('handmesh_model.datasets.real_images.read_labelled', lambda root: [1])
+    monkeypatch.setattr(probes, 'make_probe', lambda *_: pytest.fail('renders'))
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(OutputError, match=r"cannot write '.*/file/below/probes\.json'"):
+        probes.report_probes(None, tmp_path, tmp_path / 'file' / 'below', 1, 0)  # type: ignore[arg-type]

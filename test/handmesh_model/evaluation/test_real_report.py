@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from handmesh_model.errors import OutputError
 from handmesh_model.evaluation.plots import draw_worst
 from handmesh_model.evaluation.real_images import evaluate_predictor_on_real, silhouette
 from handmesh_model.evaluation.real_report import report_real_images
@@ -57,6 +58,15 @@ def test_report_files(real_folder, knowing_predictor, tmp_path, capsys):
         picture = cv2.imread(str(tmp_path / name))
         assert picture is not None
         assert picture.std() > 1
+
+
+def test_place_that_cannot_be_written_is_told_before_anything_is_measured(
+    real_folder, knowing_predictor, tmp_path
+):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(OutputError, match=r"cannot write '.*/file/below/results\.json'"):
+        report_real_images(knowing_predictor, real_folder, tmp_path / 'file' / 'below')
+    assert knowing_predictor.boxes == []
 
 
 @pytest.mark.parametrize('labelled', [True, False])

@@ -41,6 +41,19 @@ def test_command_measures_the_samples(weights, joint_mesh, tmp_path, capsys):
     assert 'PA-MPVPE mm' in capsys.readouterr().out
 
 
+def test_place_that_cannot_be_written_is_told_before_anything_is_measured(
+    weights, joint_mesh, tmp_path, capsys, monkeypatch
+):
+    measuring = 'handmesh_model.evaluation.synthetic.validate'
+    monkeypatch.setattr(measuring, lambda *_: pytest.fail('measures'))
+    np.savez(tmp_path / 'set.npz', **samples(joint_mesh.vertex_count))
+    out = tmp_path / 'set.npz' / 'below'
+    arguments = ['evaluate', tmp_path / 'set.npz', '--dataset', 'synthetic', '--out', out]
+    arguments += ['--weights', weights, '--device', 'cpu']
+    assert main([str(word) for word in arguments]) == USER_ERROR
+    assert f"cannot write '{out}/results.json'" in capsys.readouterr().err
+
+
 def test_meshes_of_another_topology_are_refused(weights, joint_mesh, tmp_path, capsys):
     np.savez(tmp_path / 'set.npz', **samples(joint_mesh.vertex_count + 1))
     arguments = ['evaluate', str(tmp_path / 'set.npz'), '--dataset', 'synthetic']

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from handmesh_model.metrics import pose_scores
+from handmesh_model.metrics import align_each, pose_scores
 
 
 @pytest.fixture
@@ -38,6 +38,15 @@ def test_constant_shift_is_an_error_that_alignment_removes(truth):
 def test_mirrored_hand_is_aligned_as_the_competition_does(truth):
     mirrored = truth[0] * [-1, 1, 1]
     assert pose_scores(mirrored, truth[0])['pa_mpjpe_mm'] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_joints_that_are_aligned_already_give_the_same_figures(truth):
+    joints, vertices = truth
+    predicted = joints + np.random.default_rng(1).normal(size=joints.shape) * 0.005
+    known = align_each(predicted, joints)
+    assert np.linalg.norm(known - joints) < np.linalg.norm(predicted - joints)
+    expected = pose_scores(predicted, joints, vertices, vertices)
+    assert pose_scores(predicted, joints, vertices, vertices, known) == expected
 
 
 def test_mesh_of_another_size_is_aligned_by_the_joints(truth):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from crop_spots import COLORS, SIZE, SPOTS, STILL, spotted
+from crop_spots import COLORS, LACKING, SIZE, SPOTS, STILL, lacking, spotted
 
 from handmesh_model.training.augmentation import Augmenter
 from handmesh_model.training.batches import empty_batch
@@ -87,6 +87,15 @@ def test_mirrored_sample_is_of_the_other_side(side, becomes, has_mesh):
         np.testing.assert_allclose(batch[name][0, :, 1:], sample[name][:, 1:], atol=1e-4)
     assert batch['side'][0] == becomes
     assert batch['mesh_valid'][0] == has_mesh
+
+
+@pytest.mark.parametrize('kind', LACKING)
+def test_mirrored_left_hand_without_a_mesh_gets_none(kind):
+    sample, batch = lacking(kind), empty_batch(1, SIZE, 3)
+    config = AugmentationConfig(**STILL | {'mirror': 1.0, 'rotation': 0.7, 'shift': 0.1})
+    Augmenter(config, SIZE).write(sample, np.random.default_rng(0), batch, 0)
+    assert batch['side'][0] == 1
+    assert not batch['mesh_valid'][0]
 
 
 def test_share_of_mirrored_samples_is_the_configured_one():

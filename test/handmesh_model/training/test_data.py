@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from handmesh_model.errors import ConfigError, DatasetError
+from handmesh_model.network import StageOutputs
 from handmesh_model.training.config import TrainingConfig, load_training_config
 from handmesh_model.training.data import (
     build_stream,
@@ -96,6 +97,31 @@ def test_paper_s_configuration_takes_a_step_on_freihand(
     }
     assert moved == {'joint_stage', 'mesh_stage', 'refine_stage'}
     assert loss_weights(config).render > 0
+
+
+def test_joints_to_learn_of_published_datasets_are_those_of_the_mesh(
+    freihand: Path, mano_like: Path, tmp_path: Path
+) -> None:
+    """The datasets' own contradict it: they have other fingertips than the regressor."""
+    config = paper_run(freihand, mano_like, tmp_path / 'run', 'validation.samples=0')
+    trainer, seen = Trainer(config, ALONE), list[dict[str, torch.Tensor]]()
+    step = trainer._step
+
+    def noted(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        seen.append(batch)
+        return step(batch)
+
+    trainer._step = noted  # type: ignore[method-assign]
+    trainer.run()
+    (batch,) = seen
+    truth = StageOutputs(
+        rough_vertices=batch['vertices'],
+        vertices=batch['vertices'],
+        joints=trainer.net.joint_regressor @ batch['vertices'],
+    )
+    terms = trainer.criterion(truth, batch)
+    for name in ('mesh', 'rough_mesh', 'joints'):
+        assert terms[name] == pytest.approx(0, abs=1e-4), name
 
 
 def test_paper_s_schedule_falls_tenfold_after_epochs_10_and_20_of_25() -> None:

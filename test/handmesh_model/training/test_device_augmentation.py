@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from crop_spots import COLORS, SIZE, SPOTS, STILL, spotted
+from crop_spots import COLORS, LACKING, SIZE, SPOTS, STILL, lacking, spotted
 
 from handmesh_model.crop import IGNORED_PIXEL
 from handmesh_model.training.augmentation import (
@@ -98,6 +98,15 @@ def test_a_mirrored_left_hand_is_a_right_hand_with_a_mesh():
         np.testing.assert_array_equal(samples[name][0], array[0], err_msg=name)
     assert samples['side'][1] == 0
     assert not samples['mesh_valid'][1]
+
+
+@pytest.mark.parametrize('kind', LACKING)
+def test_mirrored_left_hand_without_a_mesh_gets_none(kind):
+    without, whole = lacking(kind), spotted()
+    samples = {k: torch.from_numpy(np.stack([without[k], whole[k]])) for k in whole}
+    varied = augmenter(mirror=1.0, rotation=0.7, shift=0.1).vary(samples)
+    assert varied['side'].tolist() == [1, 1]
+    assert varied['mesh_valid'].tolist() == [False, True]
 
 
 def test_blur_blurs_each_picture_as_much_as_it_should():

@@ -260,6 +260,28 @@ def prepare(trainer: Trainer) -> bool:
     return True
 
 
+@pytest.mark.parametrize('ema_samples', [0, 40])
+def test_step_that_is_not_finite_leaves_no_trace(tiny_run: MakeRun, ema_samples: int) -> None:
+    trainer = Trainer(tiny_run(ema_samples=ema_samples, validation={'samples': 0}), ALONE)
+    prepare(trainer)
+    stream = build_stream(trainer.config, trainer.net, ALONE, 0)
+    batch = to_tensors(next(stream), CPU)
+    stream.close()
+
+    def state() -> list[Tensor]:
+        averages = [] if trainer.average is None else trainer.average.net.buffers()
+        return [value.clone() for value in (*trainer.net.state_dict().values(), *averages)]
+
+    trainer._step(batch)
+    before = state()
+    terms = trainer._step({**batch, 'image': batch['image'] * torch.nan})
+    assert terms['total'].isnan()
+    for now, then in zip(state(), before, strict=True):
+        assert torch.equal(now, then)
+    trainer._step(batch)
+    assert any(not torch.equal(now, then) for now, then in zip(state(), before, strict=True))
+
+
 def test_shares_of_a_batch_go_through_each_stage(tiny_run: MakeRun) -> None:
     config = tiny_run(mesh_share=0.75, refine_share=0.5, total_samples=16)
     trainer = Trainer(config, ALONE)

@@ -16,7 +16,9 @@ import torch
 import yaml
 
 from handmesh_model.cli import USER_ERROR, main
+from handmesh_model.datasets import FreiHand
 from handmesh_model.errors import ConfigError, OutputError
+from handmesh_model.evaluation.benchmarks import evaluate_records
 from handmesh_model.topology import HandTopology
 from handmesh_model.training.ablation.measure import alignment_in_crops, measure
 from handmesh_model.training.ablation.run import check_cell, run_cells
@@ -316,8 +318,19 @@ def test_alignment_of_the_truth_with_itself_is_perfect(
 
 
 def test_published_datasets_are_measured_in_their_pictures(
-    tiny_run: Callable[..., TrainingConfig], freihand: Path, mano_like: Path, tmp_path: Path
+    tiny_run: Callable[..., TrainingConfig],
+    freihand: Path,
+    mano_like: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    conventions: list[Any] = []
+
+    def measured(runner: Any, records: Any, boxes: Any, *more: Any) -> Any:
+        conventions.extend(more)
+        return evaluate_records(runner, records, boxes, *more)
+
+    monkeypatch.setattr('handmesh_model.training.ablation.measure.evaluate_records', measured)
     config = tiny_run(
         topology=str(mano_like),
         data={
@@ -330,6 +343,7 @@ def test_published_datasets_are_measured_in_their_pictures(
     )
     figures = measure(config, build_network(config), tmp_path, torch.device('cpu'))
     assert figures['count'] == 2
+    assert conventions == [False, FreiHand.fingertips]
     assert set(FIGURES) <= set(figures)
     assert figures['pa_mpjpe_mm'] > 0
 
