@@ -124,6 +124,18 @@ def test_joints_to_learn_of_published_datasets_are_those_of_the_mesh(
         assert terms[name] == pytest.approx(0, abs=1e-4), name
 
 
+def test_joints_to_measure_of_published_datasets_are_those_of_the_mesh(
+    freihand: Path, mano_like: Path, tmp_path: Path
+) -> None:
+    splits = ('data.options.split=train-alignment', 'validation.options.split=alignment')
+    config = paper_run(freihand, mano_like, tmp_path, *splits)
+    net = build_network(config)
+    samples = validation_samples(config, net, tmp_path)
+    assert samples is not None
+    expected = net.topology.joint_regressor @ samples['vertices']
+    np.testing.assert_allclose(samples['joints'], expected, atol=1e-4)
+
+
 def test_paper_s_schedule_falls_tenfold_after_epochs_10_and_20_of_25() -> None:
     config = load_training_config(CONFIG / 'train_paper.yaml')
     epoch = 4 * (32560 - 2000)
