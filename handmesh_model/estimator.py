@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from handmesh_model.backends import Backend
+from handmesh_model.backends.interface import reason_of
 from handmesh_model.boxes import intersection_over_union
 from handmesh_model.crop import CROP_MARGIN, apply_affine, crop_hands, image_from_crop
 from handmesh_model.device_image import DeviceImage, crop_on_device
@@ -135,7 +136,13 @@ class HandEstimator:
         if not boxes:
             return []
         with self.stopwatch('crop'):
-            crops, affines = self._crops(rgb, boxes)
+            try:
+                crops, affines = self._crops(rgb, boxes)
+            except RuntimeError as error:
+                # As of a GPU that has no room for a large picture.
+                raise BackendError(
+                    f'hands cannot be cut out on {self.backend.device}: {reason_of(error)}'
+                ) from error
         with self.stopwatch('network'):
             result = self.backend.run(crops, self.refine)
         for name in ('vertices', 'joints', 'presence', 'right', 'confidence'):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,7 @@ def _array(
     path: str | Path, records: Mapping[str, object], name: str, shape: tuple[int, int]
 ) -> np.ndarray:
     if name not in records:
-        held = ', '.join(sorted(map(str, records)))
+        held = ', '.join(sorted(map(reprlib.repr, records)))
         raise TopologyError(f"'{path}' lacks '{name}'; it holds {held or 'nothing'}")
     try:
         array = array_of(records[name])

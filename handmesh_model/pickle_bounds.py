@@ -20,9 +20,13 @@ MOST_OPCODES = 1_000_000
 MOST_TUPLES = 10_000
 """Of those that hold something: an array takes some five. Python finds the hash of one by going
 through all that are in it, one in the other, and would die of hundreds of thousands."""
+MOST_IN_TUPLE = 20_000
+"""With all that is in the tuples in it, as often as they are. Of one that holds another one twice,
+which holds a third one twice, and so on, the hash would take for ever after thirty of them."""
 _OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 _TUPLES = ('TUPLE', 'TUPLE1', 'TUPLE2', 'TUPLE3')
 _MEMO_ENTRIES = ('PUT', 'BINPUT', 'LONG_BINPUT')
+_MEMO_READERS = ('GET', 'BINGET', 'LONG_BINGET')
 
 
 def bounded_pickle(path: str | Path) -> io.BytesIO:
@@ -32,7 +36,7 @@ def bounded_pickle(path: str | Path) -> io.BytesIO:
     :returns: its contents, for an unpickler.
     :raises OSError: if it cannot be read.
     :raises pickle.UnpicklingError: if it is too large, declares more than it holds, or has more
-        tuples than honest ones do.
+        tuples than honest ones do, or larger ones.
     :raises ValueError: if it is damaged otherwise.
     """
     with open(path, 'rb') as file:
@@ -46,6 +50,7 @@ def bounded_pickle(path: str | Path) -> io.BytesIO:
 def _check(data: bytes) -> None:
     stream = io.BytesIO(data)
     frame_end = tuples = 0
+    sizes = _TupleSizes()
     for count in range(MOST_OPCODES):
         start = stream.tell()
         opcode = _OPCODES.get(stream.read(1).decode('latin1'))
@@ -65,9 +70,65 @@ def _check(data: bytes) -> None:
         tuples += opcode.name in _TUPLES
         if tuples > MOST_TUPLES:
             raise pickle.UnpicklingError(f'it has more than {MOST_TUPLES} tuples')
+        sizes.follow(opcode, number)
         if opcode.name == 'STOP':
             return
     raise pickle.UnpicklingError(f'it has more than {MOST_OPCODES} opcodes')
+
+
+class _TupleSizes:
+    """
+    The unpickler's stack, with the size of each thing in place of the thing: what a tuple holds in
+    all, 1 for everything else.
+    """
+
+    def __init__(self) -> None:
+        self._stack: list[int | None] = []
+        """None for a mark."""
+        self._memo: dict[int, int] = {}
+
+    def follow(self, opcode: pickletools.OpcodeInfo, number: int) -> None:
+        """
+        Do what an opcode does.
+
+        :param number: its argument, where that is a number.
+        :raises pickle.UnpicklingError: if a tuple holds too much, or nothing is left to take.
+        """
+        name = opcode.name
+        if name in _MEMO_ENTRIES or name == 'MEMOIZE':
+            # Of a mark nothing can be noted; the unpickler refuses it.
+            self._memo[len(self._memo) if name == 'MEMOIZE' else number] = self._top() or 1
+            return
+        if name in _MEMO_READERS:
+            self._stack.append(self._memo.get(number, 1))
+            return
+        if name == 'DUP':
+            self._stack.append(self._top())
+            return
+        taken = self._take(opcode.stack_before)
+        for kind in opcode.stack_after:
+            size = 1 + sum(taken) if name in _TUPLES else 1
+            if size > MOST_IN_TUPLE:
+                raise pickle.UnpicklingError(f'a tuple of more than {MOST_IN_TUPLE} things')
+            self._stack.append(None if kind is pickletools.markobject else size)
+
+    def _top(self) -> int | None:
+        if not self._stack:
+            raise pickle.UnpicklingError('it takes something from nothing')
+        return self._stack[-1]
+
+    def _take(self, before: list[pickletools.StackObject]) -> list[int]:
+        """Sizes of what an opcode takes off, all down to the mark if it takes as many."""
+        taken: list[int] = []
+        if pickletools.markobject in before:
+            while (size := self._pop()) is not None:
+                taken.append(size)
+            before = before[: before.index(pickletools.markobject)]
+        return taken + [self._pop() or 1 for _ in before]
+
+    def _pop(self) -> int | None:
+        self._top()
+        return self._stack.pop()
 
 
 def _argument(opcode: pickletools.OpcodeInfo, stream: io.BytesIO) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import pickle
 import re
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,7 @@ def _numpy_array(record: ArrayRecord) -> np.ndarray:
         raise ValueError('an array without contents')
     _, shape, dtype, fortran, data = state
     if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-        raise ValueError(f'an array of shape {shape!r}')
+        raise ValueError(f'an array of shape {reprlib.repr(shape)}')
     if isinstance(data, str):
         data = data.encode('latin1')
     if not isinstance(data, bytes | bytearray) or not isinstance(dtype, DtypeRecord):
@@ -205,7 +206,7 @@ def _numpy_array(record: ArrayRecord) -> np.ndarray:
 def _dtype(record: DtypeRecord) -> np.dtype:
     code = record.arguments[0] if record.arguments else None
     if not isinstance(code, str) or not re.fullmatch(r'[fiub][1248]', code):
-        raise ValueError(f'dtype {code!r}, expected numbers')
+        raise ValueError(f'dtype {reprlib.repr(code)}, expected numbers')
     state = record.state
     order = state[1] if isinstance(state, tuple) and len(state) > 1 else '='
     return np.dtype(f'{order if order in ("<", ">") else "="}{code}')
@@ -216,7 +217,7 @@ def _sparse_array(record: SparseRecord) -> np.ndarray:
     data, indices, starts = (_array(state.get(k)) for k in ('data', 'indices', 'indptr'))
     shape = state.get('_shape', state.get('shape'))
     if not isinstance(shape, tuple) or len(shape) != 2 or not all(type(n) is int for n in shape):
-        raise ValueError(f'a sparse matrix of shape {shape!r}')
+        raise ValueError(f'a sparse matrix of shape {reprlib.repr(shape)}')
     if max(shape) > LARGEST_SIDE:
         raise ValueError(
             f'a sparse matrix of shape {shape}, expected at most {LARGEST_SIDE} a side'
@@ -258,7 +259,7 @@ def _chumpy_array(record: ChumpyRecord) -> np.ndarray:
         chosen = _array(state['a']).ravel()[_array(state['idxs'])]
         shape = state.get('preferred_shape')
         return chosen.reshape(shape) if isinstance(shape, tuple) else chosen
-    raise ValueError(f'a chumpy expression of {", ".join(map(str, state)) or "nothing"}')
+    raise ValueError(f'a chumpy expression of {", ".join(map(reprlib.repr, state)) or "nothing"}')
 
 
 def _attributes(record: Record) -> dict[str, Any]:

@@ -80,7 +80,10 @@ def cached(
     """
     facts = json.loads(json.dumps(facts))
     key = hashlib.new(_DIGEST, json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
-    folder = cache_folder() / f'{kind}-{key}'
+    try:
+        folder = cache_folder() / f'{kind}-{key}'
+    except RuntimeError as error:
+        return _unkept(facts, build, load, error)
     found = _identity(folder)
     problem = _problem(folder, facts)
     if problem is None:
@@ -94,6 +97,19 @@ def cached(
     if found is not None:
         log.warning("cached network '%s' is built anew: %s", folder, problem)
     return _built(folder, facts, build, load, found)
+
+
+def _unkept(
+    facts: Mapping[str, Any],
+    build: Callable[[Path], None],
+    load: Callable[[Path], Loaded],
+    error: RuntimeError,
+) -> Loaded:
+    """Build and load an artefact for a user without a home, as in a container with a bare id."""
+    log.warning('no cache of compiled networks: %s; set HANDMESH_CACHE to a folder', error)
+    with tempfile.TemporaryDirectory(prefix='handmesh-', ignore_cleanup_errors=True) as made:
+        _fill(Path(made), facts, build)
+        return load(Path(made))
 
 
 def _built(
@@ -160,7 +176,11 @@ def writable_folder(name: str) -> Path | None:
 
     :returns: None, with a warning, if nothing can be written there.
     """
-    folder = cache_folder() / name
+    try:
+        folder = cache_folder() / name
+    except RuntimeError as error:
+        log.warning('no cache of compiled kernels: %s; set HANDMESH_CACHE to a folder', error)
+        return None
     try:
         _make(folder.parent)
         _make(folder)

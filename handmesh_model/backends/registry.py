@@ -92,8 +92,14 @@ def choose_backends(
             reasons = '; '.join(filter(None, problems.values()))
             raise BackendError(f"no backend can run on '{device}' here: {reasons}")
         with_it = [k for k in fitting if precision in ('auto', *k.precisions)]
-        # Where none has the precision, the last one's message tells so.
-        return [(kind, _precision(kind, precision)) for kind in with_it or fitting[-1:]]
+        if not with_it:
+            there = ', '.join({p: None for kind in fitting for p in kind.precisions})
+            elsewhere = '' if device.type == 'cpu' else ", or the device 'cpu'"
+            raise BackendError(
+                f"no backend on '{device}' has precision '{precision}', expected one of {there} "
+                f'there{elsewhere}'
+            )
+        return [(kind, _precision(kind, precision)) for kind in with_it]
     if name not in BACKENDS:
         known = ', '.join(['auto', *BACKENDS])
         raise BackendError(f"backend is '{name}', expected one of {known}")

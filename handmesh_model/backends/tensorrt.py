@@ -7,6 +7,7 @@ not been run.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -128,11 +129,18 @@ def engine_bytes(torch_tensorrt: Any, edge: ArrayEdge, count: int) -> bytes:
     size = edge.input_size
     shape = torch_tensorrt.Input((count, 3, size, size), dtype=edge.dtype)
     try:
-        # The types of the program are kept: what it computes in float32 stays so, and is not
-        # rounded to TF32 on the way.
-        data = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine(
-            program, inputs=[shape], require_full_compilation=True, disable_tf32=True
-        )
+        # By itself it takes and leaves timings in a folder of /tmp that all users share, which is
+        # closed to the second of them.
+        with tempfile.TemporaryDirectory(prefix='handmesh-') as folder:
+            data = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine(
+                program,
+                inputs=[shape],
+                require_full_compilation=True,
+                # The types of the program are kept: what it computes in float32 stays so, and is
+                # not rounded to TF32 on the way.
+                disable_tf32=True,
+                timing_cache_path=str(Path(folder) / 'timings.bin'),
+            )
     except Exception as error:  # it raises many kinds
         raise BackendError(f'TensorRT does not take the network: {error}') from error
     return bytes(data)

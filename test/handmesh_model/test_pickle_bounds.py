@@ -101,6 +101,38 @@ def test_tuples_in_each_other_are_bounded(tmp_path, nest, count, is_read):
             load_records(path)
 
 
+LEVELS = 40
+DOUBLING = {
+    'DUP': b'2\x86' * LEVELS,
+    'BINGET': b'q\x00h\x00\x86' * LEVELS,
+    'GET': b'p0\ng0\n\x86' * LEVELS,
+    'MEMOIZE': b''.join(b'\x94h%c\x86' % level for level in range(LEVELS)),
+    'TUPLE': b'q\x000(h\x00h\x00t' * LEVELS,
+}
+
+
+@pytest.mark.parametrize(
+    ('before', 'after'),
+    [(b'}', b'Ns.'), (b'cnumpy\nndarray\n)R(K\x01', b'NNNtb.')],
+    ids=['key', 'shape'],
+)
+@pytest.mark.parametrize('kind', DOUBLING)
+def test_tuples_that_hold_one_twice_are_bounded(tmp_path, kind, before, after):
+    """Their hash takes twice as long with each level, and so does showing them."""
+    path = tmp_path / 'doubling.pkl'
+    path.write_bytes(b'\x80\x04' + before + b'N\x85' + DOUBLING[kind] + after)
+    with pytest.raises(TopologyError, match='a tuple of more than 20000 things'):
+        load_records(path)
+
+
+def test_little_is_shown_of_what_is_no_shape(tmp_path):
+    path = tmp_path / 'long.pkl'
+    path.write_bytes(b'\x80\x02cnumpy\nndarray\n)R(K\x01(' + b'N' * 5000 + b'tNNNtb.')
+    with pytest.raises(ValueError, match=r'an array of shape \(None, ') as told:
+        array_of(load_records(path))
+    assert len(str(told.value)) < 200
+
+
 @pytest.mark.parametrize('protocol', range(6))
 @pytest.mark.parametrize('change', [bytes, pickletools.optimize], ids=['plain', 'optimized'])
 def test_honest_pickles_are_read(tmp_path, protocol, change):

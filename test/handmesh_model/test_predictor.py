@@ -438,6 +438,17 @@ def test_network_that_gives_nan_is_an_error(
         predictor.predict(IMAGE, K, [BOX])
 
 
+def test_a_device_without_room_for_a_picture_is_an_error(
+    predictor: HandMeshPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
+
+    monkeypatch.setattr('handmesh_model.estimator.crop_hands', fail)
+    with pytest.raises(BackendError, match='hands cannot be cut out on cpu: CUDA out of memory'):
+        predictor.predict(IMAGE, K, [BOX])
+
+
 @pytest.mark.parametrize('boxes', [None, [BOX]])
 @pytest.mark.parametrize('value', [np.nan, np.inf])
 @pytest.mark.parametrize('head', ['presence', 'right', 'confidence'])

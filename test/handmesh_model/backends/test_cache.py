@@ -53,6 +53,28 @@ def only_folder(folder):
     return found
 
 
+@pytest.fixture
+def homeless(monkeypatch):
+    """As in a container with a bare user id."""
+
+    def fail():
+        raise RuntimeError('Could not determine home directory.')
+
+    for name in ('HANDMESH_CACHE', 'XDG_CACHE_HOME'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr('pathlib.Path.home', fail)
+
+
+def test_without_a_home_nothing_is_kept(homeless, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    maker = Maker()
+    assert (maker.get(), maker.get()) == (1, 2)
+    assert list(tmp_path.iterdir()) == []
+    assert 'no cache of compiled networks: Could not determine home' in caplog.text
+    assert writable_folder('kernels') is None
+    assert 'no cache of compiled kernels: Could not determine home' in caplog.text
+
+
 def test_an_artefact_is_built_once(folder):
     maker = Maker()
     assert maker.get() == 1

@@ -81,6 +81,13 @@ def test_a_device_that_cannot_be_used_is_told_in_a_line(monkeypatch, error, said
         choose_device('cuda')
 
 
+def test_auto_without_the_precision_on_a_gpu_names_the_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    said = r"no backend on 'cuda.*' has precision 'int8', expected .* or the device 'cpu'"
+    with pytest.raises(BackendError, match=said):
+        choose_backends('auto', CUDA, 'int8')
+
+
 def test_auto_with_a_precision_takes_what_has_it():
     chosen = [(kind.name, p) for kind, p in choose_backends('auto', CPU, 'int8')]
     assert chosen == [('openvino', 'int8')]
@@ -92,7 +99,11 @@ def test_auto_with_a_precision_takes_what_has_it():
         ('magic', 'auto', "backend is 'magic', expected one of auto, eager, openvino"),
         ('eager', 'float8', "precision is 'float8', expected one of auto, float32"),
         ('eager', 'int8', "backend 'eager' has no precision 'int8', expected one of float32"),
-        ('auto', 'float16', "backend 'eager' has no precision 'float16'"),
+        (
+            'auto',
+            'float16',
+            "no backend on 'cpu' has precision 'float16', expected one of float32, int8 there",
+        ),
         ('cudagraph', 'auto', "'cudagraph' runs on CUDA, not on 'cpu'"),
     ],
 )

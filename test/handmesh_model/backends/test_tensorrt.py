@@ -1,5 +1,6 @@
 """The TensorRT backend with a TensorRT of numbers; the real one has not been at hand."""
 
+import os
 import sys
 from enum import Enum
 from types import ModuleType, SimpleNamespace
@@ -182,6 +183,8 @@ def test_what_is_float32_is_not_rounded_by_the_engine(net):
 
     def convert(program, **options):
         asked.update(options)
+        # A folder of one's own, which is there while the engine is built.
+        assert os.stat(os.path.dirname(options['timing_cache_path'])).st_mode & 0o077 == 0
         return b'engine'
 
     package = SimpleNamespace(
@@ -190,6 +193,7 @@ def test_what_is_float32_is_not_rounded_by_the_engine(net):
     )
     assert engine_bytes(package, ArrayEdge(net, 'dense'), 1) == b'engine'
     assert asked['disable_tf32']
+    assert not os.path.exists(os.path.dirname(asked['timing_cache_path']))
     assert asked['inputs'] == [((1, 3, 64, 64), torch.float32)]
 
 
