@@ -117,6 +117,7 @@ def test_bad_images_are_reported_and_the_next_good_one_is_served(robot, shared_n
             ('width', 0, '0 x 120 pixels is empty'),
         ]
     ):
+        header.stamp = time_of(1.5 + i)
         image = rgb_to_image(BOTH, header)
         if field == 'data':
             del image.data[value:]
