@@ -40,7 +40,10 @@ CAMERA_INFO_TOPIC = Argument(
     'camera_info_topic', 'camera_info', 'Calibration of that camera, sensor_msgs/CameraInfo.'
 )
 USE_SIM_TIME = Argument(
-    'use_sim_time', 'false', 'Take the time from /clock, for simulators and recordings.'
+    'use_sim_time',
+    '',
+    "'true' takes the time from /clock, for simulators and recordings; empty as the parameters "
+    'that hold already say, else false.',
 )
 FIXED_FRAME = Argument(
     'fixed_frame', 'camera_optical_frame', "RViz's fixed frame; that of the images, or a parent."
@@ -99,9 +102,15 @@ def typed(name: str, kind: type) -> ParameterValue:
     return ParameterValue(LaunchConfiguration(name), value_type=kind)
 
 
-def use_sim_time() -> dict[str, ParameterValue]:
-    """The parameter by the argument of the same name."""
-    return {USE_SIM_TIME.name: typed(USE_SIM_TIME.name, bool)}
+def use_sim_time(given: Mapping[str, str]) -> list[dict[str, ParameterValue]]:
+    """
+    The parameter by the argument of the same name; none without it, which would hide what a file
+    of parameters says, or a ``SetParameter`` of the launch file that includes this one.
+
+    :param given: arguments by name, as they are at the start.
+    """
+    name = USE_SIM_TIME.name
+    return [{name: typed(name, bool)}] if given[name] else []
 
 
 def hands_are(whose: str) -> IfCondition:

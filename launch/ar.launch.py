@@ -58,7 +58,7 @@ def start(context) -> list:
 
     def node(executable, names, **more):
         given = {name: parts.typed(name, PARAMETERS[name]) for name in names if value[name]}
-        parameters = [value['params_file'], given, parts.use_sim_time()]
+        parameters = [value['params_file'], given, *parts.use_sim_time(value)]
         return parts.own_node(executable, value, parameters=parameters, **more)
 
     topics = [('image', value['image_topic']), ('camera_info', value['camera_info_topic'])]
@@ -69,5 +69,6 @@ def start(context) -> list:
         nodes.append(node('ar_buttons_node', ['panel']))
     if value['rviz'].lower() in ('true', '1'):
         shown = ['-d', parts.shared_file('config', 'ar.rviz'), '-f', value['fixed_frame']]
-        nodes.append(parts.rviz_node(shown, OUTPUTS, value, parameters=[parts.use_sim_time()]))
+        sim_time = parts.use_sim_time(value)
+        nodes.append(parts.rviz_node(shown, OUTPUTS, value, parameters=sim_time))
     return nodes

@@ -6,6 +6,7 @@ Starts handmesh_node on a camera's topics, and RViz if wanted.
         camera_info_topic:=/camera/camera/color/camera_info
 """
 
+from launch.actions import OpaqueFunction
 from launch.conditions import IfCondition
 
 from handmesh_ros import launch_parts as parts
@@ -31,11 +32,17 @@ ARGUMENTS = (
 
 def generate_launch_description() -> LaunchDescription:
     """The node and RViz, with the arguments above."""
+    return LaunchDescription([*parts.declare(ARGUMENTS), OpaqueFunction(function=start)])
+
+
+def start(context) -> list:
+    """The node and RViz; only now it is known whether the time's source is given."""
     value = parts.values(ARGUMENTS)
+    sim_time = parts.use_sim_time(context.launch_configurations)
     node = parts.own_node(
         'handmesh_node',
         value,
-        parameters=[value['params_file'], parts.use_sim_time()],
+        parameters=[value['params_file'], *sim_time],
         remappings=[
             (topic, value[f'{topic}_topic'])
             for topic in ('image', 'camera_info', 'depth', 'boxes')
@@ -48,6 +55,6 @@ def generate_launch_description() -> LaunchDescription:
         OUTPUTS,
         value,
         condition=IfCondition(value['rviz']),
-        parameters=[parts.use_sim_time()],
+        parameters=sim_time,
     )
-    return LaunchDescription([*parts.declare(ARGUMENTS), node, rviz])
+    return [node, rviz]

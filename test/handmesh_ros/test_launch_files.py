@@ -49,14 +49,31 @@ def declared(stand_ins):
     return {call.args[0]: call.kwargs for call in calls}
 
 
+def start(stand_ins, name, **given):
+    """
+    Start a launch file with arguments.
+
+    :returns: the keywords of its nodes, by executable.
+    """
+    stand_ins['launch_ros.actions'].Node.reset_mock()
+    opaque = stand_ins['launch.actions'].OpaqueFunction
+    opaque.reset_mock()
+    load(name).generate_launch_description()
+    arguments = {name: kwargs['default_value'] for name, kwargs in declared(stand_ins).items()}
+    context = SimpleNamespace(launch_configurations=arguments | given)
+    for call in opaque.call_args_list:
+        call.kwargs['function'](context)
+    calls = stand_ins['launch_ros.actions'].Node.call_args_list
+    return {call.kwargs['executable']: call.kwargs for call in calls}
+
+
 def test_handmesh_launch_starts_the_node_and_rviz(stand_ins):
-    load('handmesh.launch.py').generate_launch_description()
+    node, rviz = start(stand_ins, 'handmesh.launch.py').values()
     arguments = declared(stand_ins)
     expected = {'namespace', 'image_topic', 'camera_info_topic', 'depth_topic', 'boxes_topic'}
     expected |= {'params_file', 'use_sim_time', 'log_level', 'respawn', 'rviz', 'rviz_config'}
     assert expected <= set(arguments)
     assert all(kwargs['description'] for kwargs in arguments.values())
-    node, rviz = (call.kwargs for call in stand_ins['launch_ros.actions'].Node.call_args_list)
     assert (node['package'], node['executable']) == ('handmesh_ros', 'handmesh_node')
     assert [source for source, _ in node['remappings']][:4] == [
         'image',
@@ -105,18 +122,26 @@ def typed(value, value_type):
 
 
 def ar_nodes(stand_ins, **given):
-    """What ar.launch.py starts: the keywords of each, by executable."""
+    """What ar.launch.py starts."""
     stand_ins['launch_ros.parameter_descriptions'].ParameterValue.side_effect = typed
-    module = load('ar.launch.py')
-    module.generate_launch_description()
-    arguments = {name: kwargs['default_value'] for name, kwargs in declared(stand_ins).items()}
-    (wait,) = stand_ins['launch.actions'].OpaqueFunction.call_args_list
-    context = SimpleNamespace(launch_configurations=arguments | given)
-    stand_ins['launch_ros.actions'].Node.reset_mock()
-    started = wait.kwargs['function'](context)
-    calls = stand_ins['launch_ros.actions'].Node.call_args_list
-    assert len(started) == len(calls)
-    return {call.kwargs['executable']: call.kwargs for call in calls}
+    return start(stand_ins, 'ar.launch.py', **given)
+
+
+@pytest.mark.parametrize('name', ['handmesh.launch.py', 'teleop.launch.py', 'ar.launch.py'])
+def test_the_clock_of_others_holds_unless_one_is_given(stand_ins, name):
+    descriptions = stand_ins['launch_ros.parameter_descriptions']
+    descriptions.ParameterValue.side_effect = lambda value, value_type: value_type
+
+    def told(**given):
+        nodes = start(stand_ins, name, panel='keypad', rviz='true', **given).values()
+        assert nodes
+        parameters = [[p for p in node['parameters'] if isinstance(p, dict)] for node in nodes]
+        return [[p for p in of_node if 'use_sim_time' in p] for of_node in parameters]
+
+    # A parameter that is given comes last, and would undo what a file or a SetParameter says.
+    assert not any(told())
+    for value in ('true', 'false'):
+        assert all(each == [{'use_sim_time': bool}] for each in told(use_sim_time=value))
 
 
 AR_TABLES = {
@@ -128,7 +153,8 @@ AR_TABLES = {
 
 def test_ar_launch_gives_the_nodes_parameters_that_they_have(stand_ins):
     given = {'layout': 'mine.yaml', 'image_is_rectified': 'true', 'stage': 'pour'}
-    *nodes, rviz = ar_nodes(stand_ins, panel='keypad', rviz='true', **given).values()
+    more = {'panel': 'keypad', 'rviz': 'true', 'use_sim_time': 'true'}
+    *nodes, rviz = ar_nodes(stand_ins, **more, **given).values()
     assert [node['executable'] for node in nodes] == list(AR_TABLES)
     for node in nodes:
         assert set(node['parameters'][1]) <= set(defaults(AR_TABLES[node['executable']]))
@@ -143,7 +169,7 @@ def test_ar_launch_leaves_out_what_is_not_asked_for(stand_ins):
     assert list(nodes) == ['ar_overlay_node', 'ar_physics_node']
     for node in nodes.values():
         # Nothing that would hide what the file says.
-        assert node['parameters'][:2] == ['my_ar.yaml', {}]
+        assert node['parameters'] == ['my_ar.yaml', {}]
     stand_ins['launch.actions'].reset_mock()
     assert list(ar_nodes(stand_ins, stage='none', panel='')) == [
         'ar_overlay_node',

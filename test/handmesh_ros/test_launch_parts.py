@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from test_launch_files import ROOT, declared, load
+from test_launch_files import ROOT, declared, load, start
 from test_launch_files import stand_ins as stand_ins  # a fixture
 
 from handmesh_ros import launch_parts
@@ -45,9 +45,10 @@ def test_a_shared_argument_is_the_same_in_every_file(stand_ins, name):
 @pytest.mark.parametrize('name', FILES)
 def test_own_nodes_are_in_the_namespace_with_the_log_level(stand_ins, name):
     stand_ins['launch.substitutions'].LaunchConfiguration.side_effect = lambda name: name
-    load(name).generate_launch_description()
-    calls = stand_ins['launch_ros.actions'].Node.call_args_list
-    for node in (call.kwargs for call in calls if call.kwargs['package'] == 'handmesh_ros'):
+    nodes = start(stand_ins, name, namespace='namespace', log_level='log_level').values()
+    own = [node for node in nodes if node['package'] == 'handmesh_ros']
+    assert own
+    for node in own:
         assert node['name'] == node['executable']
         assert node['namespace'] == 'namespace'
         assert node['ros_arguments'] == ['--log-level', 'log_level']

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_launch_files import declared, load
+from test_launch_files import declared, load, start
 from test_launch_files import stand_ins as stand_ins  # a fixture
 
 from handmesh_model.errors import ConfigError
@@ -34,22 +34,15 @@ def test_a_watchdog_that_trips_before_every_command_is_refused():
     assert TeleopParameters(rate=25.0, watchdog=0.05).config().watchdog == 0.05
 
 
-def nodes_of(stand_ins):
-    calls = stand_ins['launch_ros.actions'].Node.call_args_list
-    return {call.kwargs['executable']: call.kwargs for call in calls}
-
-
 def test_teleop_launch_starts_the_node(stand_ins):
-    load('teleop.launch.py').generate_launch_description()
+    nodes = start(stand_ins, 'teleop.launch.py')
     assert all(kwargs['description'] for kwargs in declared(stand_ins).values())
-    nodes = nodes_of(stand_ins)
     assert set(nodes) == {'grasp_teleop_node'}
     assert [source for source, _ in nodes['grasp_teleop_node']['remappings']] == ['hands']
 
 
 def test_demo_launch_gives_parameters_that_are_known(stand_ins):
-    load('demo_teleop.launch.py').generate_launch_description()
-    nodes = nodes_of(stand_ins)
+    nodes = start(stand_ins, 'demo_teleop.launch.py')
     assert {'true_hands', 'folder_camera', 'handmesh_node', 'robot_sim', 'rviz2'} <= set(nodes)
     assert declared(stand_ins)['hands']['choices'] == ['truth', 'network']
     given = nodes['grasp_teleop_node']['parameters'][0]
