@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -126,10 +127,13 @@ class OpenVinoBackend(Backend):
 
 def import_openvino() -> Any:
     """
-    The package.
+    The package, which reports nothing to anybody.
 
     :raises BackendError: if it is not installed.
     """
+    # It and NNCF send their makers what is imported and converted, unasked, and fork this process
+    # to do so. Where they do not find what they send it with, they go on without.
+    sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
     try:
         import openvino
     except ImportError as error:

@@ -81,6 +81,9 @@ def quantize(model: Any, edge: ArrayEdge, crops: list[np.ndarray] | None = None)
     :raises BackendError: if a package is missing, or vertices move further than
         :data:`MEAN_BOUND`.
     """
+    from handmesh_model.backends.openvino import import_openvino
+
+    import_openvino()
     try:
         import nncf
         from nncf.quantization.range_estimator import RangeEstimatorParametersSet

@@ -1,5 +1,6 @@
-"""What OpenVINO leaves behind when networks go: nothing that a signal could fall into."""
+"""What OpenVINO does beside computing: nothing that a signal could fall into, and no reports."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,21 @@ signal.signal(signal.SIGTERM, lambda number, frame: print('handled', flush=True)
 signal.raise_signal(signal.SIGTERM)
 """
 
+REPORTS = """
+import sys
+
+import torch
+
+from handmesh_model.backends import openvino
+
+if len(sys.argv) > 1:
+    openvino.import_openvino()
+    __import__(sys.argv[1])
+else:
+    openvino.convert(torch.nn.ReLU(), torch.zeros(1, 2), ('output',))
+print([name for name in sys.modules if name.startswith('openvino_telemetry.')])
+"""
+
 
 @pytest.mark.parametrize('refine', [True, False])
 def test_a_closed_backend_says_so(
@@ -65,3 +81,22 @@ def test_signals_are_handled_after_networks_were_closed(
     command = [sys.executable, '-c', SCRIPT, str(weights), where]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (ended.returncode, ended.stdout) == (0, 'handled\n'), ended.stderr
+
+
+@pytest.mark.parametrize('more', [[], ['nncf']])
+def test_nothing_is_reported_to_anybody(tmp_path: Path, more: list[str]) -> None:
+    for name in more:
+        pytest.importorskip(name)
+    pytest.importorskip('openvino_telemetry')
+    environment = {name: v for name, v in os.environ.items() if name != 'CI'}
+    command = [sys.executable, '-c', REPORTS, *more]
+    ended = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**environment, 'HOME': str(tmp_path)},
+    )
+    assert (ended.returncode, ended.stdout) == (0, '[]\n'), ended.stderr
+    # Where it would note under which number it reports.
+    assert not (tmp_path / 'intel').exists()
