@@ -19,7 +19,7 @@ from handmesh_model.errors import CheckpointError, TopologyError
 from handmesh_model.network import HandMeshNet, NetworkConfig
 from handmesh_model.output_files import written_beside
 from handmesh_model.topology import HandTopology
-from handmesh_model.zip_bounds import check_stored
+from handmesh_model.torch_file_bounds import check_torch_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,12 +164,19 @@ def read_torch_file(path: str | Path, complaint: str) -> Any:
     """
     The contents of a file of :func:`torch.save`; nothing in it is executed, or unpacked.
 
+    Together its tensors hold no more than some times what the file does.
+
     :param complaint: what to say, before the reason, if it cannot be read.
-    :raises CheckpointError: if it is missing or damaged.
+    :raises CheckpointError: if it is missing or damaged, asks for anything but tensors and plain
+        values, or has more of them than any checkpoint, see
+        :mod:`handmesh_model.torch_file_bounds`.
     """
     try:
-        check_stored(path)
-        return torch.load(path, map_location='cpu', weights_only=True)
+        # One file for both, which nothing else takes the place of in between.
+        with open(path, 'rb') as file:
+            check_torch_file(file)
+            file.seek(0)
+            return torch.load(file, map_location='cpu', weights_only=True)
     # A damaged file raises whatever pickle, struct, zipfile and torch stumble over.
     except Exception as error:
         raise CheckpointError(f'{complaint}: {type(error).__name__}: {error}') from error

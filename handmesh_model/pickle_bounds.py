@@ -23,9 +23,20 @@ through all that are in it, one in the other, and would die of hundreds of thous
 MOST_IN_TUPLE = 20_000
 """With all that is in the tuples in it, as often as they are. Of one that holds another one twice,
 which holds a third one twice, and so on, the hash would take for ever after thirty of them."""
-_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
+MOST_USED = 1_000_000
+"""Things that go into dicts, sets and calls, with all that is in those that are tuples: the hash
+of one that is a key many times is found as often, and a call copies what it is given."""
+LARGEST_NUMBER = 2**64
+"""Larger ones can be chosen to have one hash: a dict of so many takes for ever."""
+OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 _TUPLES = ('TUPLE', 'TUPLE1', 'TUPLE2', 'TUPLE3')
 _MEMO_ENTRIES = ('PUT', 'BINPUT', 'LONG_BINPUT')
+_USERS = frozenset(
+    (
+        *('SETITEM', 'SETITEMS', 'DICT', 'ADDITEMS', 'FROZENSET'),
+        *('REDUCE', 'BUILD', 'INST', 'OBJ', 'NEWOBJ', 'NEWOBJ_EX'),
+    )
+)
 _MEMO_READERS = ('GET', 'BINGET', 'LONG_BINGET')
 
 
@@ -36,7 +47,7 @@ def bounded_pickle(path: str | Path) -> io.BytesIO:
     :returns: its contents, for an unpickler.
     :raises OSError: if it cannot be read.
     :raises pickle.UnpicklingError: if it is too large, declares more than it holds, or has more
-        tuples than honest ones do, or larger ones.
+        tuples than honest ones do, larger ones, or uses them more often.
     :raises ValueError: if it is damaged otherwise.
     """
     with open(path, 'rb') as file:
@@ -53,10 +64,12 @@ def _check(data: bytes) -> None:
     sizes = _TupleSizes()
     for count in range(MOST_OPCODES):
         start = stream.tell()
-        opcode = _OPCODES.get(stream.read(1).decode('latin1'))
+        opcode = OPCODES.get(stream.read(1).decode('latin1'))
         if opcode is None:
             raise pickle.UnpicklingError(f'byte {start} is no opcode')
         number = _argument(opcode, stream)
+        if abs(number) > LARGEST_NUMBER:
+            raise pickle.UnpicklingError(f'a number of {number.bit_length()} bits, expected 64')
         # The unpickler drops what is left of a frame then, and would read on elsewhere than this.
         if start < frame_end < stream.tell():
             raise pickle.UnpicklingError(f'{opcode.name} reaches over the end of a frame')
@@ -86,13 +99,15 @@ class _TupleSizes:
         self._stack: list[int | None] = []
         """None for a mark."""
         self._memo: dict[int, int] = {}
+        self._used = 0
 
     def follow(self, opcode: pickletools.OpcodeInfo, number: int) -> None:
         """
         Do what an opcode does.
 
         :param number: its argument, where that is a number.
-        :raises pickle.UnpicklingError: if a tuple holds too much, or nothing is left to take.
+        :raises pickle.UnpicklingError: if a tuple holds too much, they are used too often, or
+            nothing is left to take.
         """
         name = opcode.name
         if name in _MEMO_ENTRIES or name == 'MEMOIZE':
@@ -106,6 +121,12 @@ class _TupleSizes:
             self._stack.append(self._top())
             return
         taken = self._take(opcode.stack_before)
+        if name in _USERS:
+            self._used += sum(taken)
+            if self._used > MOST_USED:
+                raise pickle.UnpicklingError(
+                    f'more than {MOST_USED} things in what its dicts and calls are given'
+                )
         for kind in opcode.stack_after:
             size = 1 + sum(taken) if name in _TUPLES else 1
             if size > MOST_IN_TUPLE:

@@ -23,6 +23,9 @@ from handmesh_model.pickle_bounds import bounded_pickle
 
 LARGEST_SIDE = 10_000
 """Rows or columns of a sparse matrix: MANO's has 778, and a huge one, dense, fills the memory."""
+MOST_NESTED = 4
+"""Chumpy arrays in each other: MANO's are a selection from one. Each makes its numbers anew, as
+many as it selects."""
 
 
 class Record:
@@ -175,13 +178,14 @@ def array_of(value: object) -> np.ndarray:
         raise ValueError(f'an array that contradicts itself: {error}') from error
 
 
-def _array(value: object) -> np.ndarray:
+def _array(value: object, depth: int = 0) -> np.ndarray:
+    """:param depth: chumpy arrays that it is in."""
     if isinstance(value, ArrayRecord):
         return _numpy_array(value)
     if isinstance(value, SparseRecord):
-        return _sparse_array(value)
+        return _sparse_array(value, depth)
     if isinstance(value, ChumpyRecord):
-        return _chumpy_array(value)
+        return _chumpy_array(value, depth + 1)
     raise ValueError(f'a {type(value).__name__}, expected an array')
 
 
@@ -212,9 +216,9 @@ def _dtype(record: DtypeRecord) -> np.dtype:
     return np.dtype(f'{order if order in ("<", ">") else "="}{code}')
 
 
-def _sparse_array(record: SparseRecord) -> np.ndarray:
+def _sparse_array(record: SparseRecord, depth: int) -> np.ndarray:
     state = _attributes(record)
-    data, indices, starts = (_array(state.get(k)) for k in ('data', 'indices', 'indptr'))
+    data, indices, starts = (_array(state.get(k), depth) for k in ('data', 'indices', 'indptr'))
     shape = state.get('_shape', state.get('shape'))
     if not isinstance(shape, tuple) or len(shape) != 2 or not all(type(n) is int for n in shape):
         raise ValueError(f'a sparse matrix of shape {reprlib.repr(shape)}')
@@ -251,12 +255,14 @@ def _whole_numbers(name: str, array: np.ndarray) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _chumpy_array(record: ChumpyRecord) -> np.ndarray:
+def _chumpy_array(record: ChumpyRecord, depth: int) -> np.ndarray:
+    if depth > MOST_NESTED:
+        raise ValueError(f'more than {MOST_NESTED} chumpy arrays in each other')
     state = _attributes(record)
     if 'x' in state:
-        return _array(state['x'])
+        return _array(state['x'], depth)
     if 'a' in state and 'idxs' in state:
-        chosen = _array(state['a']).ravel()[_array(state['idxs'])]
+        chosen = _array(state['a'], depth).ravel()[_array(state['idxs'], depth)]
         shape = state.get('preferred_shape')
         return chosen.reshape(shape) if isinstance(shape, tuple) else chosen
     raise ValueError(f'a chumpy expression of {", ".join(map(reprlib.repr, state)) or "nothing"}')

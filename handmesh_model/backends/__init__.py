@@ -6,9 +6,8 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-import torch
-
-from handmesh_model.backends.interface import Backend, NetworkResult, reason_of
+from handmesh_model.backends.devices import choose_device
+from handmesh_model.backends.interface import Backend, NetworkResult
 from handmesh_model.backends.registry import (
     AUTOMATIC,
     BACKENDS,
@@ -21,6 +20,8 @@ from handmesh_model.backends.registry import (
 from handmesh_model.errors import BackendError
 
 if TYPE_CHECKING:
+    import torch
+
     from handmesh_model.network.hand_mesh_net import HandMeshNet
 
 __all__ = [
@@ -36,27 +37,6 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-
-
-def choose_device(device: str, backend: str = 'auto') -> torch.device:
-    """
-    The device to compute on.
-
-    :param device: 'auto' (CUDA where there is one, else the CPU) or torch's name of a device.
-    :param backend: what is to run there, 'auto' or one of :data:`BACKENDS`; 'auto' is the CPU if
-        it runs on no other device.
-    :raises BackendError: if there is no such device here.
-    """
-    if device == 'auto':
-        kind = BACKENDS.get(backend)
-        suits = kind is None or 'cuda' in kind.device_types
-        return torch.device('cuda' if suits and torch.cuda.is_available() else 'cpu')
-    try:
-        chosen = torch.device(device)
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise BackendError(f"device '{device}' cannot be used here: {reason_of(error)}") from error
-    return chosen
 
 
 def create_backend(

@@ -125,8 +125,13 @@ class CudaGraphBackend(GraphBackend):
     name = 'cudagraph'
 
     def _maker(self, net: HandMeshNet, edge: ArrayEdge) -> Callable[[int], CapturedProgram]:
-        run = compiled(PackedEdge(edge))
-        return lambda count: CapturedProgram(run, (count, self._size, self._size, 3), self._site)
+        module = PackedEdge(edge)
+
+        def make(count: int) -> CapturedProgram:
+            shape = (count, self._size, self._size, 3)
+            return CapturedProgram(compiled(module), shape, self._site)
+
+        return make
 
 
 class CaptureSite(NamedTuple):
@@ -186,6 +191,8 @@ class CapturedProgram:
 def compiled(module: nn.Module) -> Callable[[Tensor], Tensor]:
     """
     The module as torch.compile makes it, one program a shape; the first call compiles.
+
+    For many shapes call this once for each: one function has eight programs at most.
 
     Compiled kernels are kept beside the other artefacts, so that later starts are short.
     """

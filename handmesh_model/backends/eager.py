@@ -10,7 +10,13 @@ from torch import Tensor
 
 from handmesh_model.backends.edge import ArrayEdge, PackedEdge
 from handmesh_model.backends.exact_float32 import exact_float32
-from handmesh_model.backends.interface import Backend, NetworkResult, check_crops, reason_of
+from handmesh_model.backends.interface import (
+    CLOSED,
+    Backend,
+    NetworkResult,
+    check_crops,
+    reason_of,
+)
 from handmesh_model.errors import BackendError
 
 if TYPE_CHECKING:
@@ -43,12 +49,19 @@ class EagerBackend(Backend):
     def run(self, crops: np.ndarray | Tensor, refine: bool = True) -> NetworkResult:
         """See :meth:`Backend.run`."""
         check_crops(crops, self._size)
+        modules = self._modules
+        if not modules:
+            raise BackendError(CLOSED)
         try:
             with torch.inference_mode(), exact_float32(self.device):
                 pixels = torch.as_tensor(crops).to(self.device)
-                rows = self._modules[refine](pixels).cpu().numpy()
+                rows = modules[refine](pixels).cpu().numpy()
         except RuntimeError as error:
             raise BackendError(
                 f'the network failed on {self.device}: {reason_of(error)}'
             ) from error
         return self._layout.unpack(rows, refine and self._refining)
+
+    def close(self) -> None:
+        """See :meth:`Backend.close`."""
+        self._modules = {}

@@ -54,12 +54,12 @@ class Backend(ABC):
             on :attr:`device`.
         :param refine: False if the rough mesh will do. A backend that is not ready to leave the
             refine stage out yet gives the refined one meanwhile.
-        :raises BackendError: if running fails.
+        :raises BackendError: if running fails, or the backend was closed.
         :raises ShapeError: if the crops have another shape.
         """
 
-    def close(self) -> None:  # noqa: B027 - most backends hold nothing that has to be let go
-        """Let go of memory and devices; the backend is not used afterwards."""
+    def close(self) -> None:  # noqa: B027 - stand-ins hold nothing that has to be let go
+        """Let go of memory and devices; to run the backend afterwards is an error."""
 
 
 def reason_of(error: BaseException) -> str:

@@ -134,6 +134,31 @@ def test_chumpy_arrays_are_read(hand, save, chumpy):
     assert np.allclose(distances, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize('nest', ['a', 'idxs', 'x'])
+@pytest.mark.parametrize(('depth', 'is_read'), [(4, True), (5, False)])
+def test_chumpy_arrays_in_each_other_are_bounded(hand, save, chumpy, nest, depth, is_read):
+    """A selection may be larger than what it is from."""
+    everything = np.arange(hand['v_template'].size)
+    value = everything if nest == 'idxs' else hand['v_template'].ravel()
+    for _ in range(depth - 1):
+        if nest == 'a':
+            value = chumpy_object(chumpy.Select, a=value, idxs=everything)
+        elif nest == 'idxs':
+            value = chumpy_object(chumpy.Select, a=everything, idxs=value)
+        else:
+            value = chumpy_object(chumpy.Ch, x=value)
+    source, chosen = (hand['v_template'], value) if nest == 'idxs' else (value, everything)
+    hand['v_template'] = chumpy_object(
+        chumpy.Select, a=source, idxs=chosen, preferred_shape=(VERTEX_COUNT, 3)
+    )
+    path = save(hand)
+    if is_read:
+        assert import_mano(path).vertex_count == VERTEX_COUNT
+    else:
+        with pytest.raises(TopologyError, match='more than 4 chumpy arrays in each other'):
+            import_mano(path)
+
+
 @pytest.mark.parametrize(
     'change',
     [

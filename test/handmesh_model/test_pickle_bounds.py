@@ -125,6 +125,37 @@ def test_tuples_that_hold_one_twice_are_bounded(tmp_path, kind, before, after):
         load_records(path)
 
 
+LONG_TUPLE = b'(' + b'N' * 19_990 + b'tq\x000'
+USED_OFTEN = {
+    'key': b'}' + LONG_TUPLE + b'h\x00Ns' * 60,
+    'keys': b'}' + LONG_TUPLE + b'(' + b'h\x00N' * 60 + b'u',
+    'dict': LONG_TUPLE + b'(' + b'h\x00N' * 60 + b'd',
+    'set': b'\x8f' + LONG_TUPLE + b'(' + b'h\x00' * 60 + b'\x90',
+    'frozenset': LONG_TUPLE + b'(' + b'h\x00' * 60 + b'\x91',
+    # Each record would keep a copy of what it is given.
+    'call': b']' + LONG_TUPLE + b'cnumpy\ndtype\nq\x010' + b'h\x01h\x00Ra' * 60,
+    'object': b']' + LONG_TUPLE + b'cnumpy\ndtype\nq\x010' + b'h\x01h\x00\x81a' * 60,
+}
+
+
+@pytest.mark.parametrize('kind', USED_OFTEN)
+def test_the_use_of_large_tuples_is_bounded(tmp_path, kind):
+    path = tmp_path / 'often.pkl'
+    path.write_bytes(b'\x80\x04' + USED_OFTEN[kind] + b'.')
+    with pytest.raises(TopologyError, match='more than 1000000 things in what its dicts and cal'):
+        load_records(path)
+
+
+@pytest.mark.parametrize(
+    'number', [b'\x8a\x0a' + bytes(9) + b'\x01', b'L%dL\n' % 2**72], ids=['LONG1', 'LONG']
+)
+def test_numbers_of_which_many_have_one_hash_are_refused(tmp_path, number):
+    path = tmp_path / 'number.pkl'
+    path.write_bytes(b'\x80\x02' + number + b'.')
+    with pytest.raises(TopologyError, match='a number of 73 bits, expected 64'):
+        load_records(path)
+
+
 def test_little_is_shown_of_what_is_no_shape(tmp_path):
     path = tmp_path / 'long.pkl'
     path.write_bytes(b'\x80\x02cnumpy\nndarray\n)R(K\x01(' + b'N' * 5000 + b'tNNNtb.')

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -140,6 +142,32 @@ def test_crops_of_a_wrong_shape_are_an_error_and_the_backend_lives(
     with pytest.raises(ShapeError, match=r'expected \(N, 64, 64, 3\)'):
         backend.run(np.zeros(shape, np.uint8))
     assert backend.run(crops(1)).joints.shape == (1, 21, 3)
+
+
+@pytest.mark.parametrize(('name', 'precision'), ALL)
+def test_a_closed_backend_says_so(net: HandMeshNet, name: str, precision: str) -> None:
+    kind = BACKENDS[name]
+    device = DEVICE if DEVICE.type in kind.device_types else torch.device(kind.device_types[0])
+    problem = kind.problem(device)
+    if problem is not None:
+        pytest.skip(problem)
+    backend = create_backend(name, net, device, precision)
+    assert backend.run(crops(1)).joints.shape == (1, 21, 3)
+    for _ in range(2):
+        backend.close()
+        for refine in (True, False):
+            with pytest.raises(BackendError, match='the backend is closed'):
+                backend.run(crops(1), refine)
+
+
+def test_a_closed_eager_backend_lets_go_of_its_weights(net: HandMeshNet) -> None:
+    backend: Any = create_backend('eager', net, CPU)
+    weights = [weakref.ref(p) for m in backend._modules.values() for p in m.parameters()]
+    assert weights
+    backend.close()
+    gc.collect()
+    own = {id(parameter) for parameter in net.parameters()}
+    assert all(weight() is None or id(weight()) in own for weight in weights)
 
 
 def test_the_network_is_left_as_it_was(net: HandMeshNet) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from handmesh_model.backends import create_backend, cudagraph
+from handmesh_model.backends import batches, create_backend, cudagraph
 from handmesh_model.backends.cudagraph import (
     PREPARING,
     CapturedProgram,
@@ -63,6 +63,20 @@ def test_as_many_programs_can_be_compiled_as_there_are_sizes_and_stages(monkeypa
         # The compiler's limit for one piece of code is 8.
         for size in range(2, 8):
             assert run(torch.zeros(size, 2)).shape == (size, 1)
+
+
+def test_a_backend_compiles_more_sizes_than_one_function_may_have(monkeypatch):
+    sizes = batches.batch_sizes(2000)
+    assert len(sizes) > 8
+    monkeypatch.setattr(torch, 'compile', partial(torch.compile, backend='eager'))
+    monkeypatch.setattr(cudagraph, 'PackedEdge', lambda edge: edge)
+    monkeypatch.setattr(
+        cudagraph, 'CapturedProgram', lambda run, shape, site: run(torch.zeros(shape))
+    )
+    backend = SimpleNamespace(_size=1, _site=None)
+    make = CudaGraphBackend._maker(backend, None, torch.nn.Linear(3, 1))
+    for size in sizes:
+        assert make(size).shape == (size, 1, 1, 1)
 
 
 def test_kernels_are_compiled_where_the_cache_cannot_be_written(net, monkeypatch, tmp_path):

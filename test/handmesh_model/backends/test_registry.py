@@ -7,6 +7,7 @@ from handmesh_model.backends import (
     available_backends,
     choose_device,
     create_backend,
+    devices,
     missing_backends,
 )
 from handmesh_model.backends.registry import choose_backends
@@ -62,22 +63,85 @@ def test_auto_takes_captured_graphs_in_half_precision_on_cuda(monkeypatch):
 )
 def test_device_that_is_chosen_runs_the_backend(monkeypatch, there, backend, with_cuda):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: there)
+    monkeypatch.setattr(devices, '_cuda', lambda: True)
     chosen = choose_device('auto', backend)
     assert chosen.type == (with_cuda if there else 'cpu')
     if backend != 'cudagraph' or there:
         assert choose_backends(backend, chosen, 'auto')
 
 
+NO_KERNEL = 'CUDA error: no kernel image is available for execution on the device'
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """A function that lets computing on a device fail, where PyTorch sees CUDA."""
+    for function in (devices.device_problem, devices._cuda):
+        function.cache_clear()
+    asked = []
+
+    def fail_with(error):
+        def fail(*_, device):
+            asked.append(device)
+            raise error
+
+        monkeypatch.setattr(torch, 'ones', fail)
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+        return asked
+
+    yield fail_with
+    for function in (devices.device_problem, devices._cuda):
+        function.cache_clear()
+
+
 @pytest.mark.parametrize(
     ('error', 'said'),
-    [(RuntimeError('no driver\nat line 7'), 'no driver'), (RuntimeError(), 'RuntimeError')],
+    [
+        (RuntimeError('no driver\nat line 7'), 'no driver'),
+        (RuntimeError(), 'RuntimeError'),
+        (torch.OutOfMemoryError('CUDA out of memory.'), r'CUDA out of memory\.'),
+        (RuntimeError(NO_KERNEL), NO_KERNEL),
+    ],
 )
-def test_a_device_that_cannot_be_used_is_told_in_a_line(monkeypatch, error, said):
-    def fail(*_, **__):
-        raise error
-
-    monkeypatch.setattr(torch, 'empty', fail)
+def test_a_device_that_cannot_be_used_is_told_in_a_line(broken, error, said):
+    broken(error)
     with pytest.raises(BackendError, match=f"^device 'cuda' cannot be used here: {said}$"):
+        choose_device('cuda')
+
+
+@pytest.mark.parametrize('name', ['magic', 'cuda:-5'])
+def test_a_device_that_does_not_exist_is_told(name):
+    with pytest.raises(BackendError, match=f"^device '{name}' cannot be used here: "):
+        choose_device(name)
+
+
+def test_a_device_that_gives_no_numbers_back_is_refused():
+    with pytest.raises(BackendError, match=r"^device 'meta' cannot be used here: "):
+        choose_device('meta')
+
+
+def test_auto_takes_the_cpu_where_cuda_does_not_compute_and_says_so_once(broken, caplog):
+    asked = broken(RuntimeError(NO_KERNEL))
+    for backend in ('auto', 'eager', 'cudagraph'):
+        assert choose_device('auto', backend) == CPU
+    assert [record.levelname for record in caplog.records] == ['WARNING']
+    said = f"device 'cuda' cannot be used here: {NO_KERNEL}; the CPU is taken"
+    assert caplog.records[0].getMessage() == said
+    with pytest.raises(BackendError, match='no kernel image'):
+        choose_device('cuda')
+    assert asked == [CUDA]
+
+
+def test_auto_for_a_backend_of_the_cpu_does_not_try_cuda(broken, caplog):
+    asked = broken(RuntimeError(NO_KERNEL))
+    assert choose_device('auto', 'openvino') == CPU
+    assert not asked
+    assert not caplog.records
+
+
+def test_a_device_that_miscounts_is_refused(broken, monkeypatch):
+    monkeypatch.setattr(torch, 'ones', lambda *_, device: torch.zeros(2))
+    with pytest.raises(BackendError, match=r'cannot be used here: 1 \+ 1 is 0\.0 there'):
         choose_device('cuda')
 
 

@@ -191,6 +191,7 @@ def test_auto_is_the_network_for_the_device_in_all_parts(
 ) -> None:
     asked: list[str] = []
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: with_cuda)
+    monkeypatch.setattr('handmesh_model.backends.devices._cuda', lambda: True)
     monkeypatch.setattr(run, 'describe_machine', dict)
     monkeypatch.setattr(networks, 'make_network', lambda name, device: asked.append(name))
     monkeypatch.setattr(

@@ -194,6 +194,7 @@ def test_auto_is_the_network_for_where_the_format_runs(
         raise CheckpointError(f'asked for {path_or_name}')
 
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr('handmesh_model.backends.devices._cuda', lambda: True)
     monkeypatch.setattr('handmesh_model.weight_files.weights_path', noted)
     given = ['--weights', 'auto', '--format', file_format, '--out', str(tmp_path / 'out')]
     assert main(['export', *given]) == USER_ERROR
