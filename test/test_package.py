@@ -85,15 +85,15 @@ def test_manifest_declares_every_ros_package_in_use() -> None:
 def test_manifest_declares_every_package_that_only_tests_need() -> None:
     """Or colcon's tests lack it, where rosdep and the README have installed all."""
     own = {path.stem for path in (ROOT / 'test').rglob('*.py')} | {'tools'}
-    known = set(third_party('handmesh_model', 'handmesh_ros')) | own
-    declared = {element.text for element in manifest() if element.tag == 'test_depend'}
+    known = set(third_party('handmesh_model', 'handmesh_ros', 'launch')) | own
+    declared = {element.text for element in manifest() if element.tag.endswith('depend')}
     needed = {
-        name: files
+        name if ROS_MODULES.fullmatch(name) else f'python3-{name}': files
         for name, files in third_party('test').items()
-        if name not in known and not ROS_MODULES.fullmatch(name)
+        if name not in known
     }
-    assert {'hypothesis', 'pytest'} <= set(needed)
-    missing = {name: files for name, files in needed.items() if f'python3-{name}' not in declared}
+    assert {'python3-hypothesis', 'python3-pytest', 'rosgraph_msgs'} <= set(needed)
+    missing = {name: files for name, files in needed.items() if name not in declared}
     assert missing == {}
 
 

@@ -59,6 +59,10 @@ fits() {
     [ "$ros" = wheels ] || "$1" -c 'import rclpy' >/dev/null 2>&1
 }
 
+# version_of PYTHON: as 3.12; made_with: that of the Python that .venv was made with.
+version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
+made_with() { sed -n 's/^version *= *\([0-9]*\.[0-9]*\).*/\1/p' "$venv/pyvenv.cfg"; }
+
 find_python() {
     local candidate
     for candidate in ${PYTHON:-python3 python3.12 python3.11 python3.13 python3.10 python3.14 /usr/bin/python3}; do
@@ -90,6 +94,11 @@ make_venv() {
     local options=()
     # A full ROS keeps catkin_pkg, empy and others of its needs among the system's packages.
     [ "$ros" = wheels ] || options=(--system-site-packages)
+    # Set up before, with a Python that is gone: what it has left here and in what was built for it is of no use.
+    if [ -f "$stamps/mode" ]; then
+        options+=(--clear)
+        rm -rf build install
+    fi
     "$python" -m venv "${options[@]}" "$venv"
     mkdir -p "$stamps"
     printf '%s' "$ros" >"$stamps/mode"
@@ -157,6 +166,14 @@ fi
 if [ -f "$stamps/root" ] && ! [ "$(cat "$stamps/root")" -ef "$root" ]; then
     fail "$venv was set up as $(cat "$stamps/root")/.venv and only works there; 'rm -r .venv build install' removes" \
         "it, then set up again"
+fi
+if [ -f "$stamps/mode" ] && [ -x "$venv/bin/python" ]; then
+    python=$venv/bin/python
+    [ -z "${PYTHON:-}" ] || python=$(find_python)
+    if [ "$(version_of "$python")" != "$(made_with)" ]; then
+        fail "$venv was set up with Python $(made_with), $python is $(version_of "$python");" \
+            "'make clean' removes what is set up"
+    fi
 fi
 [ -f "$stamps/mode" ] && [ -x "$venv/bin/python" ] || { say "Python environment in .venv, ROS: $ros"; make_venv; }
 

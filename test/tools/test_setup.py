@@ -10,8 +10,19 @@ import pytest
 SETUP = Path(__file__).parents[2] / 'tools' / 'setup.sh'
 NOTING = """#!/bin/sh
 echo "$@" >>"$NOTES"
+case "$2" in
+    *sys.executable*) echo "$0" ;;
+    *%d.%d*) echo 3.11 ;;
+esac
 """
 CPU = 'https://download.pytorch.org/whl/cpu'
+
+
+def noting(program: Path, version: str = '3.11') -> Path:
+    """A program that notes what it is for, and says that it is this Python."""
+    program.write_text(NOTING.replace('3.11', version))
+    program.chmod(0o755)
+    return program
 
 
 class Checkout:
@@ -39,9 +50,8 @@ class Checkout:
         shutil.copy(SETUP, root / 'tools')
         (root / '.venv' / 'bin').mkdir(parents=True)
         for name in ('python', 'colcon'):
-            program = root / '.venv' / 'bin' / name
-            program.write_text(NOTING)
-            program.chmod(0o755)
+            noting(root / '.venv' / 'bin' / name)
+        (root / '.venv' / 'pyvenv.cfg').write_text('home = /usr/bin\nversion = 3.11.2\n')
         (root / '.venv' / '.handmesh').mkdir()
         for name, content in (('mode', 'wheels'), ('root', str(root)), ('torch', '2.13.0')):
             (root / '.venv' / '.handmesh' / name).write_text(content)
@@ -96,3 +106,34 @@ def test_pytorch_comes_from_another_index_once_it_is_named(checkout: Checkout) -
     assert second.endswith(f'--index-url {CPU} torch==2.13.0')
     assert checkout.set_up(TORCH_INDEX=CPU) == []
     assert checkout.set_up() == [], 'it stays where it was taken from'
+
+
+def test_another_python_than_the_one_it_was_set_up_with_is_told(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    checkout.set_up()
+    same = noting(tmp_path / 'python3.11')
+    assert checkout.set_up(PYTHON=str(same)) == []
+    other = noting(tmp_path / 'python3.13', '3.13')
+    python = checkout.root / '.venv' / 'bin' / 'python'
+    expected = f'{checkout.root}/.venv was set up with Python 3.11, '
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        checkout.set_up(PYTHON=str(other))
+    assert f"{expected}{other} is 3.13; 'make clean' removes" in caught.value.stderr
+    # As after an upgrade of the system.
+    noting(python, '3.13')
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        checkout.set_up()
+    assert f"{expected}{python} is 3.13; 'make clean' removes" in caught.value.stderr
+
+
+def test_what_a_python_that_is_gone_has_left_is_made_anew(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    checkout.set_up()
+    python = checkout.root / '.venv' / 'bin' / 'python'
+    python.unlink()
+    python.symlink_to(tmp_path / 'gone')
+    done = checkout.set_up(PYTHON=str(noting(tmp_path / 'python3.13', '3.13')))
+    assert f'-m venv --clear {checkout.root}/.venv' in done
+    assert not (checkout.root / 'install').exists()
