@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from handmesh_model.errors import ImageError, ShapeError
-from handmesh_model.hand import HandBox
+from handmesh_model.hand import SIDES, HandBox
 from handmesh_model.shrinking import block_means, blocks_of
 
 CROP_MARGIN = 1.25
@@ -65,10 +65,15 @@ def check_box(box: HandBox, width: int, height: int) -> HandBox:
 
     :param width: of the image, pixels.
     :param height: of the image, pixels.
-    :raises ImageError: if a coordinate is not finite, the box has no area, it lies outside, it is
-        smaller than :data:`SMALLEST_BOX`, or more than :data:`LARGEST_BOX` times as large as the
-        image.
+    :raises ImageError: if it is no :class:`HandBox`, its side is not one of those, a coordinate is
+        not finite, it has no area, it lies outside, it is smaller than :data:`SMALLEST_BOX`, or
+        more than :data:`LARGEST_BOX` times as large as the image.
     """
+    if not isinstance(box, HandBox):
+        raise ImageError(f'box is a {type(box).__name__}, expected a HandBox')
+    # Case counts: other libraries say 'Left', which must not pass for a right hand.
+    if box.side is not None and box.side not in SIDES:
+        raise ImageError(f"box has side {box.side!r}, expected 'left', 'right' or None")
     corners = (box.x_min, box.y_min, box.x_max, box.y_max)
     shown = '(' + ', '.join(f'{value:g}' for value in corners) + ')'
     if not np.isfinite(corners).all():

@@ -9,6 +9,7 @@ import numpy as np
 
 from handmesh_model.errors import ImageError
 from handmesh_model.image_sizes import check_size, claimed_size
+from handmesh_model.tiff_tags import untagged
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 
@@ -46,7 +47,11 @@ def read_image(path: Path, upright: bool = True) -> np.ndarray:
     # Of other kinds OpenCV finds out.
     if size is not None:
         check_size(size, f"'{path}'")
-    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR
+    if not upright:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+        # OpenCV does not heed that for TIFF.
+        data = untagged(data)
     try:
         bgr = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
     except cv2.error as error:

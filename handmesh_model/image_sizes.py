@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from handmesh_model.errors import ImageError
+from handmesh_model.tiff_tags import first_page, is_tiff
 
-LARGEST = 64_000_000
-"""Pixels beyond which no camera's image is believed; a few bytes can claim billions."""
-_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SHORT = 256, 257, 3
+LARGEST = 2**26
+"""Pixels beyond which no camera's image is believed; a few bytes can claim billions. Phones called
+64 MP take 9248 x 6936."""
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 
 Size = tuple[int, int]
 
@@ -36,7 +38,7 @@ def claimed_size(data: bytes) -> Size | None:
         return _png_size(data)
     if data.startswith(b'\xff\xd8'):
         return _jpeg_size(data)
-    if data.startswith((b'II*\0', b'MM\0*')):
+    if is_tiff(data):
         return _tiff_size(data)
     if data[8:12] == b'WEBP':
         return _webp_size(data)
@@ -70,16 +72,10 @@ def _jpeg_size(data: bytes) -> Size | None:
 
 def _tiff_size(data: bytes) -> Size | None:
     """That of the first page, which is the one that is decoded."""
-
-    def number(begin: int, length: int) -> int:
-        return int.from_bytes(data[begin : begin + length], 'little' if data[0] == 0x49 else 'big')
-
-    first = number(4, 4)
     found: dict[int, int] = {}
-    for at in range(first + 2, min(first + 2 + 12 * number(first, 2), len(data) - 11), 12):
-        is_short = number(at + 2, 2) == _TIFF_SHORT
-        # Of a tag that comes twice, decoders take the first.
-        found.setdefault(number(at, 2), number(at + 8, 2 if is_short else 4))
+    for tag in first_page(data):
+        # Of one that comes twice, decoders take the first.
+        found.setdefault(tag.code, tag.value)
     if _TIFF_WIDTH not in found or _TIFF_HEIGHT not in found:
         return None
     return found[_TIFF_WIDTH], found[_TIFF_HEIGHT]

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from handmesh_model.errors import OutputError
+from handmesh_model.opencv_names import shown
 
 
 @contextmanager
@@ -116,9 +117,10 @@ def check_picture_name(path: Path) -> None:
 
     :raises OutputError: if its ending is not that of a kind of picture.
     """
-    if not cv2.haveImageWriter(str(path)):
+    # The ending alone: OpenCV crashes on a name that is not UTF-8, and opens none here.
+    if not cv2.haveImageWriter(f'picture{shown(path.suffix)}'):
         raise OutputError(
-            f"cannot write '{path}' as a picture; expected a name ending in .png or .jpg"
+            f"cannot write '{shown(path)}' as a picture; expected a name ending in .png or .jpg"
         )
 
 

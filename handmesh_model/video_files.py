@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from handmesh_model.errors import OutputError
+from handmesh_model.opencv_names import opencv_name
 
 
 def open_video(part: Path, path: Path, rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
@@ -22,7 +23,7 @@ def open_video(part: Path, path: Path, rate: float, size: tuple[int, int]) -> cv
     :raises OutputError: if it cannot be written.
     """
     code = cv2.VideoWriter.fourcc(*'mp4v')
-    writer = cv2.VideoWriter(str(part), code, rate, size)
+    writer = cv2.VideoWriter(opencv_name(part, OutputError), code, rate, size)
     if not writer.isOpened():
         raise OutputError(f"cannot write the video '{path}'; {_reason(path)}")
     return writer

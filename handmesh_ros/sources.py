@@ -19,6 +19,7 @@ import numpy as np
 import handmesh_model
 from handmesh_model.errors import ConfigError, ImageError
 from handmesh_model.image_files import IMAGE_SUFFIXES, image_files, read_image
+from handmesh_model.opencv_names import opencv_name, shown
 from handmesh_model.yaml_files import read_yaml
 from handmesh_ros import bags
 from handmesh_ros.parameters import RATE_RANGE
@@ -37,7 +38,7 @@ class Frame:
     One picture of a source.
 
     :param index: its number, from 0; unreadable pictures keep theirs.
-    :param name: file name, or the source's name and the number.
+    :param name: file name, fit to be logged, or the source's name and the number.
     :param rgb: (H, W, 3) uint8.
     """
 
@@ -191,9 +192,9 @@ def _images(name: str, files: list[Path], warn: Warn, has_camera: bool) -> Sourc
         for index, file in enumerate(files):
             rgb = _read_image(file, upright)
             if rgb is None:
-                warn(f"image '{file}' cannot be read and is left out")
+                warn(f"image '{shown(file)}' cannot be read and is left out")
             else:
-                yield Frame(index, file.name, rgb)
+                yield Frame(index, shown(file.name), rgb)
 
     return Source(name, frames, len(files), FOLDER_RATE, camera)
 
@@ -268,7 +269,7 @@ def _open_capture(what: str | int, title: str) -> cv2.VideoCapture:
     """
     if isinstance(what, str) and not Path(what).is_file():
         raise ImageError(f"{title} is missing: no file '{what}'")
-    capture = cv2.VideoCapture(what)
+    capture = cv2.VideoCapture(opencv_name(what, ImageError) if isinstance(what, str) else what)
     if not capture.isOpened() or not capture.grab():
         capture.release()
         raise ImageError(f'{title} cannot be opened as a video or holds no picture')

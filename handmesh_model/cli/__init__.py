@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -51,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: arguments after the program's name; None takes them from the command line.
     :returns: the command's exit code; 2 if what the user gave cannot be used.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # The terminal's encoding may lack what is in a file's name: that must not end the work.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((a for a in arguments if not a.startswith('-')), None)
     try:

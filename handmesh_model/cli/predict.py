@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the command's parser its arguments and its description."""
     parser.description = (
         'Writes NAME_overlay.png for each picture, NAME_SIDE_I.obj for each hand, '
-        f'and {RESULT_FILE} for all of them.'
+        f'and {RESULT_FILE} for all of them. A run that is interrupted keeps what {RESULT_FILE} '
+        'had before of the pictures that it has not come to, if weights and camera are the same.'
     )
     parser.add_argument('images', nargs='+', type=Path, help='picture files, or folders of them')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
@@ -107,18 +108,22 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         for path, name in pictures:
             former = earlier.get(name, [])
-            results[str(path)] = _predict(predictor, path, name, intrinsics, arguments.out, former)
+            result = _predict(predictor, path, name, intrinsics, arguments.out, former)
+            results[str(path)] = result
+            if 'hands' in result:
+                print(f'{path}: {_summary(result["hands"])}')
     finally:
         # Ctrl-C leaves the numbers of those pictures whose overlays and meshes it leaves.
-        document = {
+        facts = {
             'weights': str(predictor.weights),
             'topology': predictor.topology.name,
-            'joint_names': JOINT_NAMES,
+            'joint_names': list(JOINT_NAMES),
             'intrinsics': None if intrinsics is None else intrinsics.tolist(),
-            'images': results,
         }
-        if results:
+        kept = _kept(arguments.out, facts, pictures[len(results) :])
+        if results or kept:
             with written_beside(arguments.out / RESULT_FILE) as part:
+                document = facts | {'images': results | kept}
                 part.write_text(json.dumps(document, indent=1) + '\n')
     failed = sum('error' in result for result in results.values())
     if failed:
@@ -150,13 +155,43 @@ def _predict(
     except (HandmeshError, OSError) as error:
         print(f'{path}: {error}', file=sys.stderr)
         return {'error': str(error)}
-    print(f'{path}: {_summary(hands)}')
     return {'name': name, 'hands': [to_plain(hand) for hand in hands]}
+
+
+def _kept(
+    out: Path, facts: dict[str, Any], pictures: list[tuple[Path, str]]
+) -> dict[str, dict[str, Any]]:
+    """
+    What an earlier run has told of pictures and still holds.
+
+    :param facts: what goes for all pictures of a run: of one with others nothing is kept.
+    :param pictures: that this run has not finished, with the names of their results. The first
+        may be half done, so what there is of it goes.
+    """
+    if not pictures:
+        return {}
+    for file in _results_by_name(out).get(pictures[0][1], []):
+        with suppress(OSError):
+            file.unlink()
+    try:
+        document = json.loads((out / RESULT_FILE).read_text())
+        images = document.pop('images')
+        entries = {str(path): images[str(path)] for path, _ in pictures if str(path) in images}
+        names = {path: entry['name'] for path, entry in entries.items() if 'error' not in entry}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+    if document != facts:
+        return {}
+    return {
+        str(path): entries[str(path)]
+        for path, name in pictures
+        if names.get(str(path)) == name and (out / f'{name}_overlay.png').exists()
+    }
 
 
 def _named(paths: list[Path]) -> list[tuple[Path, str]]:
     """
-    Files, folders unfolded, each with a name of its own for the results.
+    Files, folders unfolded, each once and with a name of its own for the results.
 
     :raises ImageError: if a folder holds no picture.
     """
@@ -171,7 +206,7 @@ def _named(paths: list[Path]) -> list[tuple[Path, str]]:
         else:
             files.append(path)
     named, taken = [], set[str]()
-    for path in files:
+    for path in dict.fromkeys(files):
         name, count = path.stem, 1
         while name in taken:
             count += 1
@@ -259,7 +294,7 @@ def to_plain(hand: Hand) -> dict[str, Any]:
     }
 
 
-def _summary(hands: list[Hand]) -> str:
+def _summary(hands: list[dict[str, Any]]) -> str:
     if not hands:
         return 'no hand'
-    return ', '.join(f'{hand.side} {hand.score:.2f}' for hand in hands)
+    return ', '.join(f'{hand["side"]} {hand["score"]:.2f}' for hand in hands)

@@ -90,7 +90,11 @@ def _read(path: Path, flags: int) -> np.ndarray:
     if not path.is_file():
         raise DatasetError(f"picture is missing, expected at '{path}'")
     try:
-        image = cv2.imread(str(path), flags)
+        # Not by imread, which crashes on a name that is not UTF-8.
+        data = np.fromfile(path, dtype=np.uint8)
+        image = cv2.imdecode(data, flags) if data.size else None
+    except OSError as error:
+        raise DatasetError(f"cannot read '{path}': {error.strerror}") from error
     except cv2.error as error:
         # OpenCV refuses so what claims to have more pixels than it reads.
         raise DatasetError(f"'{path}' cannot be read by OpenCV: {error.err}") from error

@@ -1,5 +1,7 @@
 """Boxes to crops and back."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -119,9 +121,21 @@ def test_bad_boxes_are_named(box: HandBox, text: str) -> None:
         check_box(box, 320, 240)
 
 
+@pytest.mark.parametrize('side', ['Left', 'RIGHT', 'l', '', 0])
+def test_sides_that_there_are_not_are_named(side: Any) -> None:
+    with pytest.raises(ImageError, match=f"has side {side!r}, expected 'left', 'right' or None"):
+        check_box(HandBox(0, 0, 50, 50, side=side), 320, 240)
+
+
+def test_a_box_is_a_hand_box() -> None:
+    with pytest.raises(ImageError, match='box is a tuple, expected a HandBox'):
+        check_box((0, 0, 50, 50), 320, 240)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     'box',
     [
+        HandBox(7, 9, 70, 90, side='left'),
         HandBox(-5, -5, 20, 20),
         HandBox(0, -5000, 9, 120),
         HandBox(7, 7, 7.01, 9),

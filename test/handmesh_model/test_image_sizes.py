@@ -67,3 +67,9 @@ def test_too_large_ones_are_refused(
     check_size((64, 48), 'it')
     with pytest.raises(ImageError, match=f'it has {said}, expected 1 to 3072 pixels'):
         check_size(size, 'it')
+
+
+def test_pictures_of_phones_with_64_megapixels_are_believed() -> None:
+    check_size((9248, 6936), 'it')
+    with pytest.raises(ImageError, match='it has 8193 x 8192 pixels, expected 1 to 67108864 p'):
+        check_size((8193, 8192), 'it')

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from handmesh_model.errors import OutputError
+from handmesh_model.image_files import read_image
 from handmesh_model.output_files import (
     check_place,
     write_arrays,
@@ -38,6 +39,19 @@ def test_a_picture_is_written_as_its_name_says(tmp_path: Path) -> None:
     assert np.array_equal(cv2.imread(str(tmp_path / 'a.PNG'))[..., ::-1], rgb)
     with pytest.raises(OutputError, match=r'a\.foo.* as a picture'):
         write_picture(tmp_path / 'a.foo', rgb)
+
+
+def test_a_picture_may_have_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    rgb = np.zeros((16, 20, 3), np.uint8)
+    path = tmp_path / os.fsdecode(b'a\xff.png')
+    try:
+        path.touch()
+    except OSError:
+        pytest.skip('the file system has UTF-8 names only')
+    write_picture(path, rgb)
+    assert np.array_equal(read_image(path), rgb)
+    with pytest.raises(OutputError, match=r"/a\.\\udcff' as a picture"):
+        write_picture(tmp_path / os.fsdecode(b'a.\xff'), rgb)
 
 
 @pytest.mark.skipif(not Path('/dev/full').exists(), reason='no device that is full')

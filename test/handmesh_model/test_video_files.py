@@ -1,5 +1,6 @@
 """Videos that OpenCV writes, all of them or none."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -30,3 +31,9 @@ def test_pictures_that_the_writer_loses_are_missed(tmp_path: Path) -> None:
     other = np.zeros((32, 32, 3), np.uint8)
     with pytest.raises(OutputError, match=r"all of the video 'b\.mp4': it has 3 .*expected 4"):
         video_files.write_video(path, Path('b.mp4'), [*PICTURES, other], 30.0, (64, 48))
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b'a\xff.mp4')
+    with pytest.raises(OutputError, match=r"/a\\udcff\.mp4' is not UTF-8, expected one that is"):
+        video_files.open_video(path, path, 30.0, (64, 48))

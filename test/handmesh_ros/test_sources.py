@@ -1,4 +1,5 @@
 import json
+import os
 import struct
 
 import cv2
@@ -54,6 +55,22 @@ def test_unreadable_image_is_named_and_left_out(folder):
     assert [f.index for f in frames] == [0, 1, 3]
     assert len(said) == 1
     assert 'frame3.png' in said[0]
+
+
+def test_names_that_are_not_utf8_can_be_logged_and_are_no_videos(folder, video):
+    name, bad = os.fsdecode(b'frame2\xff.png'), os.fsdecode(b'frame3\xff.png')
+    try:
+        (folder / 'frame2.png').rename(folder / name)
+    except OSError:
+        pytest.skip('the file system has UTF-8 names only')
+    (folder / bad).write_bytes(b'no png at all')
+    said = []
+    frames = list(open_source(str(folder), said.append).frames())
+    assert [f.name for f in frames] == ['frame0.png', r'frame2\udcff.png', 'frame10.png']
+    assert r'frame3\udcff.png' in said[0]
+    moved = video.rename(folder / os.fsdecode(b'clip\xff.mp4'))
+    with pytest.raises(ImageError, match=r"/clip\\udcff\.mp4' is not UTF-8, expected one"):
+        open_source(str(moved))
 
 
 def test_folder_brings_its_camera_matrix(folder):

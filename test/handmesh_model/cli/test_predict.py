@@ -1,7 +1,10 @@
 """``handmesh predict`` on files, good and bad."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -11,23 +14,9 @@ import pytest
 
 from handmesh_model.cli import INTERRUPTED, USER_ERROR, main
 from handmesh_model.errors import ImageError
-from handmesh_model.hand import SIDES, Hand, HandBox
+from handmesh_model.hand import SIDES, Hand
 from handmesh_model.image_files import image_files, read_image
 from handmesh_model.predictor import HandMeshPredictor
-
-
-@pytest.fixture
-def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with two pictures of one name, in which everybody sees a hand."""
-    boxes = [HandBox(20, 20, 90, 80, side='left')]
-    monkeypatch.setattr(HandMeshPredictor, 'detect', lambda self, rgb: boxes)
-    monkeypatch.setattr('handmesh_model.predictor.PRESENCE_THRESHOLD', 0.0)
-    folder = tmp_path / 'pictures'
-    (folder / 'more').mkdir(parents=True)
-    noise = np.random.default_rng(0).integers(0, 255, (100, 120, 3)).astype(np.uint8)
-    cv2.imwrite(str(folder / 'a.png'), noise)
-    cv2.imwrite(str(folder / 'more' / 'a.jpg'), noise)
-    return folder
 
 
 def test_overlay_mesh_and_numbers_are_written(
@@ -89,6 +78,43 @@ def test_an_interruption_leaves_the_numbers_found_so_far(
     images = json.loads((out / 'hands.json').read_text())['images']
     assert list(images) == [str(pictures / 'a.png')]
     assert (out / 'a_overlay.png').is_file()
+
+
+def test_a_picture_given_twice_is_one(
+    pictures: Path, weights_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / 'out'
+    arguments = ['--out', str(out), '--weights', str(weights_folder), '--backend', 'eager']
+    assert main(['predict', str(pictures), str(pictures / 'a.png'), *arguments]) == 0
+    images = json.loads((out / 'hands.json').read_text())['images']
+    assert {entry['name'] for entry in images.values()} == {'a'}
+    assert [path.name for path in out.glob('*_overlay.png')] == ['a_overlay.png']
+    assert capsys.readouterr().out.count('a.png: ') == 1
+
+
+def test_names_that_are_not_utf8_are_worked_on(
+    pictures: Path, weights_folder: Path, tmp_path: Path
+) -> None:
+    """In a process of its own: OpenCV crashes on such a name, and the output is strict."""
+    name, out = os.fsdecode(b'a\xff.png'), tmp_path / os.fsdecode(b'out\xff')
+    try:
+        (pictures / name).write_bytes((pictures / 'a.png').read_bytes())
+    except OSError:
+        pytest.skip('the file system has UTF-8 names only')
+    (pictures / '手.png').write_bytes((pictures / 'a.png').read_bytes())
+    files = [str(pictures / file) for file in (name, '手.png', 'a.png')]
+    command = [sys.executable, '-m', 'handmesh_model.cli', 'predict', *files, '--out', str(out)]
+    ended = subprocess.run(
+        [*command, '--weights', str(weights_folder), '--backend', 'eager'],
+        env=os.environ | {'PYTHONIOENCODING': 'latin-1:strict'},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert list(json.loads((out / 'hands.json').read_text())['images']) == files
+    shown = [line.partition(b': ')[0].rpartition(b'/')[2] for line in ended.stdout.splitlines()]
+    assert shown == [b'a\\udcff.png', b'\\u624b.png', b'a.png']
+    assert (out / os.fsdecode(b'a\xff_overlay.png')).is_file()
 
 
 def test_results_do_not_go_among_the_pictures(
@@ -185,14 +211,14 @@ def test_a_hand_size_goes_with_a_camera(
 
 def test_a_picture_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:
     """OpenCV would read up to 2^30 pixels, thus take 3 GB."""
-    chunks = [(b'IHDR', struct.pack('>IIBBBBB', 8_001, 8_000, 8, 2, 0, 0, 0)), (b'IDAT', b'')]
+    chunks = [(b'IHDR', struct.pack('>IIBBBBB', 8_193, 8_192, 8, 2, 0, 0, 0)), (b'IDAT', b'')]
     content = b''.join(
         struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
         for name, data in chunks
     )
     path = tmp_path / 'huge.png'
     path.write_bytes(b'\x89PNG\r\n\x1a\n' + content)
-    with pytest.raises(ImageError, match=r"huge\.png' has 8001 x 8000 pixels"):
+    with pytest.raises(ImageError, match=r"huge\.png' has 8193 x 8192 pixels"):
         read_image(path)
 
 
