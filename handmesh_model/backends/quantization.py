@@ -14,7 +14,7 @@ from handmesh_model.extras import advice
 if TYPE_CHECKING:
     from handmesh_model.backends.edge import ArrayEdge
 
-CALIBRATION_CROPS, CHECK_CROPS = 200, 24
+CALIBRATION_CROPS, CHECK_CROPS = 200, 100
 SEED = 20_000_003
 """Of the rendered crops; training draws its own from other seeds."""
 FLOAT_PARTS = (
@@ -36,7 +36,7 @@ Mean distance, as a share of the heatmap's size, by which the vertices of an int
 differ from those of its float32 self on rendered crops that it was not calibrated on. What it
 costs on photographs is checked by ``handmesh export --photographs``.
 """
-METHOD = 'median ranges, biases corrected layer after layer'
+METHOD = 'full ranges, biases corrected layer after layer'
 """To be changed with what :func:`quantize` asks NNCF for, so that nothing older is used again."""
 _USER, _EXTRAS = 'int8, to calibrate a network that is not in the cache yet,', 'export,train'
 
@@ -104,8 +104,10 @@ def quantize(model: Any, edge: ArrayEdge, crops: list[np.ndarray] | None = None)
             # The fast correction takes each layer's input as it is in float32, and so misses what
             # the layers before have done to it: vertices then move nearly twice as far.
             fast_bias_correction=False,
+            # From the smallest to the largest value of all crops: narrower ranges cut off what few
+            # crops reach, and put the hands in these elsewhere.
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                activations_range_estimator_params=RangeEstimatorParametersSet.MEDIAN_MINMAX
+                activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
             ),
             ignored_scope=nncf.IgnoredScope(patterns=[*FLOAT_PARTS, *more], validate=False),
         )

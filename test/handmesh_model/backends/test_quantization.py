@@ -56,9 +56,8 @@ def test_int8_stays_near_float32_and_is_made_once(net, few_crops, monkeypatch, t
 
 
 @pytest.mark.slow
-def test_the_shipped_weights_are_accepted_in_int8(monkeypatch, tmp_path):
-    # Of the two networks this one comes nearer to the bound.
-    weights = 'open-large'
+@pytest.mark.parametrize('weights', ['open', 'open-large'])
+def test_the_shipped_weights_are_accepted_in_int8(monkeypatch, tmp_path, weights):
     monkeypatch.setenv('HANDMESH_CACHE', str(tmp_path))
     attempts = []
     monkeypatch.setattr(quantization.log, 'info', lambda *text: attempts.append(text))
