@@ -5,7 +5,9 @@ Coordinates are lixels throughout, as the paper's are, so that one weight means 
 and the root-relative depth. Every term is a mean over what it applies to: the mesh terms over the
 samples with a mesh, the segmentation over the pixels that are not to be ignored, the side over the
 samples whose side is known. A term without anything to apply to is zero and still a part of the
-gradient graph, which distributed training needs.
+gradient graph, which distributed training needs. With several ranks it is the mean of the ranks'
+means: a sample counts for more on a rank that has few to apply the term to, and a rank without any
+counts as zero.
 """
 
 from __future__ import annotations

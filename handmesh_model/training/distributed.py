@@ -26,6 +26,8 @@ KEEP_MEMORY = {'MALLOC_TRIM_THRESHOLD_': '8589934592', 'MALLOC_MMAP_THRESHOLD_':
 PATIENCE_SECONDS = 60.0
 FAILED = 'HANDMESH_FAILED'
 """Environment variable: the file that the first failing rank of a launch makes."""
+LAUNCHER = 'HANDMESH_LAUNCHER'
+"""Environment variable: the process that started the ranks of a launch."""
 
 
 class PeerError(HandmeshError):
@@ -139,13 +141,26 @@ def is_first_to_fail() -> bool:
     return True
 
 
+def is_abandoned() -> bool:
+    """
+    Whether the command that started this rank was killed: signals reach the rank no more, and
+    nobody ends it if another one fails.
+
+    False under torchrun and where there is no command but this process.
+    """
+    launcher = os.environ.get(LAUNCHER)
+    # By its id: in a container the command may be process 1, which elsewhere takes in orphans.
+    return launcher is not None and os.getppid() != int(launcher)
+
+
 def launch(command: Sequence[str], ranks: int, threads: int) -> int:
     """
     Run a command once a rank on this machine and wait; what torchrun does, without its waiting
     times.
 
-    SIGTERM and SIGINT are passed on, so that the ranks can save. If a rank fails, the others are
-    ended; a rank that a signal ended, which cannot say so itself, is named.
+    SIGTERM and SIGINT are passed on, so that the ranks can save; where this process is killed they
+    find out by :func:`is_abandoned`. If a rank fails, the others are ended; a rank that a signal
+    ended, which cannot say so itself, is named.
 
     :param command: arguments after the Python interpreter.
     :param threads: OpenMP threads of each rank; 0 leaves the environment's.
@@ -155,6 +170,7 @@ def launch(command: Sequence[str], ranks: int, threads: int) -> int:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
     environment = {**KEEP_MEMORY, **os.environ, 'WORLD_SIZE': str(ranks)}
+    environment[LAUNCHER] = str(os.getpid())
     environment |= {'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port)}
     if threads:
         environment['OMP_NUM_THREADS'] = str(threads)

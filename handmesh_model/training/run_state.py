@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from filelock import FileLock, Timeout
@@ -131,7 +131,11 @@ def save_run(
     average: WeightAverage[Any] | None,
     optimizer: Optimizer | OptimizerSet,
 ) -> Path:
-    """Write ``last.pt``; returns its path."""
+    """
+    Write ``last.pt``; returns its path.
+
+    :raises OutputError: if it cannot be written; the one before stays.
+    """
     stored: dict[str, Any] = {
         'state': vars(state),
         'net': net.state_dict(),
@@ -141,10 +145,22 @@ def save_run(
         stored |= {'average': _differences(net, average), 'average_updates': average.updates}
     path = folder / LAST
     with written_beside(path) as part, part.open('wb') as file:
-        torch.save(stored, file)
+        _write(stored, file)
         file.flush()
         os.fsync(file.fileno())
     return path
+
+
+def _write(stored: Mapping[str, Any], file: BinaryIO) -> None:
+    try:
+        torch.save(stored, file)
+    except RuntimeError as error:
+        # After a write that failed, torch still ends its file, complains of the gap, and so hides
+        # what went wrong.
+        cause = error.__context__
+        if isinstance(cause, OSError):
+            raise cause from None
+        raise
 
 
 def keep_beside(path: Path, measured_on: str) -> None:

@@ -28,6 +28,8 @@ class SampleFile:
     pixels and metres, and may hold ``depth_axis``, the network's entry of that name which their
     depth fits. Left hands (``side`` 0) keep their mesh, though ``mesh_valid`` is false: mirrored
     they are right ones, whose mesh is learned. Where there is none, vertices are NaN or all zero.
+    Where ``mesh_valid`` is true, vertices and joints are learned, and have to be finite; the same
+    goes for ``presence`` and ``side`` everywhere.
 
     Labels, and the pictures of a file, are kept in memory; a folder's pictures are read when they
     are asked for.
@@ -40,8 +42,8 @@ class SampleFile:
     :param stop: where to stop, as in a slice.
     :ivar total: how many samples there are, of which ``start`` and ``stop`` choose.
     :ivar depth_axis: what their depth is measured along; None for a file that does not say.
-    :raises DatasetError: if a file is missing, damaged, or lacks an array, or if an array has
-        another type or shape than those of a batch.
+    :raises DatasetError: if a file is missing, damaged, or lacks an array, if an array has
+        another type or shape than those of a batch, or if what is to be learned is not finite.
     """
 
     def __init__(
@@ -133,10 +135,10 @@ def _check_arrays(
     file: Path, arrays: Mapping[str, np.ndarray], model: Mapping[str, np.ndarray]
 ) -> None:
     """
-    Hold the arrays of a file to those of a batch.
+    Hold the arrays of a file to those of a batch, and what is learned of them to numbers.
 
     :param model: arrays that tell how many pixels a crop and how many vertices a mesh has.
-    :raises DatasetError: if one has another type or shape.
+    :raises DatasetError: if one has another type or shape, or if a number to learn is not finite.
     """
     # The pictures of a folder lie beside its labels.
     names = [name for name in CROP_FIELDS if name in arrays]
@@ -151,6 +153,28 @@ def _check_arrays(
             raise DatasetError(
                 f"{NAME}: '{file}' has {name} as {array.dtype} {array.shape}, "
                 f'expected {wanted} {shape}'
+            )
+    _check_finite(file, arrays)
+
+
+def _check_finite(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """
+    One number that is not finite would spoil the step of its whole batch, and silently.
+
+    :param arrays: of the shapes of a batch's.
+    :raises DatasetError: if there is one that the losses look at; without a mesh, points are not.
+    """
+    has_mesh = arrays['mesh_valid'].astype(bool)
+    for name in ('vertices', 'joints', 'presence', 'side'):
+        array = arrays[name]
+        has_points = array.ndim > 1
+        is_broken = ~np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
+        rows = np.flatnonzero(is_broken & has_mesh if has_points else is_broken)
+        if len(rows):
+            wanted = 'numbers, or mesh_valid false' if has_points else 'a number'
+            raise DatasetError(
+                f"{NAME}: '{file}' has {name} that are not finite in row {rows[0]} (from 0), "
+                f'expected {wanted}; rows like it: {len(rows)}'
             )
 
 

@@ -20,7 +20,7 @@ from handmesh_model.training.bookkeeper import BEST, LAST_WEIGHTS, Bookkeeper
 from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.data import SampleStream, build_stream
 from handmesh_model.training.dataset_stream import dead_workers_reported
-from handmesh_model.training.distributed import Ranks
+from handmesh_model.training.distributed import Ranks, is_abandoned
 from handmesh_model.training.ema import WeightAverage
 from handmesh_model.training.frozen_norms import FrozenNorms
 from handmesh_model.training.gradients import GradientBlock
@@ -121,7 +121,8 @@ class Trainer:
     def run(self, box: TimeBox = NO_LIMIT) -> RunState:
         """
         Train until the planned samples are done, the time is up, or SIGTERM comes; save; measure,
-        unless it was SIGTERM; return.
+        unless it was SIGTERM; return. A command that started this rank and is gone counts as
+        SIGTERM.
 
         :param box: how long this start may take.
         :raises ConfigError: if another run is at work in the output folder, or was until after
@@ -288,6 +289,8 @@ class Trainer:
 
     def _gives_up(self) -> bool:
         """Whether to wait for no batch: all ranks are about to hear that this one is to stop."""
+        if is_abandoned():
+            self._ask_to_stop()
         return self._stop and self._asks()
 
     def _ask_to_stop(self) -> None:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from process_watch import is_running, wait_until_gone
 
 from handmesh_model.errors import ConfigError
 from handmesh_model.training import distributed
 from handmesh_model.training.distributed import (
     FAILED,
+    LAUNCHER,
     PeerError,
     Ranks,
+    is_abandoned,
     is_first_to_fail,
     join_ranks,
     launch,
@@ -44,6 +49,24 @@ def leave(number, frame):
 signal.signal(signal.SIGTERM, leave)
 pathlib.Path(sys.argv[1], 'ready' + os.environ['RANK']).touch()
 time.sleep(60)
+"""
+WAIT_FOR_LAUNCHER = """
+import os, pathlib, sys, time
+from handmesh_model.training.distributed import is_abandoned
+folder, deadline = pathlib.Path(sys.argv[1]), time.monotonic() + 60
+looks = 0
+while not is_abandoned() and time.monotonic() < deadline:
+    looks += 1
+    if looks == 5:
+        (folder / 'part').write_text(str(os.getpid()))
+        (folder / 'part').replace(folder / 'waiting')
+    time.sleep(0.02)
+(folder / 'left').write_text(str(is_abandoned()))
+"""
+LAUNCH = """
+import sys
+from handmesh_model.training.distributed import launch
+launch(['-c', *sys.argv[1:]], 1, threads=1)
 """
 
 
@@ -129,3 +152,32 @@ def test_signals_are_passed_on_as_sigterm(tmp_path: Path, number: signal.Signals
     assert launch(['-c', WAIT_FOR_SIGNAL, str(tmp_path)], 2, threads=1) == 0
     thread.join()
     assert sorted(path.name for path in tmp_path.glob('left*')) == ['left0', 'left1']
+
+
+def test_rank_notices_that_its_launcher_was_killed(tmp_path: Path) -> None:
+    command = [sys.executable, '-c', LAUNCH, WAIT_FOR_LAUNCHER, str(tmp_path)]
+    waiting, deadline = tmp_path / 'waiting', time.monotonic() + 60
+    with subprocess.Popen(command) as launcher:
+        while not waiting.exists() and launcher.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        launcher.kill()
+    rank = int(waiting.read_text())
+    try:
+        assert wait_until_gone([rank])
+    finally:
+        if is_running(rank):
+            os.kill(rank, signal.SIGKILL)
+    assert (tmp_path / 'left').read_text() == 'True'
+
+
+def test_process_without_a_launcher_or_with_it_is_not_abandoned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(LAUNCHER, raising=False)
+    # As of a rank that torchrun started and lost, or whose command is process 1 of a container.
+    monkeypatch.setattr(os, 'getppid', lambda: 1)
+    assert not is_abandoned()
+    monkeypatch.setenv(LAUNCHER, '1')
+    assert not is_abandoned()
+    monkeypatch.setenv(LAUNCHER, '4711')
+    assert is_abandoned()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from handmesh_model.errors import CheckpointError, ConfigError, OutputError
 from handmesh_model.training.bookkeeper import Bookkeeper
 from handmesh_model.training.distributed import Ranks
 from handmesh_model.training.measuring import Measurer
-from handmesh_model.training.run_state import RunState
+from handmesh_model.training.run_state import RunState, save_run
 from handmesh_model.training.setup import build_network
 from handmesh_model.training.trainer import Trainer
 
@@ -202,6 +203,33 @@ def test_run_that_another_took_further_meanwhile_is_left_alone(
 
 def full_disk(*_: object) -> None:
     raise OSError(errno.ENOSPC, 'No space left on device')
+
+
+class SmallDisk(io.FileIO):
+    """A file on a disk that is full after so many bytes."""
+
+    room = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        self.room -= memoryview(data).nbytes
+        if self.room < 0:
+            full_disk()
+        return super().write(data)
+
+
+def test_disk_that_is_full_amid_a_save_is_told_and_leaves_the_file_before(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer, _ = train(tiny_run(), stop_after=1)
+    path = trainer.folder / 'last.pt'
+    before = path.read_bytes()
+    monkeypatch.setattr(SmallDisk, 'room', len(before) // 2)
+    monkeypatch.setattr(Path, 'open', lambda part, mode: SmallDisk(part, mode))
+    with pytest.raises(OutputError, match=r"cannot write '.*last\.pt': .*No space left") as told:
+        save_run(trainer.folder, trainer.state, trainer.net, trainer.average, trainer.optimizer)
+    assert isinstance(told.value.__cause__, OSError)
+    assert path.read_bytes() == before
+    assert not list(trainer.folder.glob('.part-*'))
 
 
 def test_best_weights_stay_until_others_are_measured(

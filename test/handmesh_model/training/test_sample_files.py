@@ -152,6 +152,58 @@ def test_other_numbers_of_the_same_meaning_are_taken(
         np.testing.assert_array_equal(value, samples[name][3], err_msg=name)
 
 
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+@pytest.mark.parametrize(
+    ('name', 'wanted'),
+    [
+        ('vertices', 'numbers, or mesh_valid false'),
+        ('joints', 'numbers, or mesh_valid false'),
+        ('presence', 'a number'),
+        ('side', 'a number'),
+    ],
+)
+@pytest.mark.parametrize('kind', ['file', 'folder'])
+def test_what_is_learned_has_to_be_finite(
+    kind: str,
+    name: str,
+    wanted: str,
+    value: float,
+    samples: dict[str, np.ndarray],
+    request: pytest.FixtureRequest,
+) -> None:
+    path = request.getfixturevalue(kind)
+    labels = {key: array.copy() for key, array in samples.items()}
+    labels['mesh_valid'][:] = True
+    labels[name].reshape(8, -1)[6:, -1] = value
+    named, row = path, 6
+    if kind == 'folder':
+        named, row = path / 'labels_000005.npz', 1
+        labels = {key: labels[key][5:] for key in LABELS}
+    np.savez(named, **labels)
+    told = rf"{named.name}' has {name} .* not finite in row {row} .* expected {wanted}; .*: 2$"
+    with pytest.raises(DatasetError, match=told):
+        SampleFile(path, None, 64)
+
+
+def test_points_without_a_mesh_may_be_anything(
+    samples: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    labels = {key: array.copy() for key, array in samples.items()}
+    labels['mesh_valid'] = np.ones(8, np.uint8)
+    labels['mesh_valid'][[2, 5]] = 0
+    labels['side'][2], labels['side'][5] = 0, 1
+    labels['vertices'][2] = labels['joints'][5] = np.nan
+    np.savez(tmp_path / 'left.npz', **labels)
+    source = SampleFile(tmp_path / 'left.npz', AugmentationConfig(mirror=1.0), 64)
+    assert not source[2]['mesh_valid']
+    assert not source[5]['mesh_valid']
+
+
+def test_file_may_hold_no_samples(samples: dict[str, np.ndarray], tmp_path: Path) -> None:
+    np.savez(tmp_path / 'none.npz', **{name: array[:0] for name, array in samples.items()})
+    assert len(SampleFile(tmp_path / 'none.npz', None, 64)) == 0
+
+
 def test_files_of_a_folder_have_to_agree(folder: Path, samples: dict[str, np.ndarray]) -> None:
     part = {name: samples[name][5:] for name in LABELS}
     np.savez(folder / 'labels_000005.npz', **{**part, 'vertices': part['vertices'][:, :-1]})

@@ -37,7 +37,7 @@ from handmesh_model.training.config import TrainingConfig
 from handmesh_model.training.config_files import to_mapping
 from handmesh_model.training.data import build_stream
 from handmesh_model.training.dataset_stream import DEAD_WORKER, LoaderError
-from handmesh_model.training.distributed import Ranks, launch
+from handmesh_model.training.distributed import LAUNCHER, Ranks, launch
 from handmesh_model.training.gradients import GradientBlock
 from handmesh_model.training.optimizers import build_optimizer
 from handmesh_model.training.run_clock import RunClock, TimeBox
@@ -108,6 +108,25 @@ def test_signal_to_every_process_of_a_run_saves_it(
     assert trainer.run().step == 3
     assert (trainer.folder / LAST).is_file()
     assert not multiprocessing.active_children()
+
+
+def test_run_whose_launcher_was_killed_is_saved(
+    tiny_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LAUNCHER, str(os.getppid()))
+    trainer = Trainer(tiny_run(), ALONE)
+    step = trainer._step
+
+    def abandoned(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        terms = step(batch)
+        if trainer.state.step == 3:
+            monkeypatch.setenv(LAUNCHER, str(os.getpid()))
+        return terms
+
+    trainer._step = abandoned  # type: ignore[method-assign]
+    assert trainer.run().step == 3
+    assert (trainer.folder / LAST).is_file()
+    assert trainer.state.history == []
 
 
 @pytest.mark.parametrize('steps', [0, 2])
