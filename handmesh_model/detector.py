@@ -15,6 +15,7 @@ from handmesh_model.boxes import intersection_over_union
 from handmesh_model.checkpoints import fill, state_in_float32, write_safetensors
 from handmesh_model.device_image import DeviceImage, resized_on_device
 from handmesh_model.errors import BackendError, CheckpointError
+from handmesh_model.grey_pictures import skin_tinted
 from handmesh_model.hand import HandBox
 from handmesh_model.network.hand_detector import (
     DETECTOR_MULTIPLE,
@@ -113,7 +114,8 @@ class HandDetector:
         else:
             small = letterbox_on_device(picture.on(self.device))
         # Small as the maps are, the CPU is done with them before a GPU has begun.
-        maps = DetectorOutputs(*(values.cpu() for values in self.runner.run(small.image)))
+        seen = self.runner.run(skin_tinted(small.image))
+        maps = DetectorOutputs(*(values.cpu() for values in seen))
         for name, values in maps._asdict().items():
             # Nothing is a peak among NaN, and no hands would be found for ever.
             if not torch.isfinite(values).all():
