@@ -18,8 +18,7 @@ SKIN_TINT = (1.22, 0.93, 0.82)
 Red, green and blue over the grey level: the mean of rendered hands at the middle levels (136 of
 255). What it is worth stands in docs/accuracy.md.
 """
-_LEVELS = np.arange(256)[:, None] * np.array(SKIN_TINT)
-_TINTED = np.clip(np.rint(_LEVELS), 0, 255).astype(np.uint8)
+_TINTED = np.rint(np.arange(256)[:, None] * SKIN_TINT).clip(0, 255).astype(np.uint8)
 """(256, 3): what each grey level becomes."""
 _STEP = 61
 """Every so manyth pixel tells most coloured pictures from grey ones."""

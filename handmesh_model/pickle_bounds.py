@@ -31,13 +31,12 @@ LARGEST_NUMBER = 2**64
 OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 _TUPLES = ('TUPLE', 'TUPLE1', 'TUPLE2', 'TUPLE3')
 _MEMO_ENTRIES = ('PUT', 'BINPUT', 'LONG_BINPUT')
-_USERS = frozenset(
-    (
-        *('SETITEM', 'SETITEMS', 'DICT', 'ADDITEMS', 'FROZENSET'),
-        *('REDUCE', 'BUILD', 'INST', 'OBJ', 'NEWOBJ', 'NEWOBJ_EX'),
-    )
-)
 _MEMO_READERS = ('GET', 'BINGET', 'LONG_BINGET')
+_USERS = (
+    *('SETITEM', 'SETITEMS', 'DICT', 'ADDITEMS', 'FROZENSET'),
+    *('REDUCE', 'BUILD', 'INST', 'OBJ', 'NEWOBJ', 'NEWOBJ_EX'),
+)
+"""What counts towards :data:`MOST_USED`."""
 
 
 def bounded_pickle(path: str | Path) -> io.BytesIO:

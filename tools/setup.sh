@@ -174,8 +174,10 @@ if [ -f "$stamps/mode" ] && [ -x "$venv/bin/python" ]; then
         fail "$venv was set up with Python $(made_with), $python is $(version_of "$python");" \
             "'make clean' removes what is set up"
     fi
+else
+    say "Python environment in .venv, ROS: $ros"
+    make_venv
 fi
-[ -f "$stamps/mode" ] && [ -x "$venv/bin/python" ] || { say "Python environment in .venv, ROS: $ros"; make_venv; }
 
 export VIRTUAL_ENV=$venv PATH=$venv/bin:$PATH
 if [ "$ros" = wheels ]; then

@@ -102,6 +102,12 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.precision,
         arguments.side,
     )
+    facts = {
+        'weights': str(predictor.weights),
+        'topology': predictor.topology.name,
+        'joint_names': list(JOINT_NAMES),
+        'intrinsics': None if intrinsics is None else intrinsics.tolist(),
+    }
     arguments.out.mkdir(parents=True, exist_ok=True)
     earlier = _results_by_name(arguments.out)
     results: dict[str, dict[str, Any]] = {}
@@ -114,17 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f'{path}: {_summary(result["hands"])}')
     finally:
         # Ctrl-C leaves the numbers of those pictures whose overlays and meshes it leaves.
-        facts = {
-            'weights': str(predictor.weights),
-            'topology': predictor.topology.name,
-            'joint_names': list(JOINT_NAMES),
-            'intrinsics': None if intrinsics is None else intrinsics.tolist(),
-        }
-        kept = _kept(arguments.out, facts, pictures[len(results) :])
-        if results or kept:
-            with written_beside(arguments.out / RESULT_FILE) as part:
-                document = facts | {'images': results | kept}
-                part.write_text(json.dumps(document, indent=1) + '\n')
+        _write_numbers(arguments.out, facts, results, pictures[len(results) :])
     failed = sum('error' in result for result in results.values())
     if failed:
         print(f'{failed} of {len(results)} pictures could not be used', file=sys.stderr)
@@ -158,21 +154,40 @@ def _predict(
     return {'name': name, 'hands': [to_plain(hand) for hand in hands]}
 
 
+def _write_numbers(
+    out: Path,
+    facts: dict[str, Any],
+    results: dict[str, dict[str, Any]],
+    unfinished: list[tuple[Path, str]],
+) -> None:
+    """
+    Write what this run has found, and an earlier one of what this one has not come to.
+
+    :param facts: what goes for all pictures of a run.
+    :param unfinished: pictures, with the names of their results. The first may be half done, so
+        what there is of it goes.
+    """
+    kept: dict[str, dict[str, Any]] = {}
+    if unfinished:
+        for file in _results_by_name(out).get(unfinished[0][1], []):
+            with suppress(OSError):
+                file.unlink()
+        kept = _kept(out, facts, unfinished)
+    if results or kept:
+        document = facts | {'images': results | kept}
+        with written_beside(out / RESULT_FILE) as part:
+            part.write_text(json.dumps(document, indent=1) + '\n')
+
+
 def _kept(
     out: Path, facts: dict[str, Any], pictures: list[tuple[Path, str]]
 ) -> dict[str, dict[str, Any]]:
     """
     What an earlier run has told of pictures and still holds.
 
-    :param facts: what goes for all pictures of a run: of one with others nothing is kept.
-    :param pictures: that this run has not finished, with the names of their results. The first
-        may be half done, so what there is of it goes.
+    :param facts: of this run; of one with others nothing is kept.
+    :param pictures: with the names of their results.
     """
-    if not pictures:
-        return {}
-    for file in _results_by_name(out).get(pictures[0][1], []):
-        with suppress(OSError):
-            file.unlink()
     try:
         document = json.loads((out / RESULT_FILE).read_text())
         images = document.pop('images')
@@ -185,7 +200,7 @@ def _kept(
     return {
         str(path): entries[str(path)]
         for path, name in pictures
-        if names.get(str(path)) == name and (out / f'{name}_overlay.png').exists()
+        if names.get(str(path)) == name and _overlay_file(out, name).exists()
     }
 
 
@@ -272,9 +287,13 @@ def _write_pictures(
     from handmesh_model.visualization import draw_hands
 
     overlay = draw_hands(rgb, hands, topology, intrinsics)
-    write_picture(folder / f'{name}_overlay.png', overlay)
+    write_picture(_overlay_file(folder, name), overlay)
     for i, hand in enumerate(hands):
         write_obj(folder / f'{name}_{hand.side}_{i}.obj', hand, topology)
+
+
+def _overlay_file(folder: Path, name: str) -> Path:
+    return folder / f'{name}_overlay.png'
 
 
 def to_plain(hand: Hand) -> dict[str, Any]:
